@@ -1,0 +1,1 @@
+"""The outside world: records and extracts in, messages out."""

@@ -1,0 +1,1 @@
+"""Channels that carry "there is something for you" out of the house, and nothing more."""

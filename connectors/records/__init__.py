@@ -1,0 +1,1 @@
+"""Files a school or city hands over, read row by row."""

@@ -1,0 +1,1 @@
+"""The one design language: tokens, components, page frame, wording, dates."""

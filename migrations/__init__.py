@@ -1,0 +1,1 @@
+"""Alembic migrations, shipped with the package so that `kizashi` can migrate anywhere."""

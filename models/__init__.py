@@ -1,0 +1,1 @@
+"""Risk models: features, online learning, explanation, evaluation. Never sees a name."""

@@ -1,0 +1,1 @@
+"""Who may do and see what: sign-in, sessions, roles, scope, sealing, audit trail."""

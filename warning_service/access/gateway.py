@@ -1,0 +1,199 @@
+"""The one gateway to personal data.
+
+Pages ask here for children, by name, and get only those the asker's duties cover on that day; each
+look is in the audit trail before anything is returned (when the trail cannot be written, nothing
+is shown). No other room outside `access/` and the importers may read the roster schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from warning_service.access.audit import Look, record
+from warning_service.access.sessions import Principal
+from warning_service.clock import Clock
+from warning_service.database import Database
+from warning_service.roster import queries
+from warning_service.roster import tables as roster
+
+
+class NotYours(PermissionError):
+    """The asker's duties do not cover this; say 404, so that existence is not told."""
+
+
+class Child(msgspec.Struct, frozen=True, kw_only=True):
+    """A child as a page may show it."""
+
+    student: str
+    name: str
+    kana: str
+    family_name: str
+    given_name: str
+    school: str
+    class_id: str
+    class_name: str
+    grade: int
+    seat: int | None
+    opted_out: bool
+
+
+class Gateway:
+    """Names and scope, for one asker at a time."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    # -- scope (no names, no trail) ---------------------------------------------------------------
+
+    def covers(self, who: Principal, *, school: str, class_id: str) -> bool:
+        """Do the asker's duties reach this class of this school?"""
+        return school in who.schools or class_id in who.classes
+
+    def classes_of(self, who: Principal) -> list[Any]:
+        """Classes the asker may look at, in order of grade and name, of this school year."""
+        c = roster.classes
+        with self._database.reading() as conn:
+            rows = conn.execute(
+                select(c)
+                .where(c.c.school.in_(who.schools) | c.c.id.in_(who.classes))
+                .order_by(c.c.school, c.c.school_year.desc(), c.c.grade, c.c.name)
+            ).all()
+        if not rows:
+            return []
+        latest = max(row.school_year for row in rows)
+        return [row for row in rows if row.school_year == latest]
+
+    def schools_of(self, who: Principal) -> list[Any]:
+        """Schools of the asker: seen as a whole, or through a class."""
+        s, c = roster.schools, roster.classes
+        with self._database.reading() as conn:
+            through = select(c.c.school).where(c.c.id.in_(who.classes))
+            return list(
+                conn.execute(
+                    select(s)
+                    .where(s.c.id.in_(who.schools) | s.c.id.in_(through))
+                    .order_by(s.c.id)
+                )
+            )
+
+    # -- children by name (each look on the trail) -------------------------------------------------
+
+    def child(self, who: Principal, student: str, *, why: str) -> Child:
+        """One child. Raises NotYours when out of scope or on no roll today."""
+        return self.children(who, [student], why=why, strict=True)[student]
+
+    def children(
+        self, who: Principal, wanted: Sequence[str], *, why: str, strict: bool = False
+    ) -> dict[str, Child]:
+        """Those of `wanted` whom the asker may see today, by student key.
+
+        Raises NotYours with `strict` when one is missing; StorageUnavailable when the look cannot
+        be put on the trail.
+        """
+        today = self._clock.today()
+        with self._database.reading() as conn:
+            seen = {
+                student: child
+                for student, child in _load(conn, wanted, today).items()
+                if self.covers(who, school=child.school, class_id=child.class_id)
+            }
+        if strict and (missing := set(wanted) - set(seen)):
+            self._trail(who, "refused:" + why, sorted(missing))
+            raise NotYours
+        self._trail(who, why, sorted(seen))
+        return seen
+
+    def class_roll(self, who: Principal, class_id: str, *, why: str) -> list[Child]:
+        """All children of a class today, by seat. Raises NotYours."""
+        with self._database.reading() as conn:
+            room = queries.school_class(conn, class_id)
+            if room is None or not self.covers(who, school=room.school, class_id=class_id):
+                raise NotYours
+            keys = [e.student for e in queries.on_roll(conn, self._clock.today(), class_id=class_id)]
+        found = self.children(who, keys, why=why)
+        return sorted(found.values(), key=lambda child: (child.seat or 999, child.kana))
+
+    def own_name(self, who: Principal) -> Child | None:
+        """The signed-in child itself (no trail: it is its own name)."""
+        if who.kind != "child":
+            raise NotYours
+        with self._database.reading() as conn:
+            return _load(conn, [who.key], self._clock.today()).get(who.key)
+
+    def staff_names(self, who: Principal, keys: Sequence[str]) -> dict[str, str]:
+        """Names of colleagues of the same board, for "by whom". Children's pages get none."""
+        if who.kind != "staff" or not keys:
+            return {}
+        s = roster.staff
+        with self._database.reading() as conn:
+            rows = conn.execute(
+                select(s.c.staff, s.c.name).where(s.c.staff.in_(set(keys)), s.c.board == who.board)
+            )
+            return {row.staff: row.name for row in rows}
+
+    def note(self, who: Principal, action: str, subjects: Sequence[str], detail: str = "") -> None:
+        """Put a look or change on the trail that went through another room."""
+        self._trail(who, action, subjects, detail)
+
+    def _trail(
+        self, who: Principal, action: str, subjects: Sequence[str], detail: str = ""
+    ) -> None:
+        record(
+            self._database,
+            self._clock.now(),
+            [
+                Look(board=who.board, actor=who.key, action=action, subject=s, detail=detail)
+                for s in subjects
+            ],
+        )
+
+
+def _load(conn: Connection, wanted: Sequence[str], on: date) -> dict[str, Child]:
+    s, c, e, p, o = (
+        roster.students,
+        roster.classes,
+        roster.enrolments,
+        roster.seats,
+        roster.opt_outs,
+    )
+    found: dict[str, Child] = {}
+    for start in range(0, len(wanted), 500):
+        part = list(wanted[start : start + 500])
+        refusing = set(
+            conn.execute(
+                select(o.c.student).where(o.c.student.in_(part), o.c.until_at.is_(None))
+            ).scalars()
+        )
+        rows = conn.execute(
+            select(
+                s.c.student, s.c.family_name, s.c.given_name, s.c.family_kana, s.c.given_kana,
+                e.c.school, e.c.class_id, e.c.grade, c.c.name.label("class_name"), p.c.seat,
+            )
+            .join(e, e.c.student == s.c.student)
+            .join(c, c.c.id == e.c.class_id)
+            .outerjoin(p, (p.c.student == s.c.student) & (p.c.class_id == e.c.class_id))
+            .where(s.c.student.in_(part), e.c.from_day <= on)
+            .where(e.c.until_day.is_(None) | (e.c.until_day > on))
+            .order_by(e.c.from_day)
+        )  # fmt: skip
+        for row in rows:
+            found[row.student] = Child(
+                student=row.student,
+                name=f"{row.family_name} {row.given_name}",
+                kana=f"{row.family_kana} {row.given_kana}",
+                family_name=row.family_name,
+                given_name=row.given_name,
+                school=row.school,
+                class_id=row.class_id,
+                class_name=row.class_name,
+                grade=row.grade,
+                seat=row.seat,
+                opted_out=row.student in refusing,
+            )
+    return found

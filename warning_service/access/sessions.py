@@ -1,0 +1,281 @@
+"""Sign-in and sessions, for staff and children.
+
+A session is a row; the cookie holds a random token whose hash is the row's key, so that the server
+can revoke it at once. Looking a session up is on the check-in path, so found sessions are kept in
+memory for a few seconds; revoking through this object forgets them at once, in other processes it
+takes those seconds.
+
+A child's secret is three pictures: too few to be protected by a slow hash, so it is kept as a keyed
+hash under the child's own data key, and guessing is held up by counting.
+
+Failed sign-ins slow down further tries for that account and that address. A class shares an
+address, so an address is only slowed after far more failures than one account, and never locked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from datetime import timedelta
+
+import msgspec
+from pwdlib import PasswordHash
+from sqlalchemy import Connection, delete, insert, select, update
+
+from warning_service.access.roles import ABILITIES, WHOLE_SCHOOL, Ability, Role
+from warning_service.access.sealing import Sealer
+from warning_service.access.tables import attempts, sessions
+from warning_service.clock import Clock, day_of, monotonic
+from warning_service.database import Database, upsert
+from warning_service.roster import tables as roster
+from warning_service.settings import Settings
+
+REMEMBER_SECONDS = 3.0
+ACCOUNT_FREE_TRIES = 5
+ADDRESS_FREE_TRIES = 100
+_hasher = PasswordHash.recommended()
+_NOBODY = _hasher.hash("nobody has this password")
+
+
+class TooManyTries(RuntimeError):
+    """Wait `seconds` before the next try."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("too many failed sign-ins")
+        self.seconds = seconds
+
+
+class Duty(msgspec.Struct, frozen=True):
+    """One duty in force: a role at a place (class, school or board id)."""
+
+    role: Role
+    place: str
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asking. For a child, `key` is the student key and `class_id` where it signed in."""
+
+    kind: str
+    key: str
+    board: str
+    csrf: str
+    duties: tuple[Duty, ...]
+    class_id: str = ""
+    token_hash: str = ""
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """All that any of the duties allows."""
+        return frozenset().union(*(ABILITIES[duty.role] for duty in self.duties))
+
+    @property
+    def schools(self) -> frozenset[str]:
+        """Schools seen as a whole."""
+        return frozenset(d.place for d in self.duties if d.role in WHOLE_SCHOOL)
+
+    @property
+    def classes(self) -> frozenset[str]:
+        """Classes of one's own."""
+        return frozenset(d.place for d in self.duties if d.role is Role.HOMEROOM)
+
+    def has(self, role: Role) -> bool:
+        """Does one of the duties have this role?"""
+        return any(duty.role is role for duty in self.duties)
+
+
+def hash_secret(secret: str) -> str:
+    """Argon2 hash of a member of staff's password."""
+    return _hasher.hash(secret)
+
+
+def _token_hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Sessions:
+    """Sign people in, know them again, sign them out."""
+
+    def __init__(
+        self, database: Database, clock: Clock, settings: Settings, sealer: Sealer
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._clock = clock
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._found: dict[str, tuple[float, Principal]] = {}
+
+    # -- signing in ----------------------------------------------------------------------------
+
+    def sign_in_staff(self, login: str, password: str, address: str) -> str | None:
+        """A session token, or None when login and password do not fit.
+
+        Raises TooManyTries.
+        """
+        self._slow_down(f"staff:{login}", f"address:{address}")
+        s = roster.staff
+        with self._database.reading() as conn:
+            row = conn.execute(select(s).where(s.c.login == login, s.c.active)).one_or_none()
+        # An unknown login costs as much time as a wrong password.
+        fits = _hasher.verify(password, row.password_hash if row else _NOBODY)
+        if row is None or not fits:
+            self._count_failure(f"staff:{login}", f"address:{address}")
+            return None
+        self._forget_failures(f"staff:{login}")
+        return self._start("staff", row.staff, row.board, "", self._settings.staff_session_longest)
+
+    def sign_in_child(self, class_code: str, seat: int, secret: str, address: str) -> str | None:
+        """A session token for the child with that number in that class, or None.
+
+        Raises TooManyTries.
+        """
+        subject = f"seat:{class_code}:{seat}"
+        self._slow_down(subject, f"address:{address}")
+        c, p, s = roster.classes, roster.seats, roster.students
+        with self._database.reading() as conn:
+            row = conn.execute(
+                select(p.c.student, p.c.secret_hash, p.c.class_id, s.c.board)
+                .join(c, c.c.id == p.c.class_id)
+                .join(s, s.c.student == p.c.student)
+                .where(c.c.code == class_code, p.c.seat == seat)
+            ).one_or_none()
+        if row is None or not self._sealer.fits(row.student, secret, row.secret_hash):
+            self._count_failure(subject, f"address:{address}")
+            return None
+        self._forget_failures(subject)
+        return self._start(
+            "child", row.student, row.board, row.class_id, self._settings.child_session_longest
+        )
+
+    def _start(self, kind: str, key: str, board: str, class_id: str, longest: int) -> str:
+        token = secrets.token_urlsafe(32)
+        now = self._clock.now()
+        with self._database.writing() as conn:
+            conn.execute(delete(sessions).where(sessions.c.ends_at < now - timedelta(days=1)))
+            conn.execute(
+                insert(sessions).values(
+                    token_hash=_token_hash(token),
+                    kind=kind,
+                    key=key,
+                    board=board,
+                    class_id=class_id,
+                    csrf=secrets.token_urlsafe(24),
+                    started_at=now,
+                    seen_at=now,
+                    ends_at=now + timedelta(seconds=longest),
+                    revoked=False,
+                )
+            )
+        return token
+
+    # -- knowing again ---------------------------------------------------------------------------
+
+    def find(self, token: str) -> Principal | None:
+        """Whose token this is, if the session is alive. Staff sessions also end when idle."""
+        if not token:
+            return None
+        key = _token_hash(token)
+        found = self._found.get(key)
+        if found is not None and monotonic() - found[0] < REMEMBER_SECONDS:
+            return found[1]
+        principal = self._load(key)
+        with self._lock:
+            if principal is None:
+                self._found.pop(key, None)
+            else:
+                if len(self._found) > 50_000:
+                    self._found.clear()
+                self._found[key] = (monotonic(), principal)
+        return principal
+
+    def _load(self, key: str) -> Principal | None:
+        now = self._clock.now()
+        with self._database.reading() as conn:
+            row = conn.execute(select(sessions).where(sessions.c.token_hash == key)).one_or_none()
+            if row is None or row.revoked or row.ends_at <= now:
+                return None
+            if row.kind == "child":
+                duties: tuple[Duty, ...] = (Duty(Role.CHILD, row.key),)
+            else:
+                idle = timedelta(seconds=self._settings.staff_session_idle)
+                if row.seen_at + idle <= now:
+                    return None
+                duties = self._duties(conn, row.key)
+        if now - row.seen_at > timedelta(seconds=60):
+            with self._database.writing() as conn:
+                conn.execute(
+                    update(sessions).where(sessions.c.token_hash == key).values(seen_at=now)
+                )
+        return Principal(
+            kind=row.kind,
+            key=row.key,
+            board=row.board,
+            csrf=row.csrf,
+            duties=duties,
+            class_id=row.class_id,
+            token_hash=key,
+        )
+
+    def _duties(self, conn: Connection, staff: str) -> tuple[Duty, ...]:
+        d, s = roster.duties, roster.staff
+        today = day_of(self._clock.now())
+        active = conn.execute(select(s.c.active).where(s.c.staff == staff)).scalar_one_or_none()
+        if not active:
+            return ()
+        rows = conn.execute(
+            select(d).where(d.c.staff == staff, d.c.from_day <= today).order_by(d.c.role, d.c.place)
+        )
+        return tuple(
+            Duty(Role(row.role), row.place)
+            for row in rows
+            if row.until_day is None or row.until_day > today
+        )
+
+    # -- signing out -----------------------------------------------------------------------------
+
+    def sign_out(self, token: str) -> None:
+        """End one session at once."""
+        self._revoke(_token_hash(token))
+
+    def _revoke(self, key: str) -> None:
+        with self._database.writing() as conn:
+            conn.execute(update(sessions).where(sessions.c.token_hash == key).values(revoked=True))
+        with self._lock:
+            self._found.pop(key, None)
+
+    # -- failed tries ----------------------------------------------------------------------------
+
+    def _slow_down(self, account: str, address: str) -> None:
+        now = self._clock.now()
+        with self._database.reading() as conn:
+            rows = conn.execute(
+                select(attempts).where(attempts.c.subject.in_([account, address]))
+            ).all()
+        for row in rows:
+            free = ACCOUNT_FREE_TRIES if row.subject == account else ADDRESS_FREE_TRIES
+            if row.failures < free:
+                continue
+            pause = min(2 ** (row.failures - free), 60)
+            left = (row.last_at + timedelta(seconds=pause) - now).total_seconds()
+            if left > 0:
+                raise TooManyTries(int(left) + 1)
+
+    def _count_failure(self, *subjects: str) -> None:
+        now = self._clock.now()
+        with self._database.writing() as conn:
+            for subject in subjects:
+                row = conn.execute(
+                    select(attempts).where(attempts.c.subject == subject)
+                ).one_or_none()
+                fresh = row is None or row.last_at < now - timedelta(hours=1)
+                failures = 1 if fresh or row is None else row.failures + 1
+                conn.execute(
+                    upsert(conn, attempts, ["subject"]).values(
+                        subject=subject, failures=failures, last_at=now
+                    )
+                )
+
+    def _forget_failures(self, subject: str) -> None:
+        with self._database.writing() as conn:
+            conn.execute(delete(attempts).where(attempts.c.subject == subject))

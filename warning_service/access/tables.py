@@ -1,0 +1,62 @@
+"""Tables of access: sessions and the audit trail."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Integer, Text
+from sqlmodel import Field, SQLModel
+
+from warning_service.database import UtcDateTime, table_of
+
+
+class SessionRow(SQLModel, table=True):
+    """A signed-in person or child. The cookie's value is never stored, only its hash."""
+
+    __tablename__ = "sessions"
+
+    token_hash: str = Field(primary_key=True)
+    kind: str  # staff or child
+    key: str = Field(index=True)  # staff or student key
+    board: str
+    class_id: str = ""  # the class a child signed in through
+    csrf: str
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    seen_at: datetime = Field(sa_type=UtcDateTime)
+    ends_at: datetime = Field(sa_type=UtcDateTime)
+    revoked: bool = False
+
+
+class AttemptRow(SQLModel, table=True):
+    """Failed sign-ins, counted per subject (an account, or an address)."""
+
+    __tablename__ = "sign_in_attempts"
+
+    subject: str = Field(primary_key=True)
+    failures: int
+    last_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AuditRow(SQLModel, table=True):
+    """One look or change. Each row's hash covers the row before it."""
+
+    __tablename__ = "audit"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    seq: int | None = Field(
+        default=None,
+        primary_key=True,
+        sa_type=BigInteger().with_variant(Integer(), "sqlite"),  # type: ignore[call-overload]
+    )
+    at: datetime = Field(sa_type=UtcDateTime)
+    board: str
+    actor: str
+    action: str
+    subject: str  # student key, list id, … never a name
+    detail: str = Field(sa_type=Text)
+    hash: str
+
+
+sessions = table_of(SessionRow)
+attempts = table_of(AttemptRow)
+audit = table_of(AuditRow)

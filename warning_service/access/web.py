@@ -1,0 +1,83 @@
+"""Access at the door: what every route declares, who is asking, and CSRF.
+
+A route says `Depends(Needs(Ability.…))` or `Depends(OPEN)`; nothing else counts as a declaration,
+and a test walks the route table and fails for a route without one. A POST from a page must carry
+the session's CSRF token in the form field `csrf` or the header `X-Kizashi-CSRF`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import cast
+
+from fastapi import HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+
+from warning_service.access.roles import Ability
+from warning_service.access.sessions import Principal, Sessions
+
+STAFF_COOKIE = "kizashi_staff"
+CHILD_COOKIE = "kizashi_child"
+
+
+class NotSignedIn(Exception):
+    """Nobody is signed in, or the session has ended. `child` tells which door to show."""
+
+    def __init__(self, *, child: bool) -> None:
+        super().__init__("not signed in")
+        self.child = child
+
+
+class Needs:
+    """Route dependency: the caller must be signed in and have all of `abilities`.
+
+    Gives the `Principal`. Raises NotSignedIn, or HTTPException 403.
+    """
+
+    def __init__(self, *abilities: Ability) -> None:
+        if not abilities:
+            raise ValueError("a route that needs nothing says OPEN")
+        self.abilities = frozenset(abilities)
+
+    async def __call__(self, request: Request) -> Principal:
+        principal = await principal_of(request, child=Ability.ANSWER in self.abilities)
+        if not self.abilities <= principal.abilities:
+            raise HTTPException(403, "not allowed")
+        if request.method not in {"GET", "HEAD", "OPTIONS"}:
+            await check_csrf(request, principal)
+        return principal
+
+
+class Open:
+    """Route dependency for the few pages anybody may see (sign-in, health)."""
+
+    async def __call__(self) -> None:
+        return None
+
+
+OPEN = Open()
+
+
+def session_token(request: Request, *, child: bool) -> str:
+    """The cookie's token, '' when there is none."""
+    return request.cookies.get(CHILD_COOKIE if child else STAFF_COOKIE, "")
+
+
+async def principal_of(request: Request, *, child: bool) -> Principal:
+    """Who is signed in on this door. Raises NotSignedIn."""
+    sessions = cast(Sessions, request.app.state.sessions)
+    token = session_token(request, child=child)
+    principal = await run_in_threadpool(sessions.find, token) if token else None
+    if principal is None:
+        raise NotSignedIn(child=child)
+    return principal
+
+
+async def check_csrf(request: Request, principal: Principal) -> None:
+    """Refuse a POST that did not come from one of our pages. Raises HTTPException 403."""
+    given = request.headers.get("x-kizashi-csrf", "")
+    kind = request.headers.get("content-type", "")
+    if not given and ("urlencoded" in kind or "multipart" in kind):
+        given = str((await request.form()).get("csrf", ""))
+    if not hmac.compare_digest(given.encode(), principal.csrf.encode()):
+        raise HTTPException(403, "the page was too old; load it again")

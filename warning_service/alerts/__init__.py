@@ -1,0 +1,1 @@
+"""Alerts: raise, deliver, acknowledge, escalate."""

@@ -1,0 +1,1 @@
+"""What people do with alerts: see those of their duty, acknowledge, handle."""

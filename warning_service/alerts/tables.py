@@ -1,0 +1,88 @@
+"""Tables of alerts: each alert as it stands now, and every message owed to somebody.
+
+An alert's row is changed in the same transaction that appends its event, and only from the state
+it is expected in, so that two hands reaching for it cannot both win. A delivery is a claim on a
+sender: it is done when the channel has taken the message, and visible until then.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Index, Text
+from sqlmodel import Field, SQLModel
+
+from warning_service.database import UtcDateTime, table_of
+
+
+class AlertRow(SQLModel, table=True):
+    """One alert. `state`: open, acknowledged, handled."""
+
+    __tablename__ = "alerts"
+    __table_args__ = (
+        Index("ix_alerts_due", "state", "due_at"),
+        Index("ix_alerts_school", "school", "raised_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    board: str
+    school: str
+    class_id: str
+    student: str = Field(index=True)
+    kind: str  # consultation, critical, same_day
+    urgency: str  # urgent or today
+    rule: str
+    source: str  # id of the event that gave rise to it
+    state: str
+    step: int  # of the escalation chain
+    raised_at: datetime = Field(sa_type=UtcDateTime)
+    due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    duties: str  # comma-separated: who has been told so far
+    acknowledged_by: str = ""
+    acknowledged_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    acknowledged_via: str = ""
+    handled_by: str = ""
+    handled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class DeliveryRow(SQLModel, table=True):
+    """One message owed. `state`: waiting, sent, failed (gave up; shown to the operator).
+
+    `revision` counts what the message has to show: when it lags behind the alert the message is
+    updated where the channel can do that.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (Index("ix_deliveries_next", "state", "next_at"),)
+
+    id: str = Field(primary_key=True)
+    alert_id: str = Field(index=True)
+    channel: str  # slack, …
+    address: str  # the channel's own id of where to send
+    purpose: str  # raised, escalated, update
+    state: str
+    attempts: int
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    next_at: datetime = Field(sa_type=UtcDateTime)
+    claimed_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    claimed_by: str = ""
+    sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    remote_id: str = ""  # what the channel calls the message, to update it
+    last_error: str = Field(default="", sa_type=Text)
+
+
+class RouteRow(SQLModel, table=True):
+    """Where a channel is told about a duty at a place (e.g. a school's Slack channel)."""
+
+    __tablename__ = "routes"
+
+    board: str = Field(primary_key=True)
+    place: str = Field(primary_key=True)  # class, school or board id
+    duty: str = Field(primary_key=True)
+    channel: str = Field(primary_key=True)
+    address: str
+
+
+alerts = table_of(AlertRow)
+deliveries = table_of(DeliveryRow)
+routes = table_of(RouteRow)

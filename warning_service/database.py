@@ -1,0 +1,168 @@
+"""Connections and transactions, the same on SQLite and PostgreSQL.
+
+Two schemas: the default one holds events and everything derived from them and knows children only
+by a random key; `roster` holds names and numbers (a schema on PostgreSQL, a file of its own beside
+the main one on SQLite). SQLite runs in WAL mode with synchronous=FULL, so that a commit is on disk
+when it returns; its write transactions begin IMMEDIATE, so that a lock is waited for at the start
+and never found missing half-way.
+
+Nothing here knows a table. Statements are SQLAlchemy Core; the ORM stays off every path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Insert,
+    Table,
+    TypeDecorator,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlmodel import SQLModel
+
+ROSTER = "roster"
+
+
+class StorageUnavailable(RuntimeError):
+    """The database is gone, locked or full; nothing was stored. Answer 503, never "received"."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime, stored as naive UTC so that both databases give back the same value."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive values: they have lost what they meant."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime reached the database")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The Core table behind a SQLModel class; statements are written against it."""
+    return cast(Table, cast(Any, model).__table__)
+
+
+def insert_new(conn: Connection, table: Table) -> Insert:
+    """An INSERT that leaves rows alone which are there already (by any unique key)."""
+    if conn.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
+
+
+def upsert(conn: Connection, table: Table, keys: list[str]) -> Insert:
+    """An INSERT that replaces the other columns of a row whose `keys` are there already."""
+    maker = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    stmt = maker(table)
+    rest = {c.name: stmt.excluded[c.name] for c in table.columns if c.name not in keys}
+    return stmt.on_conflict_do_update(index_elements=keys, set_=rest)
+
+
+class Database:
+    """One database, many short connections. Safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            self.engine = _sqlite_engine(url, self.identity_path)
+        else:
+            self.engine = create_engine(
+                self.url.set(drivername="postgresql+psycopg"),
+                pool_size=10,
+                max_overflow=20,
+                pool_pre_ping=True,
+                # A transaction whose server is gone must fail, not hang a child's tablet.
+                connect_args={"connect_timeout": 5},
+            )
+
+    @property
+    def path(self) -> Path:
+        """The main SQLite file."""
+        return Path(str(self.url.database))
+
+    @property
+    def identity_path(self) -> Path:
+        """The SQLite file that holds names, beside the main one."""
+        return self.path.with_suffix(".roster" + self.path.suffix)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent read; what others commit meanwhile is not seen."""
+        with storage_errors(), self.engine.connect() as conn, conn.begin():
+            yield conn
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction: all of it is committed at the end, or nothing.
+
+        Raises StorageUnavailable when the database is gone, locked too long or full.
+        """
+        with storage_errors(), self.engine.connect() as plain:
+            conn = plain.execution_options(kizashi_write=True)
+            with conn.begin():
+                yield conn
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn "the database cannot take this now" into StorageUnavailable; leave bugs as they are."""
+    try:
+        yield
+    except DBAPIError as error:
+        name = type(error.orig).__name__
+        if error.connection_invalidated or name in {"OperationalError", "InterfaceError", "DiskFull"}:
+            raise StorageUnavailable(name) from error
+        raise
+    except SQLAlchemyError as error:
+        if type(error).__name__ == "TimeoutError":  # the pool is exhausted
+            raise StorageUnavailable("pool") from error
+        raise
+
+
+def _sqlite_engine(url: str, identity: Path) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(dbapi_connection: Any, _record: Any) -> None:
+        dbapi_connection.isolation_level = None  # we say BEGIN ourselves, below
+        cursor = dbapi_connection.cursor()
+        cursor.execute("ATTACH DATABASE ? AS roster", (str(identity),))
+        for schema in ("main", ROSTER):
+            cursor.execute(f"PRAGMA {schema}.journal_mode=WAL")
+            cursor.execute(f"PRAGMA {schema}.synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(conn: Connection) -> None:
+        writes = conn.get_execution_options().get("kizashi_write", False)
+        conn.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

@@ -1,0 +1,136 @@
+"""Group commit: many requests, one transaction, one disk flush.
+
+A request hands in an event and awaits; a writer thread takes all that wait (at most `batch`),
+appends them in one transaction and answers each of them after the commit. The queue is bounded: a
+full one raises `QueueFull`, which the page turns into 503 with Retry-After, so that a tablet keeps
+the answer and tries again instead of waiting in a growing line.
+
+When one event of a batch conflicts with what the log holds, the batch is appended one by one, so
+that only the offender is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from warning_service.database import StorageUnavailable
+from warning_service.events.log import ConflictingEvent, Log
+from warning_service.events.types import NewEvent
+
+log = structlog.get_logger()
+
+STORED = Counter("kizashi_intake_stored_total", "Events committed by the intake writer")
+REFUSED = Counter("kizashi_intake_refused_total", "Events not stored", ["why"])
+BATCH = Histogram(
+    "kizashi_intake_batch_size", "Events per commit", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
+)
+
+
+class QueueFull(RuntimeError):
+    """More is waiting than the writer may hold; nothing was stored. Try again shortly."""
+
+
+class Intake:
+    """The group-commit writer. `submit` from the event loop; one thread commits."""
+
+    def __init__(self, log_: Log, *, queue: int, batch: int) -> None:
+        self._log = log_
+        self._queue_limit = queue
+        self._batch = batch
+        self._waiting: deque[tuple[NewEvent, asyncio.Future[None]]] = deque()
+        self._ready = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+
+    def start(self) -> None:
+        """Start the writer thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commit what waits, then end the thread."""
+        with self._ready:
+            self._stopping = True
+            self._ready.notify()
+        self._thread.join(timeout=10)
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait for a commit."""
+        return len(self._waiting)
+
+    async def submit(self, event: NewEvent) -> None:
+        """Return once `event` is durable.
+
+        Raises QueueFull, StorageUnavailable (nothing stored) or ConflictingEvent.
+        """
+        if len(self._waiting) >= self._queue_limit or self._stopping:
+            REFUSED.labels("queue_full").inc()
+            raise QueueFull
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with self._ready:
+            self._waiting.append((event, future))
+            self._ready.notify()
+        await future
+
+    def _run(self) -> None:
+        while True:
+            with self._ready:
+                while not self._waiting and not self._stopping:
+                    self._ready.wait()
+                if not self._waiting:
+                    return
+                count = min(len(self._waiting), self._batch)
+                taken = [self._waiting.popleft() for _ in range(count)]
+            self._commit(taken)
+
+    def _commit(self, taken: Sequence[tuple[NewEvent, asyncio.Future[None]]]) -> None:
+        try:
+            with self._log.unit_of_work() as unit:
+                unit.append(*(event for event, _ in taken))
+        except ConflictingEvent as error:
+            if len(taken) == 1:
+                REFUSED.labels("conflict").inc()
+                _answer(taken, error)
+            else:
+                for one in taken:
+                    self._commit([one])
+        except StorageUnavailable as error:
+            REFUSED.labels("storage").inc(len(taken))
+            log.error("intake_storage_unavailable", error=str(error), events=len(taken))
+            _answer(taken, error)
+        except Exception as error:  # a bug must answer its callers, not hang them
+            REFUSED.labels("error").inc(len(taken))
+            log.exception("intake_failed", error=type(error).__name__)
+            _answer(taken, StorageUnavailable("error"))
+        else:
+            BATCH.observe(len(taken))
+            STORED.inc(len(taken))
+            _answer(taken, None)
+
+
+def _answer(
+    taken: Sequence[tuple[NewEvent, asyncio.Future[None]]], error: Exception | None
+) -> None:
+    """Resolve all futures of one batch, waking each event loop once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for _, future in taken:
+        by_loop.setdefault(future.get_loop(), []).append(future)
+
+    def resolve(futures: list[asyncio.Future[None]]) -> None:
+        for future in futures:
+            if future.done():  # the client went away; the event is stored all the same
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+    for loop, futures in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(resolve, futures)

@@ -1,0 +1,191 @@
+"""The log: append, and read by offset.
+
+Order. `position` must grow with commit order, or a reader that remembers "I have read up to n"
+would skip a row whose transaction took n-1 and committed later. SQLite has one writer, so it holds
+by itself. On PostgreSQL each appending transaction takes one advisory lock before its first insert
+and keeps it until commit; group commit makes that one lock per some hundred events. Appends come
+last in a transaction (see `UnitOfWork`), so the lock is held for the insert and the commit only.
+
+Duplicates. The same event id is stored once; a second append of the same content is silently the
+first. The same id with *other* content is a `ConflictingEvent`: saying "received" would be a lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text
+
+from warning_service.clock import Clock
+from warning_service.database import Database
+from warning_service.events.tables import events
+from warning_service.events.types import Event, NewEvent, decode, encode, tag_of
+from warning_service.events.wakeups import Wakeups
+
+APPEND_LOCK = 0x6B697A61
+"""Advisory lock key on PostgreSQL: one append commits at a time."""
+
+_COLUMNS = "id, board, student, type, day, recorded_at, actor, body"
+_INSERT_SQLITE = (
+    f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+)
+_INSERT_POSTGRES = (
+    f"INSERT INTO events ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+    " ON CONFLICT (id) DO NOTHING"
+)
+
+
+class ConflictingEvent(ValueError):
+    """An event id is in the log already, with other content. `ids` lists them."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        super().__init__("event id used for other content")
+        self.ids = list(ids)
+
+
+def append(conn: Connection, new: Sequence[NewEvent], clock: Clock) -> int:
+    """Insert `new` in order inside the caller's transaction; return how many were not there yet.
+
+    Raises ConflictingEvent when an id is there with other content; the caller's transaction is
+    then as it was before only if the caller rolls back.
+    """
+    if not new:
+        return 0
+    now = clock.now()
+    sqlite = conn.dialect.name == "sqlite"
+    stamp: Any = now.replace(tzinfo=None)
+    if sqlite:
+        stamp = stamp.isoformat(sep=" ", timespec="microseconds")
+    rows = [
+        (
+            e.id,
+            e.board,
+            e.student,
+            tag_of(e.body),
+            e.on.isoformat() if sqlite else e.on,
+            stamp,
+            e.actor,
+            encode(e.body),
+        )
+        for e in new
+    ]
+    if not sqlite:
+        conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": APPEND_LOCK})
+    before = _highest(conn)
+    conn.exec_driver_sql(_INSERT_SQLITE if sqlite else _INSERT_POSTGRES, rows)
+    stored = conn.execute(
+        select(func.count()).select_from(events).where(events.c.position > before)
+    ).scalar_one()
+    if stored < len(rows):
+        _refuse_conflicts(conn, rows)
+    return int(stored)
+
+
+def _highest(conn: Connection) -> int:
+    return conn.execute(select(func.max(events.c.position))).scalar_one_or_none() or 0
+
+
+def _refuse_conflicts(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    conflicts = []
+    for start in range(0, len(rows), 500):
+        part = rows[start : start + 500]
+        held = {
+            row.id: (row.board, row.student, row.type, row.body)
+            for row in conn.execute(
+                select(
+                    events.c.id, events.c.board, events.c.student, events.c.type, events.c.body
+                ).where(events.c.id.in_([r[0] for r in part]))
+            )
+        }
+        conflicts += [r[0] for r in part if held[r[0]] != (r[1], r[2], r[3], r[7])]
+    if conflicts:
+        raise ConflictingEvent(conflicts)
+
+
+def read(
+    conn: Connection, board: str, after: int, limit: int, until: int | None = None
+) -> list[Event]:
+    """Up to `limit` events of `board` with position > `after` (and <= `until`), in order."""
+    query = (
+        select(events)
+        .where(events.c.board == board, events.c.position > after)
+        .order_by(events.c.position)
+        .limit(limit)
+    )
+    if until is not None:
+        query = query.where(events.c.position <= until)
+    return [from_row(row) for row in conn.execute(query)]
+
+
+def of_student(conn: Connection, student: str, types: Sequence[str] = ()) -> list[Event]:
+    """All events about one student, oldest first, of those types if any are named."""
+    query = select(events).where(events.c.student == student).order_by(events.c.position)
+    if types:
+        query = query.where(events.c.type.in_(types))
+    return [from_row(row) for row in conn.execute(query)]
+
+
+def head(conn: Connection, board: str | None = None) -> int:
+    """The last position (of one board, if named); 0 for an empty log."""
+    if board is None:
+        return _highest(conn)
+    return (
+        conn.execute(
+            select(func.max(events.c.position)).where(events.c.board == board)
+        ).scalar_one_or_none()
+        or 0
+    )
+
+
+def from_row(row: Any) -> Event:
+    """An `Event` from a row of the `events` table."""
+    return Event(
+        position=row.position,
+        id=row.id,
+        board=row.board,
+        student=row.student,
+        on=row.day,
+        recorded_at=row.recorded_at,
+        actor=row.actor,
+        body=decode(row.body),
+    )
+
+
+class UnitOfWork:
+    """One write transaction with the events it appends.
+
+    `conn` is for the effects; `append` only remembers, and the events are inserted last, just
+    before the commit, so that the order lock is held as briefly as can be.
+    """
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+        self.pending: list[NewEvent] = []
+
+    def append(self, *new: NewEvent) -> None:
+        """Have `new` appended when the unit commits."""
+        self.pending.extend(new)
+
+
+class Log:
+    """The log together with its database, clock and wake-ups: what other rooms are handed."""
+
+    def __init__(self, database: Database, clock: Clock, wakeups: Wakeups) -> None:
+        self.database = database
+        self.clock = clock
+        self.wakeups = wakeups
+
+    @contextmanager
+    def unit_of_work(self) -> Iterator[UnitOfWork]:
+        """A transaction; at its end the remembered events are appended and all is committed.
+
+        Raises StorageUnavailable (nothing stored) and ConflictingEvent (nothing stored).
+        """
+        with self.database.writing() as conn:
+            unit = UnitOfWork(conn)
+            yield unit
+            append(conn, unit.pending, self.clock)
+        if unit.pending:
+            self.wakeups.notify()

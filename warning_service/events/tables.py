@@ -1,0 +1,80 @@
+"""Tables of the log: the events themselves, how far each reader has come, which jobs ran.
+
+`events` is append-only: triggers (see migrations) refuse UPDATE and DELETE. It is also the outbox:
+there is no second table to keep in step with it.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import BigInteger, Index, Integer, Text
+from sqlmodel import Field, SQLModel
+
+from warning_service.database import UtcDateTime, table_of
+
+
+class EventRow(SQLModel, table=True):
+    """One event. `position` is assigned inside the serialised append, so it grows by commit."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("ix_events_board_position", "board", "position"),
+        Index("ix_events_student_position", "student", "position"),
+        {"sqlite_autoincrement": True},
+    )
+
+    position: int | None = Field(
+        default=None,
+        primary_key=True,
+        sa_type=BigInteger().with_variant(Integer(), "sqlite"),  # type: ignore[call-overload]
+    )
+    id: str = Field(unique=True)
+    board: str
+    student: str | None
+    type: str
+    day: date
+    recorded_at: datetime = Field(sa_type=UtcDateTime)
+    actor: str
+    body: str = Field(sa_type=Text)
+
+
+class ConsumerRow(SQLModel, table=True):
+    """How far one reader has come in one board's events, and who may move it.
+
+    `fence` grows with every change of owner: a former owner's commit no longer fits and is undone.
+    """
+
+    __tablename__ = "consumers"
+
+    name: str = Field(primary_key=True)
+    board: str = Field(primary_key=True)
+    position: int = Field(sa_type=BigInteger, default=0)
+    owner: str
+    fence: int
+    lease_until: datetime = Field(sa_type=UtcDateTime)
+
+
+class JobRunRow(SQLModel, table=True):
+    """A scheduled job ran for a slot; the key makes sure it runs once."""
+
+    __tablename__ = "job_runs"
+
+    job: str = Field(primary_key=True)
+    slot: str = Field(primary_key=True)
+    ran_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class FactRow(SQLModel, table=True):
+    """Facts about the installation itself (demo seed, where the demo clock stands)."""
+
+    __tablename__ = "facts"
+
+    name: str = Field(primary_key=True)
+    value: str = Field(sa_type=Text)
+
+
+events = table_of(EventRow)
+consumers = table_of(ConsumerRow)
+facts = table_of(FactRow)
+job_runs = table_of(JobRunRow)

@@ -1,0 +1,244 @@
+"""Every kind of event there is, in one list.
+
+An event says what happened, to whom (a random student key, never a name), on which day, by whom
+(a staff key, `child` or `system:…`). Bodies are small frozen structs with a tag; the log stores
+them as JSON text and gives the same bytes back for ever. A change that would read old bytes
+differently needs a new tag. Words a person wrote about a child are never stored open: fields named
+`sealed` hold ciphertext that only `access/sealing.py` can open.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date, datetime
+
+import msgspec
+import uuid_utils
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """Base of all bodies."""
+
+
+# --- who is where -------------------------------------------------------------------------------
+
+
+class EnrolmentStarted(Body, frozen=True, tag="enrolment_started"):
+    """A student is on the roll of a class from `on`."""
+
+    school: str
+    class_id: str
+    grade: int  # 1-9: primary 1-6, junior high 7-9
+
+
+class EnrolmentEnded(Body, frozen=True, tag="enrolment_ended"):
+    """From `on` the student is no longer on the roll of that class."""
+
+    class_id: str
+
+
+class OptOutRecorded(Body, frozen=True, tag="opt_out_recorded"):
+    """不同意書: from this event on no linking, no list, no learning. Asking for help still works."""
+
+
+class OptOutWithdrawn(Body, frozen=True, tag="opt_out_withdrawn"):
+    """The family takes the refusal back."""
+
+
+# --- facts --------------------------------------------------------------------------------------
+
+
+class CheckInSubmitted(Body, frozen=True, tag="check_in_submitted"):
+    """A child's answers. `answers`: question id -> chosen value, None = "I would rather not say"."""
+
+    questionnaire: str
+    version: int
+    answers: dict[str, int | None]
+    answered_at: datetime
+
+
+class ConsultationRequested(Body, frozen=True, tag="consultation_requested"):
+    """A child asks to talk. `whom` and `about` are choice ids; `sealed` holds its words, if any."""
+
+    whom: tuple[str, ...]
+    about: tuple[str, ...]
+    sealed: str | None
+    asked_at: datetime
+
+
+class ObservationRecorded(Body, frozen=True, tag="observation_recorded"):
+    """One fact from a record or an extract: item (a catalogue id), value, and where it came from."""
+
+    item: str
+    value: float
+    source: str
+
+
+class OutcomeRecorded(Body, frozen=True, tag="outcome_recorded"):
+    """What one wanted to prevent began on `on`; the end of `known_on` makes it known.
+
+    `over_on`: from that day the student is at risk again; None while not over. A later event with
+    the same outcome and `on` replaces it.
+    """
+
+    outcome: str
+    known_on: date
+    over_on: date | None
+
+
+# --- time ---------------------------------------------------------------------------------------
+
+
+class DayClosed(Body, frozen=True, tag="day_closed"):
+    """The school day `on` is over: labels of that day may mature, models may learn."""
+
+
+class ListDue(Body, frozen=True, tag="list_due"):
+    """The slot has come to make `school`'s warning list of `on` from all that is in the log."""
+
+    school: str
+
+
+# --- what followed ------------------------------------------------------------------------------
+
+
+class ListPublished(Body, frozen=True, tag="list_published"):
+    """A warning list was made; its entries and evidence are in judging's tables."""
+
+    list_id: str
+    school: str
+    judge: str
+    model_version: str
+    listed: int
+    ranked: int
+
+
+class AlertRaised(Body, frozen=True, tag="alert_raised"):
+    """An adult has to look. `source` is the event that gave rise to it."""
+
+    alert_id: str
+    kind: str
+    urgency: str
+    rule: str
+    source: str
+    due_at: datetime
+
+
+class AlertAcknowledged(Body, frozen=True, tag="alert_acknowledged"):
+    """An adult has taken it on; `via` is `portal` or a channel name."""
+
+    alert_id: str
+    via: str
+
+
+class AlertEscalated(Body, frozen=True, tag="alert_escalated"):
+    """Nobody acknowledged in time: the next duty of the chain is told."""
+
+    alert_id: str
+    step: int
+    duty: str
+    due_at: datetime | None
+
+
+class AlertHandled(Body, frozen=True, tag="alert_handled"):
+    """The follow-up record `follow_up_id` closed it."""
+
+    alert_id: str
+    follow_up_id: str
+
+
+class ReviewDecided(Body, frozen=True, tag="review_decided"):
+    """People's decision on a list entry. `chosen` belongs to `scheme` (A means nothing alone)."""
+
+    list_id: str
+    scheme: str
+    chosen: str
+    directions: tuple[str, ...]
+    sealed: str | None
+
+
+class FollowUpRecorded(Body, frozen=True, tag="follow_up_recorded"):
+    """What an adult did and how the child is. `action` and `change` are playbook choice ids."""
+
+    follow_up_id: str
+    action: str
+    change: str
+    list_id: str | None
+    alert_id: str | None
+    sealed: str | None
+
+
+AnyBody = (
+    EnrolmentStarted
+    | EnrolmentEnded
+    | OptOutRecorded
+    | OptOutWithdrawn
+    | CheckInSubmitted
+    | ConsultationRequested
+    | ObservationRecorded
+    | OutcomeRecorded
+    | DayClosed
+    | ListDue
+    | ListPublished
+    | AlertRaised
+    | AlertAcknowledged
+    | AlertEscalated
+    | AlertHandled
+    | ReviewDecided
+    | FollowUpRecorded
+)
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(AnyBody)
+
+
+def encode(body: AnyBody) -> str:
+    """The body as JSON text, keys in a fixed order."""
+    return _encoder.encode(body).decode()
+
+
+def decode(text: str) -> AnyBody:
+    """The body back from its text. Raises msgspec.ValidationError for anything else."""
+    return _decoder.decode(text)
+
+
+def tag_of(body: AnyBody | type[Body]) -> str:
+    """The event type's name, e.g. `check_in_submitted`."""
+    return str(body.__struct_config__.tag)
+
+
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event not yet in the log. `id` makes it unique: the same id is stored once."""
+
+    id: str
+    board: str
+    student: str | None
+    on: date
+    actor: str
+    body: AnyBody
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as the log holds it. `position` grows with commit order; gaps mean nothing."""
+
+    position: int
+    id: str
+    board: str
+    student: str | None
+    on: date
+    recorded_at: datetime
+    actor: str
+    body: AnyBody
+
+
+def new_id() -> str:
+    """A fresh UUIDv7: sorts by time, so that inserts stay at the end of the index."""
+    return str(uuid_utils.uuid7())
+
+
+_NAMESPACE = uuid.UUID("6b7a7368-6900-4000-8000-000000000000")
+
+
+def derived_id(*parts: str) -> str:
+    """The one id for something that follows from `parts`: made again, it is the same event."""
+    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))

@@ -1,0 +1,1 @@
+"""What people record: reviews of list entries and follow-ups."""

@@ -1,0 +1,1 @@
+"""Scores and levels from rules and models; warning lists with their frozen evidence."""

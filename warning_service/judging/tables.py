@@ -1,0 +1,104 @@
+"""Tables of judging: where the models stand, and the lists with their evidence.
+
+All of it can be rebuilt from the log. Feature states are one row per student, so that a single
+check-in rewrites a kilobyte and not a town; a training block is written once when its day is
+closed and read once when its labels are known.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import BigInteger, LargeBinary, Text
+from sqlmodel import Field, SQLModel
+
+from warning_service.database import UtcDateTime, table_of
+
+
+class FeatureRow(SQLModel, table=True):
+    """One student's incremental feature state, as canonical bytes."""
+
+    __tablename__ = "feature_states"
+
+    board: str = Field(primary_key=True)
+    student: str = Field(primary_key=True)
+    state: bytes = Field(sa_type=LargeBinary)
+
+
+class SnapshotRow(SQLModel, table=True):
+    """The board's model and bookkeeping at `position`, as canonical bytes, newest only."""
+
+    __tablename__ = "model_snapshots"
+
+    board: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    position: int = Field(sa_type=BigInteger)
+    versions: str = Field(sa_type=Text)  # library versions and feature-schema hash, JSON
+    sha256: str
+    state: bytes = Field(sa_type=LargeBinary)
+
+
+class TrainingBlockRow(SQLModel, table=True):
+    """Features of the students of one day, waiting until their labels are known."""
+
+    __tablename__ = "training_blocks"
+
+    board: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    block: bytes = Field(sa_type=LargeBinary)
+
+
+class ListRow(SQLModel, table=True):
+    """A published warning list of one school, with all that made it."""
+
+    __tablename__ = "warning_lists"
+
+    id: str = Field(primary_key=True)
+    board: str = Field(index=True)
+    school: str = Field(index=True)
+    list_date: date
+    as_of: int = Field(sa_type=BigInteger)  # log position
+    judge: str  # rules or model
+    judge_why: str = Field(sa_type=Text)  # JSON: the evidence for who judged
+    model_version: str
+    playbook: str  # id:version:fingerprint
+    budget: int
+    ranked: int
+    published_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class EntryRow(SQLModel, table=True):
+    """One listed child. `evidence` (JSON) is frozen: factors, trend, data ages, both judges."""
+
+    __tablename__ = "list_entries"
+
+    list_id: str = Field(primary_key=True)
+    student: str = Field(primary_key=True, index=True)
+    place: int  # 1 = first on the list
+    score: float
+    level: str
+    is_new: bool  # not on the school's previous list
+    supported: bool  # someone followed up lately
+    times_running: int  # lists in a row, this one included
+    evidence: str = Field(sa_type=Text)
+
+
+class ScoreRow(SQLModel, table=True):
+    """Every ranked child's score on a list date, listed or not: what evaluation counts."""
+
+    __tablename__ = "list_scores"
+
+    list_id: str = Field(primary_key=True)
+    student: str = Field(primary_key=True)
+    score: float
+    rules_score: float
+    rank: int
+    listed: bool
+
+
+feature_states = table_of(FeatureRow)
+model_snapshots = table_of(SnapshotRow)
+training_blocks = table_of(TrainingBlockRow)
+warning_lists = table_of(ListRow)
+list_entries = table_of(EntryRow)
+list_scores = table_of(ScoreRow)

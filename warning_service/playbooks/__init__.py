@@ -1,0 +1,1 @@
+"""How one board works, as a file: items, rules, list size, meetings, deadlines."""

@@ -1,0 +1,196 @@
+"""The playbook: one readable, validated file that says how a board works.
+
+Adding a board is adding a file. The models here say which fields there are; pydantic refuses what
+is unknown or out of range and names the field. Values the source does not publish are marked
+"example value" in the shipped files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from warning_service.catalogue.items import Item, all_items
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Choice(_Part):
+    """A choice people make, with its wording."""
+
+    id: str
+    label: str
+    label_en: str
+
+
+class Outcome(_Part):
+    """What one wants to prevent: `item` adding up to `threshold` within a school year."""
+
+    id: str
+    label: str
+    label_en: str
+    item: str
+    threshold: float = Field(gt=0)
+    horizon_days: int = Field(ge=1, description="A list looks this many days ahead.")
+    label_delay_days: int = Field(ge=0, default=0)
+
+
+class ItemInUse(_Part):
+    """An item of the catalogue in this playbook, with the points rule for the cold start.
+
+    `points` count when the sum (counts, flags) or mean (measures) over the last `window_days`
+    reaches `at`, in the direction the catalogue calls worse.
+    """
+
+    id: str
+    points: float = Field(ge=0)
+    at: float
+    window_days: int = Field(ge=1, default=28)
+
+
+class ListRule(_Part):
+    """When lists are made, and how long they may be."""
+
+    cadence: Literal["first_school_day_of_month"]
+    hour: int = Field(ge=0, le=23, default=7)
+    budget_share: float = Field(gt=0, le=1, description="Places as a share of the school's roll.")
+    budget_least: int = Field(ge=1, description="A small school gets at least so many places.")
+    new_first: bool = Field(description="Children without current support take places first.")
+    supported_days: int = Field(
+        ge=1, description="A follow-up within so many days counts as already supported."
+    )
+
+
+class HandOver(_Part):
+    """When the model may make the list in place of the points rule."""
+
+    least_hits: int = Field(ge=1, description="Outcomes known before the model is trusted.")
+    least_gain: float = Field(description="AUC of the model minus AUC of the rule, at least.")
+
+
+class AlertRule(_Part):
+    """A rule for same-day alerts on answers.
+
+    `streak`: `question` at or worse than `at` on `days` answered days running. `fall`: today's
+    answer is at least `by` worse than the child's own mean of the last `days` days (at least
+    `least` answers). `critical`: `question` at or worse than `at`, once.
+    """
+
+    id: str
+    kind: Literal["streak", "fall", "critical"]
+    question: str
+    at: float | None = None
+    by: float | None = None
+    days: int = Field(default=1, ge=1)
+    least: int = Field(default=5, ge=1)
+    urgency: Literal["urgent", "today"] = "today"
+    label: str
+    label_en: str
+
+
+class Step(_Part):
+    """One step of the escalation chain: who is told, and how long they have."""
+
+    duties: tuple[str, ...] = Field(min_length=1)
+    minutes: int = Field(ge=1, description="In-school minutes until the next step.")
+
+
+class Escalation(_Part):
+    """Chains by urgency. School hours bound the deadlines of what is not urgent."""
+
+    urgent: tuple[Step, ...] = Field(min_length=1)
+    today: tuple[Step, ...] = Field(min_length=1)
+    school_opens: int = Field(default=8, ge=0, le=23)
+    school_closes: int = Field(default=17, ge=1, le=24)
+
+
+class Review(_Part):
+    """The classes a meeting sorts entries into; letters mean nothing without the scheme's name."""
+
+    scheme: str
+    scheme_label: str
+    scheme_label_en: str
+    classes: tuple[Choice, ...] = Field(min_length=2)
+    directions: tuple[Choice, ...]
+    supports: tuple[str, ...] = Field(description="Class ids that count as 'support agreed'.")
+
+
+class FollowUp(_Part):
+    """What an adult can record in 20 seconds."""
+
+    actions: tuple[Choice, ...] = Field(min_length=1)
+    changes: tuple[Choice, ...] = Field(min_length=1)
+    support_actions: tuple[str, ...] = Field(description="Actions that count as support given.")
+    better: tuple[str, ...] = Field(description="Change ids that count as 'changed for the better'.")
+
+
+class Playbook(_Part):
+    """One board's way of working."""
+
+    id: str
+    version: int = Field(ge=1)
+    name: str
+    name_en: str
+    source: str
+    questionnaires: tuple[str, ...]
+    outcome: Outcome
+    items: tuple[ItemInUse, ...] = Field(min_length=1)
+    list: ListRule
+    hand_over: HandOver
+    alert_rules: tuple[AlertRule, ...]
+    escalation: Escalation
+    review: Review
+    follow_up: FollowUp
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Playbook:
+        known = all_items()
+        for item in (*self.items, self.outcome):
+            name = item.id if isinstance(item, ItemInUse) else item.item
+            if name not in known and not name.startswith("q."):
+                raise ValueError(f"item '{name}' is not in the catalogue")
+        classes = {choice.id for choice in self.review.classes}
+        if unknown := set(self.review.supports) - classes:
+            raise ValueError(f"review.supports names unknown classes: {sorted(unknown)}")
+        if unknown := set(self.follow_up.support_actions) - {c.id for c in self.follow_up.actions}:
+            raise ValueError(f"follow_up.support_actions: unknown {sorted(unknown)}")
+        if unknown := set(self.follow_up.better) - {c.id for c in self.follow_up.changes}:
+            raise ValueError(f"follow_up.better: unknown {sorted(unknown)}")
+        return self
+
+    def catalogue_items(self) -> dict[str, Item]:
+        """The catalogue's entries for the items in use (questions are not in the catalogue)."""
+        known = all_items()
+        return {item.id: known[item.id] for item in self.items if item.id in known}
+
+
+def parse(text: str) -> Playbook:
+    """A playbook from TOML text. Raises ValueError (pydantic's names each bad field)."""
+    return Playbook.model_validate(tomllib.loads(text))
+
+
+def load_file(path: Path) -> Playbook:
+    """A playbook from a file of the board's own."""
+    return parse(path.read_text("utf-8"))
+
+
+@lru_cache(maxsize=32)
+def shipped(playbook_id: str) -> Playbook:
+    """A playbook that ships with Kizashi. Raises KeyError for an unknown id."""
+    file = files(__package__).joinpath("shipped", f"{playbook_id}.toml")
+    if not playbook_id.isidentifier() or not file.is_file():
+        raise KeyError(playbook_id)
+    return parse(file.read_text("utf-8"))
+
+
+def fingerprint(playbook: Playbook) -> str:
+    """A short hash of the playbook's content, frozen with every list it made."""
+    return hashlib.sha256(playbook.model_dump_json().encode()).hexdigest()[:16]

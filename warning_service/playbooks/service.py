@@ -1,0 +1,37 @@
+"""Which playbook a board works by.
+
+A board row names its playbook; a board's own file in `<data_dir>/playbooks/<id>.toml` comes before
+the shipped one of that id.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from warning_service.database import Database
+from warning_service.playbooks.model import Playbook, load_file, shipped
+from warning_service.roster import queries
+
+
+class Playbooks:
+    """Playbooks by board, read once."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self._database = database
+        self._folder = folder
+        self._by_board: dict[str, Playbook] = {}
+
+    def of(self, board: str) -> Playbook:
+        """The board's playbook. Raises KeyError for an unknown board or playbook."""
+        if board not in self._by_board:
+            with self._database.reading() as conn:
+                row = queries.board(conn, board)
+            if row is None:
+                raise KeyError(board)
+            own = self._folder / f"{row.playbook}.toml"
+            self._by_board[board] = (
+                load_file(own)
+                if row.playbook.isidentifier() and own.is_file()
+                else shipped(row.playbook)
+            )
+        return self._by_board[board]

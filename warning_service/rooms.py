@@ -1,0 +1,46 @@
+"""What a page may ask for: the built rooms of a running installation, by name.
+
+Only `app.py` fills one; pages, connectors and commands take what they need from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from warning_service.access.gateway import Gateway
+from warning_service.access.sealing import Sealer
+from warning_service.access.sessions import Sessions
+from warning_service.alerts.service import Alerts
+from warning_service.clock import Clock
+from warning_service.database import Database
+from warning_service.events.intake import Intake
+from warning_service.events.log import Log
+from warning_service.follow_up.service import FollowUps
+from warning_service.playbooks.service import Playbooks
+from warning_service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """One installation's rooms, all sharing one database, clock and log."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    log: Log
+    intake: Intake
+    sealer: Sealer
+    sessions: Sessions
+    gateway: Gateway
+    playbooks: Playbooks
+    alerts: Alerts
+    follow_ups: FollowUps
+
+
+def rooms_of(request: Request) -> Rooms:
+    """FastAPI dependency: the rooms behind this request."""
+    rooms = request.app.state.rooms
+    assert isinstance(rooms, Rooms)
+    return rooms

@@ -1,0 +1,1 @@
+"""Schools, classes, people, calendar, opt-out: the only home of names."""

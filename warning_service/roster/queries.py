@@ -1,0 +1,71 @@
+"""Questions about places and enrolments, without names.
+
+Whoever needs a name asks `access/gateway.py`, which knows who is asking.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+
+from warning_service.roster import tables as t
+
+
+def boards(conn: Connection) -> list[Any]:
+    """All boards of the installation."""
+    return list(conn.execute(select(t.boards).order_by(t.boards.c.id)))
+
+
+def board(conn: Connection, board_id: str) -> Any | None:
+    """One board, or None."""
+    return conn.execute(select(t.boards).where(t.boards.c.id == board_id)).one_or_none()
+
+
+def schools(conn: Connection, board_id: str) -> list[Any]:
+    """A board's schools, in the order of their ids."""
+    return list(
+        conn.execute(select(t.schools).where(t.schools.c.board == board_id).order_by(t.schools.c.id))
+    )
+
+
+def school_class(conn: Connection, class_id: str) -> Any | None:
+    """One class, or None."""
+    return conn.execute(select(t.classes).where(t.classes.c.id == class_id)).one_or_none()
+
+
+def enrolment_on(conn: Connection, student: str, on: date) -> Any | None:
+    """The enrolment of a student on that day, or None when on no roll."""
+    e = t.enrolments
+    return conn.execute(
+        select(e)
+        .where(e.c.student == student, e.c.from_day <= on, _open_on(on))
+        .order_by(e.c.from_day.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def on_roll(conn: Connection, on: date, *, school: str = "", class_id: str = "") -> list[Any]:
+    """Enrolments in force on that day at a school or in a class, ordered by student key."""
+    e = t.enrolments
+    query = select(e).where(e.c.from_day <= on, _open_on(on)).order_by(e.c.student)
+    if school:
+        query = query.where(e.c.school == school)
+    if class_id:
+        query = query.where(e.c.class_id == class_id)
+    return list(conn.execute(query))
+
+
+def opted_out(conn: Connection, student: str) -> bool:
+    """Is a refusal in force now?"""
+    o = t.opt_outs
+    found = conn.execute(
+        select(o.c.student).where(o.c.student == student, o.c.until_at.is_(None)).limit(1)
+    ).first()
+    return found is not None
+
+
+def _open_on(on: date) -> Any:
+    e = t.enrolments
+    return or_(e.c.until_day.is_(None), e.c.until_day > on)

@@ -1,0 +1,215 @@
+"""Tables of who is who.
+
+In the `roster` schema (a file of its own on SQLite): everything that names a person. In the default
+schema: schools and classes as places, enrolments by random student key, opt-outs. The rest of the
+service joins on the key only; names are looked up by `access/` for those who may see them.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import Index, LargeBinary, Text
+from sqlmodel import Field, SQLModel
+
+from warning_service.database import ROSTER, UtcDateTime, table_of
+
+# --- places and enrolments: no names of people -----------------------------------------------
+
+
+class BoardRow(SQLModel, table=True):
+    """An education board; `playbook` is the id of the playbook it works by."""
+
+    __tablename__ = "boards"
+
+    id: str = Field(primary_key=True)
+    name: str
+    playbook: str
+    generated: bool = False  # a made-up town: every page says so
+
+
+class SchoolRow(SQLModel, table=True):
+    """A school. `stage`: primary or junior_high."""
+
+    __tablename__ = "schools"
+
+    id: str = Field(primary_key=True)
+    board: str = Field(index=True)
+    name: str
+    stage: str
+
+
+class ClassRow(SQLModel, table=True):
+    """A class of one school year (the year in which its April lies). Grade 1-9."""
+
+    __tablename__ = "classes"
+
+    id: str = Field(primary_key=True)
+    school: str = Field(index=True)
+    school_year: int
+    grade: int
+    name: str  # as on the door: "3年2組"
+    code: str = Field(unique=True)  # what a shared tablet is set to; not a secret
+
+
+class EnrolmentRow(SQLModel, table=True):
+    """A student in a class from `from_day` until before `until_day` (None: still)."""
+
+    __tablename__ = "enrolments"
+    __table_args__ = (Index("ix_enrolments_class", "class_id", "from_day"),)
+
+    student: str = Field(primary_key=True)
+    class_id: str = Field(primary_key=True)
+    from_day: date = Field(primary_key=True)
+    until_day: date | None
+    board: str = Field(index=True)
+    school: str = Field(index=True)
+    grade: int
+
+
+class OptOutRow(SQLModel, table=True):
+    """A family's refusal, in force from `from_at` until `until_at` (None: still)."""
+
+    __tablename__ = "opt_outs"
+
+    student: str = Field(primary_key=True)
+    from_at: datetime = Field(primary_key=True, sa_type=UtcDateTime)
+    until_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    board: str
+
+
+class ClosedDayRow(SQLModel, table=True):
+    """A weekday on which a school has no lessons (vacation, founding day). `school`: '' = all."""
+
+    __tablename__ = "closed_days"
+
+    board: str = Field(primary_key=True)
+    school: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    why: str
+
+
+# --- names ------------------------------------------------------------------------------------
+
+
+class StudentRow(SQLModel, table=True):
+    """A child by name. `number` is the board's own (学籍番号 or 宛名番号), unique per board."""
+
+    __tablename__ = "students"
+    __table_args__ = (Index("ux_students_number", "board", "number", unique=True), {"schema": ROSTER})
+
+    student: str = Field(primary_key=True)
+    board: str
+    number: str
+    family_name: str
+    given_name: str
+    family_kana: str
+    given_kana: str
+    born: date
+    sex: str  # as the register has it; for fairness reports only, never a feature
+    household: str  # 世帯番号
+
+
+class SeatRow(SQLModel, table=True):
+    """A child's sign-in in a class: its number there (出席番号) and the hash of its secret."""
+
+    __tablename__ = "seats"
+    __table_args__ = (
+        Index("ux_seats_number", "class_id", "seat", unique=True),
+        {"schema": ROSTER},
+    )
+
+    student: str = Field(primary_key=True)
+    class_id: str = Field(primary_key=True)
+    seat: int
+    secret_hash: str  # of the child's three pictures or digits
+
+
+class StudentSecretRow(SQLModel, table=True):
+    """The child's own data key, wrapped by the installation's key.
+
+    What is written about a child is sealed with this key. Deleting the row makes all of it
+    unreadable for good, also in the append-only log and in backups.
+    """
+
+    __tablename__ = "student_secrets"
+    __table_args__ = {"schema": ROSTER}
+
+    student: str = Field(primary_key=True)
+    wrapped: bytes = Field(sa_type=LargeBinary)
+
+
+class StaffRow(SQLModel, table=True):
+    """An adult who may sign in. `slack_user` is the id chat knows them by."""
+
+    __tablename__ = "staff"
+    __table_args__ = {"schema": ROSTER}
+
+    staff: str = Field(primary_key=True)
+    board: str
+    login: str = Field(unique=True)
+    name: str
+    password_hash: str
+    slack_user: str | None = Field(default=None, index=True)
+    active: bool = True
+
+
+class DutyRow(SQLModel, table=True):
+    """What a member of staff is there for, where and when. `role` is a value of access.Role."""
+
+    __tablename__ = "duties"
+    __table_args__ = {"schema": ROSTER}
+
+    staff: str = Field(primary_key=True)
+    role: str = Field(primary_key=True)
+    place: str = Field(primary_key=True)  # a class, school or board id, as the role demands
+    from_day: date = Field(primary_key=True)
+    until_day: date | None = None
+
+
+class RejectRow(SQLModel, table=True):
+    """A row of an imported file that could not be taken, kept as it came until corrected."""
+
+    __tablename__ = "rejects"
+    __table_args__ = {"schema": ROSTER}
+
+    id: str = Field(primary_key=True)
+    import_id: str = Field(index=True)
+    row_number: int
+    column: str
+    reason: str
+    raw: str = Field(sa_type=Text)
+    resolved_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class ImportRow(SQLModel, table=True):
+    """One file taken in: when, by whom, how many rows went where."""
+
+    __tablename__ = "imports"
+    __table_args__ = {"schema": ROSTER}
+
+    id: str = Field(primary_key=True)
+    board: str
+    kind: str
+    file_name: str
+    file_sha256: str
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor: str
+    rows_new: int
+    rows_known: int
+    rows_rejected: int
+
+
+boards = table_of(BoardRow)
+schools = table_of(SchoolRow)
+classes = table_of(ClassRow)
+enrolments = table_of(EnrolmentRow)
+opt_outs = table_of(OptOutRow)
+closed_days = table_of(ClosedDayRow)
+students = table_of(StudentRow)
+seats = table_of(SeatRow)
+student_secrets = table_of(StudentSecretRow)
+staff = table_of(StaffRow)
+duties = table_of(DutyRow)
+rejects = table_of(RejectRow)
+imports = table_of(ImportRow)
