@@ -28,7 +28,8 @@ ROOMS = ("design", "student_checkin", "teacher_portal")
 WEEKDAYS = "月火水木金土日"
 
 
-def _folder(room: str, *parts: str) -> Path:
+def folder(room: str, *parts: str) -> Path:
+    """A folder or file of a room's package."""
     return Path(str(files(room))).joinpath(*parts)
 
 
@@ -37,7 +38,7 @@ def texts() -> dict[str, dict[str, str]]:
     """All wording: key -> {"ja": …, "en": …}. Raises ValueError for a key without both."""
     found: dict[str, dict[str, str]] = {}
     for room in ROOMS:
-        file = _folder(room, "templates", "texts.toml")
+        file = folder(room, "templates", "texts.toml")
         for key, words in tomllib.loads(file.read_text("utf-8")).items():
             if set(words) != {"ja", "en"} or key in found:
                 raise ValueError(f"{room}: text '{key}' needs ja and en, once")
@@ -76,7 +77,7 @@ def time_text(instant: datetime | None) -> str:
 def environment() -> Environment:
     """The Jinja environment; templates escape by default and undefined names are errors."""
     env = Environment(
-        loader=FileSystemLoader([str(_folder(room, "templates")) for room in ROOMS]),
+        loader=FileSystemLoader([str(folder(room, "templates")) for room in ROOMS]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -94,6 +94,7 @@ class Database:
                 pool_size=10,
                 max_overflow=20,
                 pool_pre_ping=True,
+                hide_parameters=True,
                 # A transaction whose server is gone must fail, not hang a child's tablet.
                 connect_args={"connect_timeout": 5},
             )
@@ -137,7 +138,11 @@ def storage_errors() -> Iterator[None]:
         yield
     except DBAPIError as error:
         name = type(error.orig).__name__
-        if error.connection_invalidated or name in {"OperationalError", "InterfaceError", "DiskFull"}:
+        if error.connection_invalidated or name in {
+            "OperationalError",
+            "InterfaceError",
+            "DiskFull",
+        }:
             raise StorageUnavailable(name) from error
         raise
     except SQLAlchemyError as error:
@@ -147,7 +152,11 @@ def storage_errors() -> Iterator[None]:
 
 
 def _sqlite_engine(url: str, identity: Path) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    engine = create_engine(
+        url,
+        connect_args={"timeout": 30, "check_same_thread": False},
+        hide_parameters=True,  # an error message must not quote a row
+    )
 
     @event.listens_for(engine, "connect")
     def _prepare(dbapi_connection: Any, _record: Any) -> None:

@@ -1,0 +1,202 @@
+"""Wires the rooms together: the only module that knows them all.
+
+`build` makes the rooms of one installation, `create_app` the web application on top of them, and
+`Running` the threads that work on the log: the intake writer always, and, in a process that has
+that job, consumers and senders (`work`) and the scheduler (`schedule`). `kizashi up` has all jobs
+in one process; in production each has a process of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+import structlog
+import student_checkin.routes
+import teacher_portal.routes
+from connectors.messaging.slack import SlackChannel
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from connectors.messaging import slack_interactions
+from design.render import folder
+from warning_service import errors, operations, web_hardening
+from warning_service.access.gateway import Gateway
+from warning_service.access.sealing import Sealer
+from warning_service.access.sessions import Sessions
+from warning_service.alerts.consumer import AlertsConsumer
+from warning_service.alerts.deliver import Channel, Deliverer
+from warning_service.alerts.service import Alerts
+from warning_service.clock import Clock
+from warning_service.database import Database, StorageUnavailable
+from warning_service.events.dispatcher import Dispatcher
+from warning_service.events.intake import Intake
+from warning_service.events.log import Log
+from warning_service.events.wakeups import Wakeups
+from warning_service.follow_up.service import FollowUps
+from warning_service.judging.consumer import JudgingConsumer
+from warning_service.playbooks.service import Playbooks
+from warning_service.rooms import Rooms
+from warning_service.roster import queries
+from warning_service.schedule import Scheduler
+from warning_service.settings import Settings
+
+log = structlog.get_logger()
+
+ESCALATION_SECONDS = 1.0
+
+
+def build(settings: Settings, clock: Clock | None = None) -> Rooms:
+    """The rooms of one installation. Raises ValueError when a setting it needs is missing."""
+    clock = clock or Clock()
+    database = Database(settings.sqlalchemy_url)
+    log_ = Log(database, clock, Wakeups(database))
+    sealer = Sealer(database, settings)
+    gateway = Gateway(database, clock)
+    playbooks = Playbooks(database, settings.data_dir / "playbooks")
+    alerts = Alerts(log_, playbooks, gateway)
+    return Rooms(
+        settings=settings,
+        clock=clock,
+        database=database,
+        log=log_,
+        intake=Intake(log_, queue=settings.intake_queue, batch=settings.intake_batch),
+        sealer=sealer,
+        sessions=Sessions(database, clock, settings, sealer),
+        gateway=gateway,
+        playbooks=playbooks,
+        alerts=alerts,
+        follow_ups=FollowUps(log_, sealer, playbooks, alerts),
+    )
+
+
+def channels(settings: Settings) -> dict[str, Channel]:
+    """The configured channels by name."""
+    found: dict[str, Channel] = {}
+    if settings.slack_bot_token is not None:
+        found["slack"] = SlackChannel(settings)
+    return found
+
+
+@dataclass
+class Jobs:
+    """What a process does beside answering requests."""
+
+    work: bool = False
+    schedule: bool = False
+
+
+@dataclass
+class Running:
+    """Starts the threads of a process on entry and ends them in order on exit."""
+
+    rooms: Rooms
+    jobs: Jobs = field(default_factory=Jobs)
+    intake: bool = True
+
+    def __enter__(self) -> Self:
+        self._stops: list[Callable[[], None]] = []
+        rooms = self.rooms
+        rooms.log.wakeups.listen()
+        self._stops.append(rooms.log.wakeups.stop)
+        if self.intake:
+            rooms.intake.start()
+            self._stops.append(rooms.intake.stop)
+        if self.jobs.work:
+            self._work()
+        if self.jobs.schedule:
+            scheduler = Scheduler(rooms)
+            scheduler.start()
+            self._stops.append(scheduler.stop)
+        return self
+
+    def _work(self) -> None:
+        rooms = self.rooms
+        deliverer = Deliverer(rooms.log, channels(rooms.settings))
+        deliverer.start()
+        self._stops.append(deliverer.stop)
+        escalator = Escalator(rooms)
+        escalator.start()
+        self._stops.append(escalator.stop)
+        with rooms.database.reading() as conn:
+            boards = [row.id for row in queries.boards(conn)]
+        for board in boards:
+            # Alerts first and apart: a broken model must never hold back a cry for help.
+            for dispatcher in (
+                Dispatcher(rooms.log, AlertsConsumer(rooms.log, rooms.playbooks), board),
+                Dispatcher(rooms.log, JudgingConsumer(rooms.log, rooms.playbooks), board),
+            ):
+                dispatcher.start()
+                self._stops.append(dispatcher.stop)
+
+    def __exit__(self, *_: object) -> None:
+        for stop in reversed(self._stops):
+            stop()
+
+
+class Escalator:
+    """Looks every second for alerts nobody acknowledged in time.
+
+    A thread of its own: it must go on when the scheduler, a consumer or a channel is stuck.
+    """
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="escalator", daemon=True)
+
+    def start(self) -> None:
+        """Start looking."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the current look."""
+        self._stopping.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(ESCALATION_SECONDS):
+            try:
+                self._rooms.alerts.escalate_due()
+            except StorageUnavailable as error:
+                log.error("escalation_storage_unavailable", error=str(error))
+            except Exception:  # the next look must come, whatever this one met
+                log.exception("escalation_failed")
+
+
+def create_app(rooms: Rooms, jobs: Jobs | None = None) -> FastAPI:
+    """The web application; its lifespan runs the process's threads."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        with Running(rooms, jobs or Jobs()):
+            yield
+
+    app = FastAPI(
+        title="Kizashi",
+        description="School early-warning messaging service",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.state.rooms = rooms
+    app.state.sessions = rooms.sessions
+    for room, name in (
+        ("design", "design"),
+        ("student_checkin", "child"),
+        ("teacher_portal", "portal"),
+    ):
+        app.mount(f"/static/{name}", StaticFiles(directory=folder(room, "static")), name=name)
+    app.include_router(operations.router)
+    app.include_router(student_checkin.routes.router)
+    app.include_router(teacher_portal.routes.router)
+    app.include_router(slack_interactions.router)
+    errors.install(app)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=rooms.settings.allowed_hosts)
+    app.add_middleware(web_hardening.Hardened, https=rooms.settings.public_url.startswith("https"))
+    return app

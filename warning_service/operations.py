@@ -1,0 +1,51 @@
+"""For the operator and the machines around: is it alive, is it ready, how is it doing.
+
+No personal data in any of it; counts and durations only.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+
+from warning_service.access.web import OPEN
+from warning_service.database import StorageUnavailable
+from warning_service.events.log import head
+from warning_service.migrate import SchemaNotCurrent, check
+from warning_service.rooms import Rooms, rooms_of
+
+router = APIRouter()
+
+WAITING = Gauge("kizashi_intake_waiting", "Events waiting for a commit")
+HEAD = Gauge("kizashi_log_head", "Last position in the log")
+
+
+@router.get("/healthz", dependencies=[Depends(OPEN)])
+def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", dependencies=[Depends(OPEN)])
+def readyz(response: Response, rooms: Rooms = Depends(rooms_of)) -> dict[str, str]:
+    """The database is there, its schema is ours, and the intake writer runs."""
+    problem = ""
+    try:
+        check(rooms.database)
+    except (StorageUnavailable, SchemaNotCurrent) as error:
+        problem = type(error).__name__
+    if not rooms.intake.alive:
+        problem = problem or "IntakeStopped"
+    if problem:
+        response.status_code = 503
+        return {"status": "not ready", "problem": problem}
+    return {"status": "ready"}
+
+
+@router.get("/metrics", dependencies=[Depends(OPEN)])
+def metrics(rooms: Rooms = Depends(rooms_of)) -> Response:
+    """Prometheus metrics."""
+    WAITING.set(rooms.intake.waiting)
+    with rooms.database.reading() as conn:
+        HEAD.set(head(conn))
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,240 @@
+"""What the calendar makes happen: days are closed, lists fall due.
+
+Jobs only append events (`DayClosed`, `ListDue`); handlers do the work. Each slot runs once, by its
+row in `job_runs`; slots missed while nothing ran are caught up in their order. APScheduler calls
+`run_due` every few seconds in the one process that leads: an advisory lock on PostgreSQL, a locked
+file on SQLite. `run_due` itself may be called by anyone at any time (the demo does after moving
+the clock); the slot rows keep it from doing anything twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from datetime import date, datetime, timedelta
+from typing import IO
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from warning_service.clock import MovableClock, at, day_of
+from warning_service.database import Database, StorageUnavailable, insert_new
+from warning_service.events.tables import job_runs
+from warning_service.events.types import DayClosed, ListDue, NewEvent, derived_id
+from warning_service.playbooks.model import Playbook
+from warning_service.rooms import Rooms
+from warning_service.roster import queries
+from warning_service.roster.calendar import SchoolCalendar
+from warning_service.roster.tables import enrolments
+
+log = structlog.get_logger()
+
+ACTOR = "system:schedule"
+EVERY_SECONDS = 10
+LEADER_LOCK = 0x6B697A63
+
+
+class Slot:
+    """One thing that is due at one moment."""
+
+    def __init__(self, moment: datetime, job: str, on: date, body: DayClosed | ListDue) -> None:
+        self.moment = moment
+        self.job = job
+        self.on = on
+        self.body = body
+
+
+class Schedule:
+    """Finds and runs what is due. Safe to call from several places."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._lock = threading.Lock()
+
+    def run_due(self) -> int:
+        """Append an event for every slot whose moment has come; return how many."""
+        with self._lock:
+            now = self._rooms.clock.now()
+            with self._rooms.database.reading() as conn:
+                boards = [row.id for row in queries.boards(conn)]
+            return sum(self._run_board(board, now) for board in boards)
+
+    def _run_board(self, board: str, now: datetime) -> int:
+        playbook = self._rooms.playbooks.of(board)
+        with self._rooms.database.reading() as conn:
+            slots = due_slots(conn, board, playbook, now)
+        if not slots:
+            return 0
+        ran = 0
+        with self._rooms.log.unit_of_work() as unit:
+            for slot in slots:
+                first = unit.conn.execute(
+                    insert_new(unit.conn, job_runs).values(
+                        job=slot.job, slot=slot.on.isoformat(), ran_at=now
+                    )
+                )
+                if first.rowcount != 1:
+                    continue
+                ran += 1
+                unit.append(
+                    NewEvent(
+                        id=derived_id(slot.job, slot.on.isoformat()),
+                        board=board, student=None, on=slot.on, actor=ACTOR, body=slot.body,
+                    )
+                )  # fmt: skip
+        log.info("slots_run", board=board, count=ran)
+        return ran
+
+
+def due_slots(conn: Connection, board: str, playbook: Playbook, now: datetime) -> list[Slot]:
+    """Slots of `board` that have come and not run yet, in the order of their moments.
+
+    Days are closed from the first enrolment on; a list is due on the first school day of a month
+    at the playbook's hour, for each school with children on the roll by then.
+    """
+    first = conn.execute(
+        select(func.min(enrolments.c.from_day)).where(enrolments.c.board == board)
+    ).scalar_one_or_none()
+    if first is None:
+        return []
+    slots = [*_days(conn, board, first, now), *_lists(conn, board, playbook, first, now)]
+    return sorted(slots, key=lambda slot: (slot.moment, slot.job))
+
+
+def _ran_until(conn: Connection, job: str) -> date | None:
+    last = conn.execute(
+        select(func.max(job_runs.c.slot)).where(job_runs.c.job == job)
+    ).scalar_one_or_none()
+    return None if last is None else date.fromisoformat(last)
+
+
+def _days(conn: Connection, board: str, first: date, now: datetime) -> list[Slot]:
+    job = f"day_closed:{board}"
+    last = _ran_until(conn, job)
+    day = first if last is None else last + timedelta(days=1)
+    slots = []
+    while day < day_of(now):
+        slots.append(Slot(at(day + timedelta(days=1)), job, day, DayClosed()))
+        day += timedelta(days=1)
+    return slots
+
+
+def _lists(
+    conn: Connection, board: str, playbook: Playbook, first: date, now: datetime
+) -> list[Slot]:
+    calendar = SchoolCalendar(conn, board)
+    slots = []
+    for school in queries.schools(conn, board):
+        job = f"warning_list:{school.id}"
+        last = _ran_until(conn, job)
+        month = (first if last is None else last).replace(day=1)
+        if last is not None:
+            month = _next_month(month)
+        while month <= day_of(now):
+            on = calendar.first_school_day(month.year, month.month, school.id)
+            # Not before a month of data: a list on the day children enrol would be a lottery.
+            if on is not None and on >= first + timedelta(days=21):
+                moment = at(on, playbook.list.hour)
+                if moment <= now and queries.on_roll(conn, on, school=school.id):
+                    slots.append(Slot(moment, job, on, ListDue(school=school.id)))
+            month = _next_month(month)
+    return slots
+
+
+def _next_month(month: date) -> date:
+    return (month.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+class Leader:
+    """Whether this process leads; once it does, until it ends or loses its database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._file: IO[str] | None = None
+        self._conn: Connection | None = None
+
+    def leads(self) -> bool:
+        """Try to become the leader, or confirm that we still are."""
+        return self._leads_file() if self._database.is_sqlite else self._leads_postgres()
+
+    def _leads_file(self) -> bool:
+        if self._file is None:
+            file = self._database.path.with_suffix(".leader").open("w")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                return False
+            self._file = file
+        return True
+
+    def _leads_postgres(self) -> bool:
+        try:
+            if self._conn is None:
+                conn = self._database.engine.connect()
+                conn = conn.execution_options(isolation_level="AUTOCOMMIT")
+                got = conn.execute(
+                    text("SELECT pg_try_advisory_lock(:key)"), {"key": LEADER_LOCK}
+                ).scalar_one()
+                if not got:
+                    conn.close()
+                    return False
+                self._conn = conn
+            self._conn.execute(text("SELECT 1"))
+        except SQLAlchemyError:
+            self._conn = None  # the lock went with the connection
+            return False
+        return True
+
+    def resign(self) -> None:
+        """Let another process lead."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+
+class Scheduler:
+    """APScheduler around `Schedule`, in the process that leads."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._schedule = Schedule(rooms)
+        self._leader = Leader(rooms.database)
+        self._scheduler = BackgroundScheduler(timezone="Asia/Tokyo")
+
+    def start(self) -> None:
+        """Declare the job and start; memory store, because the slot rows are the memory."""
+        self._scheduler.add_job(
+            self._tick,
+            "interval",
+            seconds=EVERY_SECONDS,
+            id="due_slots",
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+        self._scheduler.start()
+        self._scheduler.add_job(self._tick, id="at_start")
+        if isinstance(self._rooms.clock, MovableClock):
+            self._rooms.clock.on_move.append(self._on_move)
+
+    def _on_move(self) -> None:
+        if self._scheduler.running:
+            self._scheduler.add_job(self._tick, id="clock_moved", replace_existing=True)
+
+    def _tick(self) -> None:
+        try:
+            if self._leader.leads():
+                self._schedule.run_due()
+        except StorageUnavailable as error:
+            log.error("schedule_storage_unavailable", error=str(error))
+
+    def stop(self) -> None:
+        """Finish the running job, then end."""
+        self._scheduler.shutdown(wait=True)
+        self._leader.resign()
