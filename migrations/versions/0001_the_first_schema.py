@@ -181,6 +181,14 @@ def upgrade() -> None:
     op.create_index(
         "ix_events_student_position", "events", ["student", "position"], unique=False
     )
+    op.create_index(
+        "ix_events_outcomes",
+        "events",
+        ["board", "position"],
+        unique=False,
+        sqlite_where=sa.text("type = 'outcome_recorded'"),
+        postgresql_where=sa.text("type = 'outcome_recorded'"),
+    )
     op.create_table(
         "facts",
         sa.Column("name", sa.String(), nullable=False),
@@ -396,6 +404,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("board", "place", "duty", "channel"),
     )
     op.create_table(
+        "school_questionnaires",
+        sa.Column("school", sa.String(), nullable=False),
+        sa.Column("questionnaire", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("school", "questionnaire"),
+    )
+    op.create_table(
         "schools",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("board", sa.String(), nullable=False),
@@ -469,6 +483,7 @@ def downgrade() -> None:
     op.drop_table("sessions")
     op.drop_index(op.f("ix_schools_board"), table_name="schools")
     op.drop_table("schools")
+    op.drop_table("school_questionnaires")
     op.drop_table("routes")
     op.drop_index("ux_students_number", table_name="students", schema="roster")
     op.drop_table("students", schema="roster")
@@ -498,6 +513,7 @@ def downgrade() -> None:
     op.drop_table("follow_ups")
     op.drop_table("feature_states")
     op.drop_table("facts")
+    op.drop_index("ix_events_outcomes", table_name="events")
     op.drop_index("ix_events_student_position", table_name="events")
     op.drop_index("ix_events_board_position", table_name="events")
     op.drop_table("events")

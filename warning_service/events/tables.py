@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Index, Integer, Text
+from sqlalchemy import BigInteger, Index, Integer, Text, text
 from sqlmodel import Field, SQLModel
 
 from warning_service.database import UtcDateTime, table_of
@@ -21,13 +21,21 @@ class EventRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_events_board_position", "board", "position"),
         Index("ix_events_student_position", "student", "position"),
+        # Outcomes are few and asked for apart; an index of them alone costs check-ins nothing.
+        Index(
+            "ix_events_outcomes",
+            "board",
+            "position",
+            sqlite_where=text("type = 'outcome_recorded'"),
+            postgresql_where=text("type = 'outcome_recorded'"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
     position: int | None = Field(
         default=None,
         primary_key=True,
-        sa_type=BigInteger().with_variant(Integer(), "sqlite"),  # type: ignore[call-overload]
+        sa_type=BigInteger().with_variant(Integer(), "sqlite"),
     )
     id: str = Field(unique=True)
     board: str

@@ -1,1 +1,211 @@
-"""What people record: reviews of list entries and follow-ups."""
+"""What people record: decisions of meetings on list entries, and follow-ups.
+
+Everything here has an author, is checked against the board's playbook, and is stored with its event
+in one transaction: a row without its event, or the other way round, cannot be. Notes are sealed
+with the child's own key before that transaction begins, so that it stays short.
+
+Not here: deciding anything. A list entry or an alert is a question; the answers come from people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from warning_service.access.gateway import NotYours
+from warning_service.access.sealing import Sealer
+from warning_service.access.sessions import Principal
+from warning_service.alerts.service import Alerts
+from warning_service.alerts.tables import alerts as alert_rows
+from warning_service.database import insert_new, upsert
+from warning_service.events.log import Log
+from warning_service.events.types import (
+    FollowUpRecorded,
+    NewEvent,
+    ReviewDecided,
+    derived_id,
+    new_id,
+)
+from warning_service.follow_up.tables import follow_ups, reviews
+from warning_service.judging.tables import list_entries, warning_lists
+from warning_service.playbooks.model import Choice
+from warning_service.playbooks.service import Playbooks
+from warning_service.roster import queries as roster
+
+LONGEST_NOTE = 500
+"""Characters. A follow-up is 20 seconds of writing, not a case file."""
+
+
+class UnknownChoice(ValueError):
+    """A value that the board's playbook does not offer. `field` names which; nothing is stored."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"not a choice of this board's playbook: {field}")
+        self.field = field
+
+
+class NoteTooLong(ValueError):
+    """More than LONGEST_NOTE characters; nothing is stored."""
+
+
+class FollowUps:
+    """Records reviews and follow-ups of one installation."""
+
+    def __init__(self, log: Log, sealer: Sealer, playbooks: Playbooks, alerts: Alerts) -> None:
+        self._log = log
+        self._sealer = sealer
+        self._playbooks = playbooks
+        self._alerts = alerts
+
+    def review(
+        self,
+        who: Principal,
+        list_id: str,
+        student: str,
+        chosen: str,
+        directions: Sequence[str] = (),
+        note: str = "",
+    ) -> None:
+        """Record the meeting's class for one entry; choosing again replaces the row.
+
+        The log keeps every decision. Raises NotYours, UnknownChoice, NoteTooLong,
+        StorageUnavailable.
+        """
+        rules = self._playbooks.of(who.board).review
+        _offered("chosen", [chosen], rules.classes)
+        _offered("directions", directions, rules.directions)
+        with self._log.database.reading() as conn:
+            self._place_of(conn, who, student)
+            self._entry(conn, who, list_id, student)
+        sealed = self._seal(student, note)
+        now = self._log.clock.now()
+        # In the playbook's order, so that the same decision is the same bytes.
+        agreed = tuple(choice.id for choice in rules.directions if choice.id in set(directions))
+        with self._log.unit_of_work() as unit:
+            unit.conn.execute(
+                upsert(unit.conn, reviews, ["list_id", "student"]).values(
+                    list_id=list_id, student=student, scheme=rules.scheme, chosen=chosen,
+                    directions=",".join(agreed), sealed=sealed, author=who.key, at=now,
+                )
+            )  # fmt: skip
+            unit.append(
+                NewEvent(
+                    id=new_id(), board=who.board, student=student, on=self._log.clock.today(),
+                    actor=who.key,
+                    body=ReviewDecided(
+                        list_id=list_id, scheme=rules.scheme, chosen=chosen,
+                        directions=agreed, sealed=sealed,
+                    ),
+                )
+            )  # fmt: skip
+
+    def record(
+        self,
+        who: Principal,
+        student: str,
+        action: str,
+        change: str,
+        note: str = "",
+        list_id: str | None = None,
+        alert_id: str | None = None,
+        once: str = "",
+    ) -> str:
+        """Record what was done and how the child is; return the record's id.
+
+        With `alert_id` the alert is acknowledged (if nobody had) and handled by this record.
+        `once` is a token of the form: the same form sent twice is one record.
+        Raises NotYours, UnknownChoice, NoteTooLong, StorageUnavailable.
+        """
+        offered = self._playbooks.of(who.board).follow_up
+        _offered("action", [action], offered.actions)
+        _offered("change", [change], offered.changes)
+        record_id = derived_id("follow_up", who.key, student, once) if once else new_id()
+        with self._log.database.reading() as conn:
+            place = self._place_of(conn, who, student)
+            if list_id is not None:
+                self._entry(conn, who, list_id, student)
+            if alert_id is not None:
+                _alert(conn, who, alert_id, student)
+            if self._is_there(conn, record_id):
+                return record_id
+        sealed = self._seal(student, note)
+        now = self._log.clock.now()
+        if alert_id is not None:
+            # Acknowledged first and apart: it stops the escalation whatever becomes of the rest.
+            self._alerts.acknowledge(alert_id, who.key, "portal")
+        with self._log.unit_of_work() as unit:
+            stored = unit.conn.execute(
+                insert_new(unit.conn, follow_ups).values(
+                    id=record_id, board=who.board, school=place.school, student=student,
+                    list_id=list_id, alert_id=alert_id, action=action, change=change,
+                    sealed=sealed, author=who.key, at=now,
+                )
+            )  # fmt: skip
+            if stored.rowcount != 1:  # the same form, sent twice at the same moment
+                return record_id
+            if alert_id is not None:
+                self._alerts.handle(unit, alert_id, record_id, who.key)
+            unit.append(
+                NewEvent(
+                    id=record_id, board=who.board, student=student,
+                    on=self._log.clock.today(), actor=who.key,
+                    body=FollowUpRecorded(
+                        follow_up_id=record_id, action=action, change=change,
+                        list_id=list_id, alert_id=alert_id, sealed=sealed,
+                    ),
+                )
+            )  # fmt: skip
+        return record_id
+
+    # -- what has to hold before anything is written -----------------------------------------------
+
+    def _place_of(self, conn: Connection, who: Principal, student: str) -> Any:
+        """The child's enrolment today. Raises NotYours when the asker's duties do not reach it."""
+        place = roster.enrolment_on(conn, student, self._log.clock.today())
+        if place is None or place.board != who.board:
+            raise NotYours
+        if place.school not in who.schools and place.class_id not in who.classes:
+            raise NotYours
+        return place
+
+    def _entry(self, conn: Connection, who: Principal, list_id: str, student: str) -> None:
+        found = conn.execute(
+            select(list_entries.c.student)
+            .join(warning_lists, warning_lists.c.id == list_entries.c.list_id)
+            .where(
+                list_entries.c.list_id == list_id,
+                list_entries.c.student == student,
+                warning_lists.c.board == who.board,
+            )
+        ).first()
+        if found is None:
+            raise NotYours
+
+    def _is_there(self, conn: Connection, record_id: str) -> bool:
+        query = select(follow_ups.c.id).where(follow_ups.c.id == record_id)
+        return conn.execute(query).first() is not None
+
+    def _seal(self, student: str, note: str) -> str | None:
+        words = note.strip()
+        if len(words) > LONGEST_NOTE:
+            raise NoteTooLong
+        return self._sealer.seal(student, words) if words else None
+
+
+def _alert(conn: Connection, who: Principal, alert_id: str, student: str) -> None:
+    found = conn.execute(
+        select(alert_rows.c.id).where(
+            alert_rows.c.id == alert_id,
+            alert_rows.c.student == student,
+            alert_rows.c.board == who.board,
+        )
+    ).first()
+    if found is None:
+        raise NotYours
+
+
+def _offered(field: str, given: Sequence[str], choices: Sequence[Choice]) -> None:
+    if not set(given) <= {choice.id for choice in choices}:
+        raise UnknownChoice(field)
