@@ -89,10 +89,8 @@ def environment() -> Environment:
     return env
 
 
-def page(
-    request: Request, template: str, *, status: int = 200, **values: Any
-) -> HTMLResponse:
-    """A page in the reader's language. Templates get `t`, `day_text`, `lang`, `now` and `values`."""
+def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page in the reader's language; templates get `t`, `day_text`, `lang`, `now`, `values`."""
     lang = language(request)
     rooms = request.app.state.rooms
     translate: Callable[..., str] = partial(say, lang)

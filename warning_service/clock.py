@@ -38,7 +38,7 @@ class Clock:
     """The real clock."""
 
     def now(self) -> datetime:
-        """This instant, aware, in UTC."""
+        """The present instant, aware, in UTC."""
         return datetime.now(UTC)
 
     def today(self) -> date:

@@ -16,13 +16,47 @@ from typing import Any
 import structlog
 
 ALLOWED = frozenset(
-    {
-        "event", "level", "timestamp", "logger", "error", "where", "method", "route", "status", "ms",
-        "request", "consumer", "fence", "events", "board", "school", "job", "slot", "count", "state",
-        "channel", "attempts", "retry_after", "alert", "delivery", "kind", "position", "version",
-        "seconds", "rows", "rejected", "processes", "port", "step", "duty", "reason", "signal", "pid",
-    }
-)  # fmt: skip
+    [
+        "event",
+        "level",
+        "timestamp",
+        "logger",
+        "error",
+        "where",
+        "method",
+        "route",
+        "status",
+        "ms",
+        "request",
+        "consumer",
+        "fence",
+        "events",
+        "board",
+        "school",
+        "job",
+        "slot",
+        "count",
+        "state",
+        "channel",
+        "attempts",
+        "retry_after",
+        "alert",
+        "delivery",
+        "kind",
+        "position",
+        "version",
+        "seconds",
+        "rows",
+        "rejected",
+        "processes",
+        "port",
+        "step",
+        "duty",
+        "reason",
+        "signal",
+        "pid",
+    ]
+)
 
 
 def _allow(_logger: Any, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -46,7 +46,7 @@ class AuditRow(SQLModel, table=True):
     seq: int | None = Field(
         default=None,
         primary_key=True,
-        sa_type=BigInteger().with_variant(Integer(), "sqlite"),  # type: ignore[call-overload]
+        sa_type=BigInteger().with_variant(Integer(), "sqlite"),
     )
     at: datetime = Field(sa_type=UtcDateTime)
     board: str

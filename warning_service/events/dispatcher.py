@@ -3,9 +3,9 @@
 A `Consumer` handles batches of one board's events, in two steps: `work` thinks (no transaction is
 open, so that a long list keeps no child waiting), and what it returns writes. One transaction holds
 those effects, the events appended and the new offset, so that a kill at any point leaves either all
-or nothing of a batch, and the next start goes on from there. A consumer's in-memory state is a cache of what
-it stored in the same transactions: after any failure, and after a change of owner, it is dropped
-and loaded again.
+or nothing of a batch, and the next start goes on from there. A consumer's in-memory state is a
+cache of what it stored in the same transactions: after any failure, and after a change of owner, it
+is dropped and loaded again.
 
 Ownership. One process at a time owns a (consumer, board). It holds a lease and a fence number;
 every commit moves the offset only where the fence still fits, so a process that slept through its
@@ -105,7 +105,7 @@ class Dispatcher:
                 )
             )
             row = conn.execute(select(consumers).where(*self._mine())).one()
-            if row.owner == self._owner and row.fence == self._fence:
+            if row.owner == self._owner:
                 fence = row.fence
             elif row.lease_until <= now or row.owner == "":
                 fence = row.fence + 1

@@ -31,6 +31,8 @@ BATCH = Histogram(
     "kizashi_intake_batch_size", "Events per commit", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
 )
 
+Waiting = tuple[NewEvent, "asyncio.Future[None]"]
+
 
 class QueueFull(RuntimeError):
     """More is waiting than the writer may hold; nothing was stored. Try again shortly."""
@@ -39,11 +41,13 @@ class QueueFull(RuntimeError):
 class Intake:
     """The group-commit writer. `submit` from the event loop; one thread commits."""
 
-    def __init__(self, log_: Log, *, queue: int, batch: int) -> None:
+    def __init__(self, log_: Log, *, queue: int, batch: int, reserve: int = 500) -> None:
         self._log = log_
         self._queue_limit = queue
+        self._reserve = reserve
         self._batch = batch
-        self._waiting: deque[tuple[NewEvent, asyncio.Future[None]]] = deque()
+        self._waiting: deque[Waiting] = deque()
+        self._urgent: deque[Waiting] = deque()
         self._ready = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
@@ -67,34 +71,37 @@ class Intake:
     @property
     def waiting(self) -> int:
         """How many events wait for a commit."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._urgent)
 
-    async def submit(self, event: NewEvent) -> None:
-        """Return once `event` is durable.
+    async def submit(self, event: NewEvent, *, urgent: bool = False) -> None:
+        """Return once `event` is durable. `urgent`: a cry for help, see above.
 
         Raises QueueFull, StorageUnavailable (nothing stored) or ConflictingEvent.
         """
-        if len(self._waiting) >= self._queue_limit or self._stopping:
-            REFUSED.labels("queue_full").inc()
-            raise QueueFull
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._ready:
-            self._waiting.append((event, future))
+            limit = self._queue_limit + (self._reserve if urgent else 0)
+            if self.waiting >= limit or self._stopping:
+                REFUSED.labels("queue_full").inc()
+                raise QueueFull
+            (self._urgent if urgent else self._waiting).append((event, future))
             self._ready.notify()
         await future
 
     def _run(self) -> None:
         while True:
             with self._ready:
-                while not self._waiting and not self._stopping:
+                while not self.waiting and not self._stopping:
                     self._ready.wait()
-                if not self._waiting:
+                if not self.waiting:
                     return
-                count = min(len(self._waiting), self._batch)
-                taken = [self._waiting.popleft() for _ in range(count)]
+                taken = [
+                    (self._urgent or self._waiting).popleft()
+                    for _ in range(min(self.waiting, self._batch))
+                ]
             self._commit(taken)
 
-    def _commit(self, taken: Sequence[tuple[NewEvent, asyncio.Future[None]]]) -> None:
+    def _commit(self, taken: Sequence[Waiting]) -> None:
         try:
             with self._log.unit_of_work() as unit:
                 unit.append(*(event for event, _ in taken))
@@ -119,9 +126,7 @@ class Intake:
             _answer(taken, None)
 
 
-def _answer(
-    taken: Sequence[tuple[NewEvent, asyncio.Future[None]]], error: Exception | None
-) -> None:
+def _answer(taken: Sequence[Waiting], error: Exception | None) -> None:
     """Resolve all futures of one batch, waking each event loop once."""
     by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
     for _, future in taken:

@@ -38,7 +38,7 @@ class EnrolmentEnded(Body, frozen=True, tag="enrolment_ended"):
 
 
 class OptOutRecorded(Body, frozen=True, tag="opt_out_recorded"):
-    """不同意書: from this event on no linking, no list, no learning. Asking for help still works."""
+    """不同意書: no linking, no list, no learning from now on. Asking for help still works."""
 
 
 class OptOutWithdrawn(Body, frozen=True, tag="opt_out_withdrawn"):
@@ -49,7 +49,7 @@ class OptOutWithdrawn(Body, frozen=True, tag="opt_out_withdrawn"):
 
 
 class CheckInSubmitted(Body, frozen=True, tag="check_in_submitted"):
-    """A child's answers. `answers`: question id -> chosen value, None = "I would rather not say"."""
+    """A child's answers: question id -> chosen value, None = "I would rather not say"."""
 
     questionnaire: str
     version: int
@@ -58,7 +58,7 @@ class CheckInSubmitted(Body, frozen=True, tag="check_in_submitted"):
 
 
 class ConsultationRequested(Body, frozen=True, tag="consultation_requested"):
-    """A child asks to talk. `whom` and `about` are choice ids; `sealed` holds its words, if any."""
+    """A child asks to talk. `whom` and `about` are choice ids; `sealed` holds its words."""
 
     whom: tuple[str, ...]
     about: tuple[str, ...]
@@ -67,7 +67,7 @@ class ConsultationRequested(Body, frozen=True, tag="consultation_requested"):
 
 
 class ObservationRecorded(Body, frozen=True, tag="observation_recorded"):
-    """One fact from a record or an extract: item (a catalogue id), value, and where it came from."""
+    """One fact from a record or an extract: item (a catalogue id), value, source."""
 
     item: str
     value: float
@@ -114,13 +114,18 @@ class ListPublished(Body, frozen=True, tag="list_published"):
 
 
 class AlertRaised(Body, frozen=True, tag="alert_raised"):
-    """An adult has to look. `source` is the event that gave rise to it."""
+    """An adult has to look. `source` is the event that gave rise to it; `duties` were told."""
 
     alert_id: str
     kind: str
     urgency: str
     rule: str
     source: str
+    school: str
+    class_id: str
+    step: int
+    duties: tuple[str, ...]
+    raised_at: datetime
     due_at: datetime
 
 
@@ -129,15 +134,19 @@ class AlertAcknowledged(Body, frozen=True, tag="alert_acknowledged"):
 
     alert_id: str
     via: str
+    at: datetime
 
 
 class AlertEscalated(Body, frozen=True, tag="alert_escalated"):
-    """Nobody acknowledged in time: the next duty of the chain is told."""
+    """Nobody acknowledged in time: `duties`, the next step of the chain, are told.
+
+    A `step` beyond the chain means that its last step was told again.
+    """
 
     alert_id: str
     step: int
-    duty: str
-    due_at: datetime | None
+    duties: tuple[str, ...]
+    due_at: datetime
 
 
 class AlertHandled(Body, frozen=True, tag="alert_handled"):
@@ -145,6 +154,7 @@ class AlertHandled(Body, frozen=True, tag="alert_handled"):
 
     alert_id: str
     follow_up_id: str
+    at: datetime
 
 
 class ReviewDecided(Body, frozen=True, tag="review_decided"):
@@ -189,7 +199,7 @@ AnyBody = (
 )
 
 _encoder = msgspec.json.Encoder(order="deterministic")
-_decoder = msgspec.json.Decoder(AnyBody)
+_decoder: msgspec.json.Decoder[AnyBody] = msgspec.json.Decoder(AnyBody)
 
 
 def encode(body: AnyBody) -> str:

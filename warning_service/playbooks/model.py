@@ -95,6 +95,13 @@ class AlertRule(_Part):
     label: str
     label_en: str
 
+    @model_validator(mode="after")
+    def _has_its_threshold(self) -> AlertRule:
+        needed = "by" if self.kind == "fall" else "at"
+        if getattr(self, needed) is None:
+            raise ValueError(f"alert rule '{self.id}': {self.kind} needs '{needed}'")
+        return self
+
 
 class Step(_Part):
     """One step of the escalation chain: who is told, and how long they have."""
@@ -129,7 +136,9 @@ class FollowUp(_Part):
     actions: tuple[Choice, ...] = Field(min_length=1)
     changes: tuple[Choice, ...] = Field(min_length=1)
     support_actions: tuple[str, ...] = Field(description="Actions that count as support given.")
-    better: tuple[str, ...] = Field(description="Change ids that count as 'changed for the better'.")
+    better: tuple[str, ...] = Field(
+        description="Change ids that count as 'changed for the better'."
+    )
 
 
 class Playbook(_Part):
@@ -153,8 +162,7 @@ class Playbook(_Part):
     @model_validator(mode="after")
     def _names_fit(self) -> Playbook:
         known = all_items()
-        for item in (*self.items, self.outcome):
-            name = item.id if isinstance(item, ItemInUse) else item.item
+        for name in (*(item.id for item in self.items), self.outcome.item):
             if name not in known and not name.startswith("q."):
                 raise ValueError(f"item '{name}' is not in the catalogue")
         classes = {choice.id for choice in self.review.classes}

@@ -1,0 +1,58 @@
+# Everything a person does with this checkout. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test check bench screenshots lock clean
+.DEFAULT_GOAL := help
+
+help:  ## Say what each target does
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/.run  ## Build the made-up town (first time: one to two minutes) and serve it on 127.0.0.1:8000
+	$(BIN)/kizashi demo
+
+test: $(VENV)/.dev $(VENV)/.browser  ## Run all tests, PostgreSQL and browser included
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: $(VENV)/.dev  ## Linters, types, import rules, migrations head, house rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.house_rules
+
+bench: $(VENV)/.dev  ## Run every benchmark (about ten minutes on two cores)
+	$(BIN)/python benchmarks/intake.py
+	$(BIN)/python benchmarks/alert_latency.py
+	$(BIN)/python benchmarks/lists.py
+
+screenshots: $(VENV)/.dev $(VENV)/.browser  ## Walk the demo town in a browser and keep pictures in docs/screenshots
+	$(BIN)/python -m tests.browser.screenshots docs/screenshots
+
+lock:  ## Write requirements/*.txt again from pyproject.toml (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra build pyproject.toml -o requirements/run.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra build --extra dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+
+clean:  ## Remove the environment and the demo town
+	rm -rf $(VENV) var
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Kizashi needs Python 3.11 or newer; try: make PYTHON=python3.12 …") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what requirements/run.txt pins …"
+	$(PIP) install --no-compile --require-hashes -r requirements/run.txt
+	$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@echo "Installing what requirements/dev.txt pins …"
+	$(PIP) install --no-compile --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.dev
+	$(BIN)/python -m tests.browser.provide
+	@touch $@

@@ -1,0 +1,189 @@
+"""Our own small checks, run by `make check`: rules that no linter knows.
+
+Each rule is a function that yields "file:line: what" for every place that breaks it. The rules are
+themselves tested in tests/test_house_rules.py, so that none of them can go blind unnoticed.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = (
+    "warning_service",
+    "student_checkin",
+    "teacher_portal",
+    "connectors",
+    "models",
+    "design",
+    "demo",
+)
+Rule = Callable[[Path, str], Iterator[str]]
+
+
+def tracked() -> list[Path]:
+    """Files in the repository (tracked, or new and not ignored)."""
+    done = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [ROOT / line for line in done.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def _calls(text: str) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call):
+            yield node.lineno, ast.unparse(node.func)
+
+
+_WALL = re.compile(
+    r"^(datetime\.(now|utcnow|today)|date\.today|time\.(time|monotonic|perf_counter|process_time)"
+    r"|datetime\.datetime\.(now|utcnow|today)|datetime\.date\.today)$"
+)
+
+
+def wall_clock(path: Path, text: str) -> Iterator[str]:
+    """Time comes from clock.py only."""
+    if path.name == "clock.py" or path.parts[0] not in SOURCE:
+        return
+    for line, name in _calls(text):
+        if _WALL.match(name):
+            yield f"{path}:{line}: {name}() outside clock.py"
+
+
+def bare_jwt(path: Path, text: str) -> Iterator[str]:
+    """python-jose only behind the one wrapper in access/tokens.py."""
+    if path.as_posix() == "warning_service/access/tokens.py" or path.parts[0] not in SOURCE:
+        return
+    for node in ast.walk(ast.parse(text)):
+        names = (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        if any(name.split(".")[0] == "jose" for name in names):
+            yield f"{path}:{node.lineno}: jose outside access/tokens.py"
+
+
+# Who may touch the tables that hold names: access, the roster itself, importers, the demo town,
+# and the list of all tables for migrations.
+_NAME_HOMES = (
+    "warning_service/access/", "warning_service/roster/", "connectors/records/", "demo/",
+    "warning_service/tables.py",
+)  # fmt: skip
+_NAME_TABLES = {"students", "seats", "staff", "duties", "student_secrets", "rejects", "imports"}
+
+
+def names_outside_access(path: Path, text: str) -> Iterator[str]:
+    """Tables of the roster schema are reached through access/ only."""
+    if path.parts[0] not in SOURCE or path.as_posix().startswith(_NAME_HOMES):
+        return
+    tree = ast.parse(text)
+    modules = {"warning_service.roster.tables"}
+    aliases: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            if node.module in modules:
+                for alias in node.names:
+                    if alias.name in _NAME_TABLES or alias.name.endswith("Row"):
+                        yield f"{path}:{node.lineno}: {alias.name} outside access/"
+            elif node.module == "warning_service.roster":
+                aliases |= {a.asname or a.name for a in node.names if a.name == "tables"}
+        elif (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in aliases
+            and node.attr in _NAME_TABLES
+        ):
+            yield f"{path}:{node.lineno}: {node.attr} outside access/"
+
+
+_INLINE = re.compile(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:", re.I)
+_OUTSIDE = re.compile(r"""(?:src|href|action)=["']?(?:https?:)?//""", re.I)
+
+
+def inline_or_outside(path: Path, text: str) -> Iterator[str]:
+    """Templates hold no inline script or style and reach for nothing outside."""
+    if path.suffix != ".html" or path.parts[0] not in SOURCE:
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if _INLINE.search(line) or _OUTSIDE.search(line):
+            yield f"{path}:{number}: inline script or style, or something from outside"
+
+
+_SKIPS = re.compile(r"pytest\.(skip|xfail|mark\.(skip|xfail)|importorskip)")
+
+
+def skipped_tests(path: Path, text: str) -> Iterator[str]:
+    """A test that cannot run fails and says why."""
+    if path.parts[0] == "tests" and path.name not in {"house_rules.py", "test_house_rules.py"}:
+        for number, line in enumerate(text.splitlines(), 1):
+            if _SKIPS.search(line):
+                yield f"{path}:{number}: a test is skipped"
+
+
+# Spelt in parts so that this file does not name what it looks for.
+_HOSTS = tuple(
+    "".join(parts) for parts in (("py", "pi.org"), ("python", "hosted.org"), ("npm", "js.org"))
+)
+
+
+def registry_hosts(path: Path, text: str) -> Iterator[str]:
+    """No file names a package registry's host."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if any(host in line for host in _HOSTS):
+            yield f"{path}:{number}: names a package registry"
+
+
+def module_docstring(path: Path, text: str) -> Iterator[str]:
+    """Each module opens with a paragraph on what it is for."""
+    if path.parts[0] not in SOURCE:
+        return
+    if not (ast.get_docstring(ast.parse(text)) or "").strip():
+        yield f"{path}:1: no docstring at its head"
+
+
+def too_long(path: Path, text: str) -> Iterator[str]:
+    """A file over 450 lines wants to be two."""
+    if path.suffix == ".py" and path.parts[0] in SOURCE and text.count("\n") > 450:
+        yield f"{path}:1: {text.count(chr(10))} lines"
+
+
+PYTHON: tuple[Rule, ...] = (
+    wall_clock, bare_jwt, names_outside_access, skipped_tests, module_docstring, too_long,
+)  # fmt: skip
+ALL_TEXT: tuple[Rule, ...] = (registry_hosts, inline_or_outside)
+MOST_BYTES = 1_000_000
+
+
+def broken() -> list[str]:
+    """Every place that breaks a rule."""
+    found: list[str] = []
+    for file in tracked():
+        path = file.relative_to(ROOT)
+        data = file.read_bytes()
+        if len(data) > MOST_BYTES:
+            found.append(f"{path}:1: {len(data)} bytes; large binaries stay out")
+        if any(part in {"vendor", "node_modules", "third_party"} for part in path.parts):
+            found.append(f"{path}:1: vendored code")
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            continue
+        rules = ALL_TEXT + (PYTHON if path.suffix == ".py" else ())
+        for rule in rules:
+            found.extend(rule(path, text))
+    return found
+
+
+if __name__ == "__main__":
+    places = broken()
+    print("\n".join(places) or "House rules: all kept.")
+    sys.exit(1 if places else 0)

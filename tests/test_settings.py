@@ -1,0 +1,58 @@
+"""Settings: one source, and no unsafe value outside the demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from warning_service.settings import Settings
+
+
+def test_production_without_keys_does_not_start() -> None:
+    with pytest.raises(ValidationError, match="secret_keys is empty"):
+        Settings()
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"public_url": "http://kizashi.example"}, "public_url"),
+        ({"allowed_hosts": ["*"]}, "allowed_hosts"),
+        ({"slack_bot_token": "xoxb-1"}, "slack_signing_secret"),
+    ],
+)
+def test_each_unsafe_value_is_named(secret_key: str, change: dict[str, object], word: str) -> None:
+    safe = {"secret_keys": [secret_key], "public_url": "https://kizashi.example"}
+    Settings(**safe)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match=word):
+        Settings(**{**safe, **change})  # type: ignore[arg-type]
+
+
+def test_environment_comes_before_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret_key: str
+) -> None:
+    file = tmp_path / "kizashi.toml"
+    file.write_text(
+        f'public_url = "https://from.file"\nport = 9000\nsecret_keys = ["{secret_key}"]\n'
+    )
+    monkeypatch.setenv("KIZASHI_SETTINGS_FILE", str(file))
+    monkeypatch.setenv("KIZASHI_PORT", "9001")
+    settings = Settings()
+    assert (settings.port, settings.public_url) == (9001, "https://from.file")
+
+
+def test_an_unknown_setting_in_the_file_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "kizashi.toml"
+    file.write_text('environment = "test"\nprot = 9000\n')
+    monkeypatch.setenv("KIZASHI_SETTINGS_FILE", str(file))
+    with pytest.raises(ValidationError, match="prot"):
+        Settings()
+
+
+def test_a_key_that_is_none_is_refused() -> None:
+    with pytest.raises((ValidationError, ValueError)):
+        Settings(environment="test", secret_keys=["not a key"])  # type: ignore[list-item]

@@ -1,0 +1,294 @@
+"""The `kizashi` command: run, fill, check, keep.
+
+Every command reads the settings (`KIZASHI_…` or `kizashi.toml`), does one thing and says what it
+did. Nothing here decides anything: the work is in the rooms.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from warning_service import logs, upkeep
+from warning_service.alerts import rebuild as alerts_rebuild
+from warning_service.app import Jobs, Running, build, create_app
+from warning_service.clock import Clock
+from warning_service.database import Database, StorageUnavailable
+from warning_service.judging import queries as judging
+from warning_service.judging import rebuild as judging_rebuild
+from warning_service.judging.replay import run_replay
+from warning_service.migrate import SchemaNotCurrent, check, migrate
+from warning_service.roster import queries as roster
+from warning_service.settings import Settings, UnsafeSettings
+
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Kizashi: a school early-warning messaging service. 兆し",
+)
+out = Console()
+err = Console(stderr=True)
+
+
+def _settings() -> Settings:
+    try:
+        settings = Settings()
+    except (ValidationError, UnsafeSettings, ValueError) as error:
+        err.print("[bold]The settings are not fit to run with:[/bold]")
+        for line in _reasons(error):
+            err.print(f"  - {line}")
+        raise typer.Exit(2) from error
+    logs.configure(settings.log_level)
+    return settings
+
+
+def _reasons(error: Exception) -> list[str]:
+    if isinstance(error, ValidationError):
+        return [
+            f"{'.'.join(str(part) for part in one['loc']) or 'settings'}: {one['msg']}"
+            for one in error.errors(include_input=False, include_url=False)
+        ]
+    return [str(error)]
+
+
+def _serve(settings: Settings, jobs: Jobs, clock: Clock | None = None) -> None:
+    rooms = build(settings, clock)
+    check(rooms.database)
+    uvicorn.run(
+        create_app(rooms, jobs),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+@cli.command()
+def demo(
+    data_dir: Annotated[Path, typer.Option(help="Where the town is kept.")] = Path("var/demo"),
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8000,
+    fresh: Annotated[bool, typer.Option(help="Throw the town away and build it again.")] = False,
+    build_only: Annotated[bool, typer.Option(help="Build the town and stop.")] = False,
+) -> None:
+    """Build a made-up town of 6 schools, play a school year, and serve it.
+
+    The first start takes one to two minutes and shows its progress; later starts go on where the
+    town was left. Everything in it is generated and says so. Nothing leaves this machine.
+    """
+    from demo import run  # the demo is no part of a production process
+
+    run.start(data_dir, port=port, fresh=fresh, build_only=build_only, console=out)
+
+
+@cli.command()
+def up() -> None:
+    """Run everything in one process: pages, consumers, senders, scheduler.
+
+    Migrates the database first. The embedded default for one school or a small board.
+    """
+    settings = _settings()
+    database = Database(settings.sqlalchemy_url)
+    migrate(database)
+    database.close()
+    _serve(settings, Jobs(work=True, schedule=True))
+
+
+@cli.command()
+def serve() -> None:
+    """Answer requests only. Run `work` and `schedule` beside it, on the same database."""
+    _serve(_settings(), Jobs())
+
+
+@cli.command()
+def work() -> None:
+    """Read the log: raise and deliver alerts, escalate, judge, publish lists.
+
+    Several may run; each board's events have one owner at a time.
+    """
+    _run_until_told(Jobs(work=True))
+
+
+@cli.command()
+def schedule() -> None:
+    """Close days and make lists fall due. Several may run; one leads."""
+    _run_until_told(Jobs(schedule=True))
+
+
+def _run_until_told(jobs: Jobs) -> None:
+    import signal
+    import threading
+
+    rooms = build(_settings())
+    check(rooms.database)
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    with Running(rooms, jobs, intake=False):
+        told.wait()
+
+
+@cli.command(name="migrate")
+def migrate_command() -> None:
+    """Bring the database to this version's schema."""
+    settings = _settings()
+    migrate(Database(settings.sqlalchemy_url))
+    out.print("The schema is current.")
+
+
+@cli.command(name="import")
+def import_command(
+    files: Annotated[list[Path], typer.Argument(help="CSV files, CP932 or UTF-8.")],
+    board: Annotated[str, typer.Option(help="The board's id.")],
+    kind: Annotated[str | None, typer.Option(help="Kind of file; else told by its header.")] = None,
+) -> None:
+    """Take in files that a school or city hands over.
+
+    Good rows go in, bad rows are kept for correction, and a report names each by row and reason.
+    The same file again changes nothing. Exit status 1 when rows were rejected.
+    """
+    from connectors.records.importer import import_file
+
+    rooms = build(_settings())
+    check(rooms.database)
+    rejected = 0
+    for file in files:
+        report = import_file(rooms, board, file, actor="system:import", kind=kind)
+        out.print(report.table())
+        rejected += report.rows_rejected
+    raise typer.Exit(1 if rejected else 0)
+
+
+@cli.command()
+def lists(
+    school: Annotated[str | None, typer.Option(help="Only this school's id.")] = None,
+) -> None:
+    """Show which warning lists were published, by whom judged, how long. No names."""
+    rooms = build(_settings())
+    table = Table("school", "date", "judge", "listed", "ranked", "budget", "model")
+    with rooms.database.reading() as conn:
+        for board in roster.boards(conn):
+            for place in roster.schools(conn, board.id):
+                if school not in (None, place.id):
+                    continue
+                for row in judging.lists_of_school(conn, place.id):
+                    table.add_row(
+                        place.name,
+                        row.list_date.isoformat(),
+                        row.judge,
+                        str(len(judging.entries(conn, row.id))),
+                        str(row.ranked),
+                        str(row.budget),
+                        row.model_version[:12],
+                    )
+    out.print(table)
+
+
+@cli.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(help="Historic data: replay.toml, students.csv, …")],
+    target: Annotated[Path, typer.Option("--out", help="Folder for scores.csv and report.json.")],
+    playbook: Annotated[Path | None, typer.Option(help="A playbook file for the rules.")] = None,
+    without: Annotated[str | None, typer.Option(help="As if this student had never been.")] = None,
+) -> None:
+    """Play historic data forward in time through the service's own events, features and models.
+
+    Nothing dated after a list date reaches that list. The format is described in docs/replay.md.
+    """
+    from models.replay_folder import FolderError
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        *Progress.get_default_columns(),
+        TextColumn("{task.fields[day]}"),
+        TimeElapsedColumn(),
+    )
+    try:
+        with Progress(*columns, console=err, transient=True) as progress:
+            task = progress.add_task("replay", total=1.0, day="")
+
+            def tell(done: float, day: str) -> None:
+                progress.update(task, completed=done, day=day)
+
+            report = run_replay(folder, target, playbook, without, tell)
+    except FolderError as error:
+        err.print(str(error), markup=False)
+        raise typer.Exit(2) from error
+    for name in ("students", "rows", "labels_learned", "learn_cpu_s", "score_cpu_s", "wall_s"):
+        out.print(f"{name}: {report[name]}")
+
+
+@cli.command()
+def rebuild(
+    repair: Annotated[
+        bool, typer.Option(help="Put the rebuilt state in the place of a differing one.")
+    ] = False,
+) -> None:
+    """Derive features, models, lists and alerts from the log again and compare with what is stored.
+
+    Exit status 1 when anything differs; each difference is named.
+    """
+    rooms = build(_settings())
+    check(rooms.database)
+    differences = []
+    with rooms.database.reading() as conn:
+        boards = [row.id for row in roster.boards(conn)]
+    for board in boards:
+        report = judging_rebuild.rebuild(rooms.log, rooms.playbooks, board, repair=repair)
+        out.print(f"{board}: {report.summary()}")
+        differences += report.differences
+        differences += alerts_rebuild.differences(rooms.log, board)
+    for line in differences:
+        err.print(f"differs: {line}", markup=False)
+    if not differences:
+        out.print("Rebuilt from the log: everything is equal.")
+    raise typer.Exit(1 if differences else 0)
+
+
+@cli.command()
+def verify() -> None:
+    """Check that every event can be read and that the audit trail's chain is whole."""
+    settings = _settings()
+    found = upkeep.verify(Database(settings.sqlalchemy_url))
+    for line in found:
+        err.print(line, markup=False)
+    if not found:
+        out.print("The log can be read from end to end and the audit trail is whole.")
+    raise typer.Exit(1 if found else 0)
+
+
+@cli.command()
+def backup(target: Annotated[Path, typer.Argument(help="The archive to write.")]) -> None:
+    """Write one consistent archive while the service runs. It holds no secret keys."""
+    settings = _settings()
+    manifest = upkeep.back_up(Database(settings.sqlalchemy_url), target, Clock())
+    out.print(f"{target}: log up to {manifest.head}, schema {manifest.schema}")
+
+
+@cli.command()
+def restore(source: Annotated[Path, typer.Argument(help="An archive of `backup`.")]) -> None:
+    """Put an archive into an empty database, after checking every hash in it."""
+    settings = _settings()
+    manifest = upkeep.restore(Database(settings.sqlalchemy_url), source)
+    out.print(f"restored: log up to {manifest.head}, made {manifest.made_at}")
+
+
+def main() -> None:
+    """Entry point: known failures are one line and status 1, not a traceback."""
+    try:
+        cli()
+    except (StorageUnavailable, SchemaNotCurrent, upkeep.BackupError) as error:
+        err.print(f"{type(error).__name__}: {error}", markup=False)
+        sys.exit(1)
+    except BrokenPipeError:
+        os._exit(1)
