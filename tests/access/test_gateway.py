@@ -1,0 +1,116 @@
+"""The gateway: names only in scope, every look on the trail, and a trail that cannot be bent."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from tests import make
+from warning_service.access import audit
+from warning_service.access.gateway import Gateway, NotYours
+from warning_service.access.roles import Role
+from warning_service.access.sessions import Duty, Principal
+from warning_service.access.tables import audit as trail
+from warning_service.database import StorageUnavailable
+from warning_service.events.log import Log
+from warning_service.roster import service
+
+
+def who(*duties: tuple[Role, str], key: str = "staff-1") -> Principal:
+    return Principal(
+        kind="staff", key=key, board=make.BOARD, csrf="c",
+        duties=tuple(Duty(role, place) for role, place in duties),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def gateway(log: Log) -> Gateway:
+    return Gateway(log.database, log.clock)
+
+
+def test_a_homeroom_teacher_sees_the_own_class_only(log: Log, gateway: Gateway) -> None:
+    own, other = make.places(log.database, classes=2)
+    mine, theirs = make.children(log, own, 2), make.children(log, other, 2)
+    teacher = who((Role.HOMEROOM, own))
+    assert {c.student for c in gateway.class_roll(teacher, own, why="class")} == set(mine)
+    assert gateway.child(teacher, mine[0], why="page").class_id == own
+    for ask in (
+        lambda: gateway.child(teacher, theirs[0], why="page"),
+        lambda: gateway.class_roll(teacher, other, why="class"),
+        lambda: gateway.child(teacher, "no such child", why="page"),
+    ):
+        with pytest.raises(NotYours):
+            ask()
+    assert gateway.children(teacher, [*mine, *theirs], why="list").keys() == set(mine)
+
+
+def test_the_whole_school_role_ends_at_the_school(log: Log, gateway: Gateway) -> None:
+    here, there = make.places(log.database, schools=2)
+    mine, theirs = make.children(log, here, 1), make.children(log, there, 1)
+    nurse = who((Role.NURSE, make.SCHOOL))
+    assert gateway.child(nurse, mine[0], why="page").name == "兆 児1"
+    with pytest.raises(NotYours):
+        gateway.child(nurse, theirs[0], why="page")
+
+
+@pytest.mark.parametrize("role", [Role.BOARD, Role.OPERATOR])
+def test_boards_and_operators_see_no_child(log: Log, gateway: Gateway, role: Role) -> None:
+    room = make.places(log.database)[0]
+    keys = make.children(log, room, 1)
+    with pytest.raises(NotYours):
+        gateway.child(who((role, make.BOARD)), keys[0], why="page")
+
+
+def test_who_has_left_the_class_is_no_longer_seen(log: Log, gateway: Gateway) -> None:
+    room = make.places(log.database)[0]
+    keys = make.children(log, room, 1)
+    teacher = who((Role.HOMEROOM, room))
+    gateway.child(teacher, keys[0], why="page")
+    with log.unit_of_work() as unit:
+        service.end_enrolment(
+            unit, board=make.BOARD, student=keys[0], class_id=room, on=date(2026, 5, 1), actor="t"
+        )
+    with pytest.raises(NotYours):
+        gateway.child(teacher, keys[0], why="page")
+
+
+def test_every_look_and_every_refusal_is_on_the_trail(log: Log, gateway: Gateway) -> None:
+    own, other = make.places(log.database, classes=2)
+    mine, theirs = make.children(log, own, 1), make.children(log, other, 1)
+    teacher = who((Role.HOMEROOM, own))
+    gateway.child(teacher, mine[0], why="page")
+    with pytest.raises(NotYours):
+        gateway.child(teacher, theirs[0], why="page")
+    found = [(r.actor, r.action, r.subject) for r in make.rows(log.database, trail)]
+    assert found == [("staff-1", "page", mine[0]), ("staff-1", "refused:page", theirs[0])]
+
+
+def test_when_the_look_cannot_be_recorded_nothing_is_shown(log: Log, gateway: Gateway) -> None:
+    room = make.places(log.database)[0]
+    keys = make.children(log, room, 1)
+    with log.database.writing() as conn:
+        conn.execute(text("ALTER TABLE audit RENAME TO audit_away"))
+    with pytest.raises((StorageUnavailable, DBAPIError)):
+        gateway.child(who((Role.NURSE, make.SCHOOL)), keys[0], why="page")
+
+
+def test_a_changed_row_of_the_trail_is_named(log: Log, gateway: Gateway) -> None:
+    room = make.places(log.database)[0]
+    keys = make.children(log, room, 3)
+    for key in keys:
+        gateway.child(who((Role.NURSE, make.SCHOOL)), key, why="page")
+    with log.database.reading() as conn:
+        assert audit.verify(conn) == []
+    with pytest.raises((DBAPIError, StorageUnavailable)), log.database.writing() as conn:
+        conn.execute(text("UPDATE audit SET actor = 'nobody' WHERE seq = 2"))
+    with log.database.writing() as conn:  # as somebody with the database's own rights could
+        if log.database.is_sqlite:
+            conn.execute(text("DROP TRIGGER audit_no_update"))
+        else:
+            conn.execute(text("ALTER TABLE audit DISABLE TRIGGER ALL"))
+        conn.execute(text("UPDATE audit SET actor = 'nobody' WHERE seq = 2"))
+    with log.database.reading() as conn:
+        assert audit.verify(conn) == [2]

@@ -1,0 +1,135 @@
+"""Sign-in and sessions."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests import make
+from warning_service.access.roles import Ability, Role
+from warning_service.access.sealing import CannotOpen, Sealer
+from warning_service.access.sessions import ACCOUNT_FREE_TRIES, Sessions, TooManyTries
+from warning_service.access.tables import sessions as table
+from warning_service.clock import MovableClock
+from warning_service.events.log import Log
+from warning_service.settings import Settings
+
+
+@pytest.fixture
+def settings(secret_key: str, tmp_path: Path) -> Settings:
+    return Settings(environment="test", secret_keys=[secret_key], data_dir=tmp_path)  # type: ignore[list-item]
+
+
+@pytest.fixture
+def sealer(log: Log, settings: Settings) -> Sealer:
+    return Sealer(log.database, settings)
+
+
+@pytest.fixture
+def sessions(log: Log, settings: Settings, sealer: Sealer) -> Sessions:
+    return Sessions(log.database, log.clock, settings, sealer)
+
+
+def test_a_teacher_signs_in_with_the_duties_in_force(log: Log, sessions: Sessions) -> None:
+    room = make.places(log.database)[0]
+    key = make.staff(log.database, "tanaka", ("homeroom", room))
+    token = sessions.sign_in_staff("tanaka", make.PASSWORD, "127.0.0.1")
+    assert token is not None
+    who = sessions.find(token)
+    assert who is not None
+    assert (who.key, who.classes, who.has(Role.HOMEROOM)) == (key, {room}, True)
+    assert Ability.SEE_ALERTS in who.abilities
+    assert Ability.SEE_COUNTS not in who.abilities
+    assert token not in str(make.rows(log.database, table))
+
+
+def test_wrong_password_and_unknown_login_are_the_same_answer(log: Log, sessions: Sessions) -> None:
+    make.places(log.database)
+    make.staff(log.database, "tanaka", ("board", make.BOARD))
+    assert sessions.sign_in_staff("tanaka", "wrong", "10.0.0.1") is None
+    assert sessions.sign_in_staff("nobody", "wrong", "10.0.0.1") is None
+
+
+def test_guessing_is_slowed_down_and_the_right_person_gets_in_later(
+    log: Log, sessions: Sessions, clock: MovableClock
+) -> None:
+    make.places(log.database)
+    make.staff(log.database, "tanaka", ("board", make.BOARD))
+    for _ in range(ACCOUNT_FREE_TRIES):
+        assert sessions.sign_in_staff("tanaka", "wrong", "10.0.0.1") is None
+    with pytest.raises(TooManyTries) as slowed:
+        sessions.sign_in_staff("tanaka", make.PASSWORD, "10.0.0.2")
+    clock.move_by(timedelta(seconds=slowed.value.seconds))
+    assert sessions.sign_in_staff("tanaka", make.PASSWORD, "10.0.0.2")
+
+
+def test_one_child_guessing_does_not_lock_out_its_class(
+    log: Log, sessions: Sessions, sealer: Sealer
+) -> None:
+    room = make.places(log.database)[0]
+    keys = make.children(log, room, 2)
+    make.seats(log.database, sealer, room, keys, "cat-sun-boat")
+    for _ in range(ACCOUNT_FREE_TRIES):
+        assert sessions.sign_in_child(room.upper(), 1, "dog-dog-dog", "10.0.0.1") is None
+    with pytest.raises(TooManyTries):
+        sessions.sign_in_child(room.upper(), 1, "cat-sun-boat", "10.0.0.1")
+    token = sessions.sign_in_child(room.upper(), 2, "cat-sun-boat", "10.0.0.1")
+    assert token is not None
+    who = sessions.find(token)
+    assert who is not None
+    assert (who.key, who.kind, who.abilities) == (keys[1], "child", {Ability.ANSWER})
+
+
+def test_sessions_end_when_idle_when_old_and_when_signed_out(
+    log: Log, settings: Settings, sealer: Sealer, clock: MovableClock
+) -> None:
+    make.places(log.database)
+    make.staff(log.database, "tanaka", ("board", make.BOARD))
+    desk = Sessions(log.database, clock, settings, sealer)
+    idle = desk.sign_in_staff("tanaka", make.PASSWORD, "a")
+    assert idle is not None
+    clock.move_by(timedelta(seconds=settings.staff_session_idle + 1))
+    assert desk.find(idle) is None
+
+    used = desk.sign_in_staff("tanaka", make.PASSWORD, "a")
+    assert used is not None
+    for _ in range(settings.staff_session_longest // 600):
+        another_process = Sessions(log.database, clock, settings, sealer)
+        assert another_process.find(used) is not None
+        clock.move_by(timedelta(seconds=600))
+    assert Sessions(log.database, clock, settings, sealer).find(used) is None
+
+    out = desk.sign_in_staff("tanaka", make.PASSWORD, "a")
+    assert out is not None
+    assert desk.find(out) is not None
+    desk.sign_out(out)
+    assert desk.find(out) is None
+
+
+def test_sealed_words_survive_a_new_key_and_not_the_loss_of_the_childs(
+    log: Log, sealer: Sealer, secret_key: str, tmp_path: Path
+) -> None:
+    from cryptography.fernet import Fernet
+    from sqlalchemy import delete
+
+    from warning_service.roster.tables import student_secrets
+
+    sealed = sealer.seal("s1", "たすけて")
+    assert "たすけて" not in sealed
+    newer = Settings(
+        environment="test",
+        secret_keys=[Fernet.generate_key().decode(), secret_key],  # type: ignore[list-item]
+        data_dir=tmp_path,
+    )
+    rotated = Sealer(log.database, newer)
+    assert rotated.rewrap_all() == 1
+    alone = Settings(environment="test", secret_keys=newer.secret_keys[:1], data_dir=tmp_path)
+    assert Sealer(log.database, alone).open("s1", sealed) == "たすけて"
+    with pytest.raises(CannotOpen):
+        Sealer(log.database, alone).open("s2", sealed)
+    with log.database.writing() as conn:
+        conn.execute(delete(student_secrets))
+    with pytest.raises(CannotOpen):
+        Sealer(log.database, alone).open("s1", sealed)
