@@ -2,8 +2,9 @@
 
 A session is a row; the cookie holds a random token whose hash is the row's key, so that the server
 can revoke it at once. Looking a session up is on the check-in path, so found sessions are kept in
-memory for a few seconds; revoking through this object forgets them at once, in other processes it
-takes those seconds.
+memory for a few seconds (a child's for longer: it reaches nothing but the child's own answers, and
+a city's tablets all ask in the same ten minutes); revoking through this object forgets them at
+once, in other processes it takes those seconds.
 
 A child's secret is three pictures: too few to be protected by a slow hash, so it is kept as a keyed
 hash under the child's own data key, and guessing is held up by counting.
@@ -31,7 +32,8 @@ from warning_service.database import Database, upsert
 from warning_service.roster import tables as roster
 from warning_service.settings import Settings
 
-REMEMBER_SECONDS = 3.0
+REMEMBER_SECONDS = {"staff": 3.0, "child": 30.0}
+SWEEP_SECONDS = 60.0
 ACCOUNT_FREE_TRIES = 5
 ADDRESS_FREE_TRIES = 100
 _hasher = PasswordHash.recommended()
@@ -84,6 +86,15 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         return any(duty.role is role for duty in self.duties)
 
 
+class ClassDoor(msgspec.Struct, frozen=True, kw_only=True):
+    """What the sign-in page of a class shows: its name, its grade (1-9), the numbers in use."""
+
+    code: str
+    name: str
+    grade: int
+    seats: tuple[int, ...]
+
+
 def hash_secret(secret: str) -> str:
     """Argon2 hash of a member of staff's password."""
     return _hasher.hash(secret)
@@ -105,6 +116,7 @@ class Sessions:
         self._settings = settings
         self._lock = threading.Lock()
         self._found: dict[str, tuple[float, Principal]] = {}
+        self._swept = -SWEEP_SECONDS
 
     # -- signing in ----------------------------------------------------------------------------
 
@@ -124,6 +136,18 @@ class Sessions:
             return None
         self._forget_failures(f"staff:{login}")
         return self._start("staff", row.staff, row.board, "", self._settings.staff_session_longest)
+
+    def class_door(self, class_code: str) -> ClassDoor | None:
+        """The class a shared tablet is set to, with its numbers and no names; None if unknown."""
+        c, p = roster.classes, roster.seats
+        with self._database.reading() as conn:
+            row = conn.execute(select(c).where(c.c.code == class_code)).one_or_none()
+            if row is None:
+                return None
+            taken = conn.execute(select(p.c.seat).where(p.c.class_id == row.id).order_by(p.c.seat))
+            return ClassDoor(
+                code=row.code, name=row.name, grade=row.grade, seats=tuple(taken.scalars())
+            )
 
     def sign_in_child(self, class_code: str, seat: int, secret: str, address: str) -> str | None:
         """A session token for the child with that number in that class, or None.
@@ -152,7 +176,9 @@ class Sessions:
         token = secrets.token_urlsafe(32)
         now = self._clock.now()
         with self._database.writing() as conn:
-            conn.execute(delete(sessions).where(sessions.c.ends_at < now - timedelta(days=1)))
+            if monotonic() - self._swept >= SWEEP_SECONDS:
+                self._swept = monotonic()
+                conn.execute(delete(sessions).where(sessions.c.ends_at < now - timedelta(days=1)))
             conn.execute(
                 insert(sessions).values(
                     token_hash=_token_hash(token),
@@ -175,10 +201,9 @@ class Sessions:
         """Whose token this is, if the session is alive. Staff sessions also end when idle."""
         if not token:
             return None
+        if (known := self.find_cached(token)) is not None:
+            return known
         key = _token_hash(token)
-        found = self._found.get(key)
-        if found is not None and monotonic() - found[0] < REMEMBER_SECONDS:
-            return found[1]
         principal = self._load(key)
         with self._lock:
             if principal is None:
@@ -188,6 +213,13 @@ class Sessions:
                     self._found.clear()
                 self._found[key] = (monotonic(), principal)
         return principal
+
+    def find_cached(self, token: str) -> Principal | None:
+        """Like `find`, from memory alone; None also means "ask `find`". Never blocks."""
+        found = self._found.get(_token_hash(token))
+        if found is None or monotonic() - found[0] >= REMEMBER_SECONDS[found[1].kind]:
+            return None
+        return found[1]
 
     def _load(self, key: str) -> Principal | None:
         now = self._clock.now()
@@ -202,7 +234,8 @@ class Sessions:
                 if row.seen_at + idle <= now:
                     return None
                 duties = self._duties(conn, row.key)
-        if now - row.seen_at > timedelta(seconds=60):
+        # Only staff sessions end when idle; a write for each child would stand in check-ins' way.
+        if row.kind == "staff" and now - row.seen_at > timedelta(seconds=60):
             with self._database.writing() as conn:
                 conn.execute(
                     update(sessions).where(sessions.c.token_hash == key).values(seen_at=now)
@@ -277,5 +310,10 @@ class Sessions:
                 )
 
     def _forget_failures(self, subject: str) -> None:
+        with self._database.reading() as conn:
+            if not conn.execute(
+                select(attempts.c.failures).where(attempts.c.subject == subject)
+            ).first():
+                return
         with self._database.writing() as conn:
             conn.execute(delete(attempts).where(attempts.c.subject == subject))

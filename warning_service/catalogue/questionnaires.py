@@ -1,8 +1,10 @@
 """Questionnaires as data: questions, scales, wording with furigana, choices of the consultation.
 
-A question is a data item too (`q.<id>`, a measure; higher is always worse), which is why the files
-live in the catalogue. Wording marks kanji as `{漢字|かんじ|3}`: reading, and the school grade from
-which the kanji is read without it. `readable` gives the text for one grade as (text, reading) runs.
+A question is a data item too (`q.<id>`, a measure; higher is always worse), which is why the
+files live in the catalogue. Wording marks kanji as `{漢字|かんじ|3}`: the reading, and the school
+grade in which the kanji is learnt (it is read without help from the grade after). `_` marks a gap
+between words, which first readers see as a space (わかち書き) and nobody else sees. `readable`
+gives the text for one grade as (text, reading) runs.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from importlib.resources import files
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+GAP = "_"
+GAPS_UNTIL_GRADE = 2
 _MARK = re.compile(r"\{([^|{}]+)\|([^|{}]+)\|(\d)\}")
 
 
@@ -130,6 +134,7 @@ class Run(msgspec.Struct, frozen=True):
 
 def readable(marked: str, grade: int) -> list[Run]:
     """Marked-up wording as runs for a reader of that grade (1-9; 10 and up: never furigana)."""
+    marked = marked.replace(GAP, "\u3000" if grade <= GAPS_UNTIL_GRADE else "")
     runs: list[Run] = []
     end = 0
     for mark in _MARK.finditer(marked):
@@ -144,5 +149,5 @@ def readable(marked: str, grade: int) -> list[Run]:
 
 
 def plain(marked: str) -> str:
-    """The wording without readings, for adults' pages."""
-    return _MARK.sub(lambda mark: mark.group(1), marked)
+    """The wording without readings and gaps, for adults' pages."""
+    return _MARK.sub(lambda mark: mark.group(1), marked.replace(GAP, ""))

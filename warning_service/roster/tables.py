@@ -89,6 +89,15 @@ class ClosedDayRow(SQLModel, table=True):
     why: str
 
 
+class SchoolQuestionnaireRow(SQLModel, table=True):
+    """A questionnaire a school has chosen from its board's playbook; no row at all: it uses all."""
+
+    __tablename__ = "school_questionnaires"
+
+    school: str = Field(primary_key=True)
+    questionnaire: str = Field(primary_key=True)
+
+
 # --- names ------------------------------------------------------------------------------------
 
 
@@ -96,7 +105,10 @@ class StudentRow(SQLModel, table=True):
     """A child by name. `number` is the board's own (学籍番号 or 宛名番号), unique per board."""
 
     __tablename__ = "students"
-    __table_args__ = (Index("ux_students_number", "board", "number", unique=True), {"schema": ROSTER})
+    __table_args__ = (
+        Index("ux_students_number", "board", "number", unique=True),
+        {"schema": ROSTER},
+    )
 
     student: str = Field(primary_key=True)
     board: str
@@ -206,6 +218,7 @@ classes = table_of(ClassRow)
 enrolments = table_of(EnrolmentRow)
 opt_outs = table_of(OptOutRow)
 closed_days = table_of(ClosedDayRow)
+school_questionnaires = table_of(SchoolQuestionnaireRow)
 students = table_of(StudentRow)
 seats = table_of(SeatRow)
 student_secrets = table_of(StudentSecretRow)
