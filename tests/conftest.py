@@ -23,6 +23,8 @@ from warning_service.database import Database
 from warning_service.events.log import Log
 from warning_service.events.wakeups import Wakeups
 from warning_service.migrate import migrate
+from warning_service.rooms import Rooms
+from warning_service.settings import Settings
 
 START = datetime(2026, 5, 11, 0, 0, tzinfo=UTC)  # a Monday, 09:00 in Japan
 _numbers = itertools.count()
@@ -111,3 +113,24 @@ def log(database: Database, clock: MovableClock) -> Log:
 def secret_key() -> str:
     """A Fernet key for this session's settings."""
     return Fernet.generate_key().decode()
+
+
+@pytest.fixture
+def settings(database_url: str, secret_key: str, tmp_path: Path) -> Settings:
+    """Settings of an installation on the test's database."""
+    return Settings(
+        environment="test",
+        database_url=database_url,
+        secret_keys=[secret_key],  # type: ignore[list-item]
+        data_dir=tmp_path / "data",
+    )
+
+
+@pytest.fixture
+def rooms(settings: Settings, clock: MovableClock) -> Iterator[Rooms]:
+    """The built rooms; nothing runs yet."""
+    from warning_service.app import build
+
+    made = build(settings, clock)
+    yield made
+    made.database.close()
