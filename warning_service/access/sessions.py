@@ -197,14 +197,17 @@ class Sessions:
 
     # -- knowing again ---------------------------------------------------------------------------
 
-    def find(self, token: str) -> Principal | None:
-        """Whose token this is, if the session is alive. Staff sessions also end when idle."""
+    def find(self, token: str, *, touch: bool = True) -> Principal | None:
+        """Whose token this is, if the session is alive. Staff sessions also end when idle.
+
+        `touch=False` does not count as use: for what a page asks by itself, without a person.
+        """
         if not token:
             return None
         if (known := self.find_cached(token)) is not None:
             return known
         key = _token_hash(token)
-        principal = self._load(key)
+        principal = self._load(key, touch=touch)
         with self._lock:
             if principal is None:
                 self._found.pop(key, None)
@@ -221,7 +224,7 @@ class Sessions:
             return None
         return found[1]
 
-    def _load(self, key: str) -> Principal | None:
+    def _load(self, key: str, *, touch: bool) -> Principal | None:
         now = self._clock.now()
         with self._database.reading() as conn:
             row = conn.execute(select(sessions).where(sessions.c.token_hash == key)).one_or_none()
@@ -235,7 +238,7 @@ class Sessions:
                     return None
                 duties = self._duties(conn, row.key)
         # Only staff sessions end when idle; a write for each child would stand in check-ins' way.
-        if row.kind == "staff" and now - row.seen_at > timedelta(seconds=60):
+        if touch and row.kind == "staff" and now - row.seen_at > timedelta(seconds=60):
             with self._database.writing() as conn:
                 conn.execute(
                     update(sessions).where(sessions.c.token_hash == key).values(seen_at=now)

@@ -31,16 +31,19 @@ class NotSignedIn(Exception):
 class Needs:
     """Route dependency: the caller must be signed in and have all of `abilities`.
 
+    `quiet`: a request a page makes by itself; it does not keep an idle session alive.
     Gives the `Principal`. Raises NotSignedIn, or HTTPException 403.
     """
 
-    def __init__(self, *abilities: Ability) -> None:
+    def __init__(self, *abilities: Ability, quiet: bool = False) -> None:
         if not abilities:
             raise ValueError("a route that needs nothing says OPEN")
         self.abilities = frozenset(abilities)
+        self.quiet = quiet
 
     async def __call__(self, request: Request) -> Principal:
-        principal = await principal_of(request, child=Ability.ANSWER in self.abilities)
+        child = Ability.ANSWER in self.abilities
+        principal = await principal_of(request, child=child, touch=not self.quiet)
         if not self.abilities <= principal.abilities:
             raise HTTPException(403, "not allowed")
         if request.method not in {"GET", "HEAD", "OPTIONS"}:
@@ -63,11 +66,11 @@ def session_token(request: Request, *, child: bool) -> str:
     return request.cookies.get(CHILD_COOKIE if child else STAFF_COOKIE, "")
 
 
-async def principal_of(request: Request, *, child: bool) -> Principal:
+async def principal_of(request: Request, *, child: bool, touch: bool = True) -> Principal:
     """Who is signed in on this door. Raises NotSignedIn."""
     sessions = cast(Sessions, request.app.state.sessions)
     token = session_token(request, child=child)
-    principal = await run_in_threadpool(sessions.find, token) if token else None
+    principal = await run_in_threadpool(sessions.find, token, touch=touch) if token else None
     if principal is None:
         raise NotSignedIn(child=child)
     return principal
