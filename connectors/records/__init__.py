@@ -1,1 +1,1 @@
-"""Files a school or city hands over, read row by row."""
+"""Records as schools and cities hand them over: CSV files, read, checked row by row, taken in."""
