@@ -51,7 +51,7 @@ class ImportReport(msgspec.Struct, kw_only=True):
         return not self.refused and self.rows_rejected == 0
 
     def table(self) -> RenderableType:
-        """This report for a terminal."""
+        """The report, for a terminal."""
         return as_table([self])
 
 

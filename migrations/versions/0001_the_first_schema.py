@@ -311,6 +311,7 @@ def upgrade() -> None:
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("rows_new", sa.Integer(), nullable=False),
         sa.Column("rows_known", sa.Integer(), nullable=False),
+        sa.Column("rows_left_out", sa.Integer(), nullable=False),
         sa.Column("rows_rejected", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         schema="roster",

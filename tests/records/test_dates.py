@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import date
 
 import pytest
@@ -17,8 +18,8 @@ DAY = date(2025, 4, 8)
     "text",
     [
         "令和7年4月8日", "令和 7年 4月 8日", "令和7年4月8日(火)", "令7.4.8", "R7.4.8", "R07/04/08",
-        "r7-4-8", "R070408", "Ｒ７．４．８", "２０２５／４／８", "2025/4/8", "2025-04-08", "2025.4.8",
-        "2025年4月8日", "20250408", " 2025/04/08　",
+        "r7-4-8", "R070408", "Ｒ７．４．８", "２０２５／４／８", "2025/4/8", "2025-04-08", 
+        "2025.4.8", "2025年4月8日", "20250408", " 2025/04/08　",
     ],
 )  # fmt: skip
 def test_one_day_in_many_writings(text: str) -> None:
@@ -65,10 +66,8 @@ def test_what_we_write_we_read(day: date) -> None:
 
 @given(st.text(max_size=12))
 def test_any_text_is_a_day_or_refused(text: str) -> None:
-    try:
+    with contextlib.suppress(NotADay):
         assert isinstance(parse_day(text), date)
-    except NotADay:
-        pass
 
 
 def test_first_years_are_written_with_gannen() -> None:

@@ -21,7 +21,7 @@ HEAD = "学籍番号,氏名,ふりがな,生年月日,学校,学年,組,出席�
 
 def roll(rooms: ImportRooms, on: date) -> dict[str, str]:
     """Number -> class on a day."""
-    s, e = t.students, t.enrolments
+    s = t.students
     with rooms.database.reading() as conn:
         return {
             number: row.class_id
@@ -200,7 +200,8 @@ def test_schools_are_found_by_code_and_name(empty: ImportRooms) -> None:
 def test_a_register_of_two_thousand_takes_seconds(empty: ImportRooms) -> None:
     empty.take(SCHOOLS)
     lines = [
-        f"N{n:05d},春野 {n},はるの そら,H27.5.1,女,H{n},sakura,{n % 6 + 1},{n % 48},{n // 48 + 1},R7.4.1"
+        f"N{n:05d},春野 {n},はるの そら,H27.5.1,女,H{n},sakura,{n % 6 + 1},"
+        f"{n % 48},{n // 48 + 1},R7.4.1"
         for n in range(2000)
     ]
     text = ROSTER.splitlines()[0] + "\n" + "\n".join(lines) + "\n"

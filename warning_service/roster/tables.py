@@ -209,6 +209,7 @@ class ImportRow(SQLModel, table=True):
     actor: str
     rows_new: int
     rows_known: int
+    rows_left_out: int  # opted out, or nothing we keep (忌引 …)
     rows_rejected: int
 
 
