@@ -116,7 +116,12 @@ class Running:
 
     def _work(self) -> None:
         rooms = self.rooms
-        deliverer = Deliverer(rooms.log, channels(rooms.settings))
+        deliverer = Deliverer(
+            rooms.log,
+            channels(rooms.settings),
+            public_url=rooms.settings.public_url,
+            names_class=rooms.settings.chat_names_class,
+        )
         deliverer.start()
         self._stops.append(deliverer.stop)
         escalator = Escalator(rooms)

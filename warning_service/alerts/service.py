@@ -1,1 +1,231 @@
-"""What people do with alerts: see those of their duty, acknowledge, handle."""
+"""What people do with alerts: see those within their scope, take them on, close them.
+
+Taking one on is a compare-and-set on its state together with its event: of two hands that reach for
+it at once exactly one wins, whichever process or channel they came through. Every message that
+shows the alert is then owed a change, so that chat never offers a button for what is already done.
+
+Who may call is decided before: pages check the ability, `one` and `inbox` the scope. `acknowledge`
+trusts its caller to have asked.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import select, update
+
+from warning_service.access.gateway import Gateway, NotYours
+from warning_service.access.sessions import Principal
+from warning_service.alerts import escalation, states
+from warning_service.alerts.deadlines import chain_of
+from warning_service.alerts.tables import alerts
+from warning_service.alerts.telling import owe_updates
+from warning_service.clock import Clock
+from warning_service.events.log import Log, UnitOfWork
+from warning_service.events.types import (
+    AlertAcknowledged,
+    AlertHandled,
+    AnyBody,
+    NewEvent,
+    derived_id,
+)
+from warning_service.playbooks.service import Playbooks
+
+log = structlog.get_logger()
+
+ACKNOWLEDGED_TOTAL = Counter("kizashi_alerts_acknowledged_total", "Alerts taken on", ["via"])
+CONSULTATION_LABELS = ("相談の申し込みがありました", "A child asks to talk")
+
+
+class AlertView(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert as a page may show it; the child only by key. `due_at`: when the next are told.
+
+    `unanswered`: every step of the chain was told and nobody has acknowledged.
+    """
+
+    id: str
+    board: str
+    student: str
+    class_id: str
+    school: str
+    kind: str
+    urgency: str
+    rule: str
+    rule_label: str
+    rule_label_en: str
+    source: str
+    state: str
+    step: int
+    duties: tuple[str, ...]
+    unanswered: bool
+    raised_at: datetime
+    due_at: datetime | None
+    acknowledged_by: str
+    acknowledged_at: datetime | None
+    acknowledged_via: str
+    handled_by: str
+    handled_at: datetime | None
+
+
+class Alerts:
+    """Alerts of all boards. Safe to share between threads."""
+
+    def __init__(
+        self, log_: Log, playbooks: Playbooks, gateway: Gateway, *, wall: Clock | None = None
+    ) -> None:
+        self._log = log_
+        self._playbooks = playbooks
+        self._gateway = gateway
+        # Deliveries are about networks, so they run on the real clock (see DeliveryRow).
+        self._wall = wall or Clock()
+
+    # -- seeing --------------------------------------------------------------------------------
+
+    def inbox(
+        self, who: Principal, *, include_done: bool = False, limit: int = 500
+    ) -> list[AlertView]:
+        """Alerts of the asker's classes and schools, newest first; open and acknowledged ones.
+
+        `include_done` adds those a follow-up record has closed. At most `limit`.
+        """
+        mine = alerts.c.school.in_(who.schools) | alerts.c.class_id.in_(who.classes)
+        query = select(alerts).where(mine, alerts.c.board == who.board)
+        if not include_done:
+            query = query.where(alerts.c.state != states.HANDLED)
+        query = query.order_by(alerts.c.raised_at.desc(), alerts.c.id.desc()).limit(limit)
+        with self._log.database.reading() as conn:
+            rows = conn.execute(query).all()
+        return [self._view(row) for row in rows]
+
+    def one(self, who: Principal, alert_id: str) -> AlertView:
+        """One alert. Raises NotYours when it is unknown or out of the asker's scope."""
+        row = self._row(alert_id)
+        if row is None or row.board != who.board or not self._covers(who, row):
+            raise NotYours
+        return self._view(row)
+
+    def of_student(self, student: str) -> list[AlertView]:
+        """A child's alerts, newest first, for a page that has already checked the child's scope."""
+        with self._log.database.reading() as conn:
+            rows = conn.execute(
+                select(alerts)
+                .where(alerts.c.student == student)
+                .order_by(alerts.c.raised_at.desc(), alerts.c.id.desc())
+            ).all()
+        return [self._view(row) for row in rows]
+
+    def board_of(self, alert_id: str) -> str | None:
+        """The board an alert belongs to, None for an unknown one."""
+        row = self._row(alert_id)
+        return None if row is None else str(row.board)
+
+    def _covers(self, who: Principal, row: Any) -> bool:
+        return self._gateway.covers(who, school=row.school, class_id=row.class_id)
+
+    def _row(self, alert_id: str) -> Any | None:
+        with self._log.database.reading() as conn:
+            return conn.execute(select(alerts).where(alerts.c.id == alert_id)).one_or_none()
+
+    def _view(self, row: Any) -> AlertView:
+        playbook = self._playbooks.of(row.board)
+        label, label_en = CONSULTATION_LABELS
+        if row.rule != row.kind:
+            # A rule the playbook no longer has keeps its id, so that old alerts stay readable.
+            named = {rule.id: (rule.label, rule.label_en) for rule in playbook.alert_rules}
+            label, label_en = named.get(row.rule, (row.rule, row.rule))
+        steps = len(chain_of(playbook.escalation, row.urgency))
+        return AlertView(
+            id=row.id,
+            board=row.board,
+            student=row.student,
+            class_id=row.class_id,
+            school=row.school,
+            kind=row.kind,
+            urgency=row.urgency,
+            rule=row.rule,
+            rule_label=label,
+            rule_label_en=label_en,
+            source=row.source,
+            state=row.state,
+            step=row.step,
+            duties=tuple(states.union(row.duties.split(","), ())),
+            unanswered=row.state == states.OPEN and row.step >= steps,
+            raised_at=row.raised_at,
+            due_at=row.due_at,
+            acknowledged_by=row.acknowledged_by,
+            acknowledged_at=row.acknowledged_at,
+            acknowledged_via=row.acknowledged_via,
+            handled_by=row.handled_by,
+            handled_at=row.handled_at,
+        )
+
+    # -- doing ---------------------------------------------------------------------------------
+
+    def acknowledge(self, alert_id: str, staff_key: str, via: str) -> bool:
+        """Take an alert on; False when somebody was first or there is no such alert.
+
+        Raises StorageUnavailable (nothing changed).
+        """
+        with self._log.unit_of_work() as unit:
+            won = self._acknowledge(unit, alert_id, staff_key, via)
+        if won:
+            ACKNOWLEDGED_TOTAL.labels(via).inc()
+            log.info("alert_acknowledged", alert=alert_id, via=via)
+        return won
+
+    def handle(self, unit: UnitOfWork, alert_id: str, follow_up_id: str, author: str) -> bool:
+        """Close an alert with a follow-up record, inside the caller's transaction.
+
+        An alert nobody has taken on yet is taken on by `author` in the same breath. False when it
+        was closed before or there is none.
+        """
+        self._acknowledge(unit, alert_id, author, "portal")
+        body = AlertHandled(alert_id=alert_id, follow_up_id=follow_up_id, at=self._log.clock.now())
+        won = self._change(unit, alert_id, states.ACKNOWLEDGED, states.handled(author, body))
+        if won:
+            self._append(unit, derived_id("alert_handled", alert_id), alert_id, author, body)
+            owe_updates(unit.conn, alert_id, states.HANDLED, self._wall.now())
+        return won
+
+    def escalate_due(self) -> int:
+        """Tell the next step about every open alert whose time is up; return how many.
+
+        Safe to call from any number of processes at once.
+        """
+        return escalation.escalate_due(self._log, self._playbooks, self._wall)
+
+    def _acknowledge(self, unit: UnitOfWork, alert_id: str, staff_key: str, via: str) -> bool:
+        body = AlertAcknowledged(alert_id=alert_id, via=via, at=self._log.clock.now())
+        won = self._change(unit, alert_id, states.OPEN, states.acknowledged(staff_key, body))
+        if won:
+            event_id = derived_id("alert_acknowledged", alert_id)
+            self._append(unit, event_id, alert_id, staff_key, body)
+            owe_updates(unit.conn, alert_id, states.ACKNOWLEDGED, self._wall.now())
+        return won
+
+    def _change(
+        self, unit: UnitOfWork, alert_id: str, expected: str, changes: dict[str, Any]
+    ) -> bool:
+        changed = unit.conn.execute(
+            update(alerts)
+            .where(alerts.c.id == alert_id, alerts.c.state == expected)
+            .values(**changes)
+        )
+        return changed.rowcount == 1
+
+    def _append(
+        self, unit: UnitOfWork, event_id: str, alert_id: str, actor: str, body: AnyBody
+    ) -> None:
+        row = unit.conn.execute(
+            select(alerts.c.board, alerts.c.student).where(alerts.c.id == alert_id)
+        ).one()
+        unit.append(
+            NewEvent(
+                id=event_id, board=row.board, student=row.student,
+                on=self._log.clock.today(), actor=actor, body=body,
+            )
+        )  # fmt: skip

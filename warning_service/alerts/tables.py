@@ -46,10 +46,11 @@ class AlertRow(SQLModel, table=True):
 
 
 class DeliveryRow(SQLModel, table=True):
-    """One message owed. `state`: waiting, sent, failed (gave up; shown to the operator).
+    """One message owed, or one change owed to a message that was sent (`updates`).
 
-    `revision` counts what the message has to show: when it lags behind the alert the message is
-    updated where the channel can do that.
+    `state`: waiting, sent, failed (gave up; shown to the operator), unneeded (somebody had taken
+    the alert on before anything was sent). All times here are of the real clock, also when the
+    demo's clock is elsewhere: they are about senders and networks, not about schools.
     """
 
     __tablename__ = "deliveries"
@@ -60,6 +61,7 @@ class DeliveryRow(SQLModel, table=True):
     channel: str  # slack, …
     address: str  # the channel's own id of where to send
     purpose: str  # raised, escalated, update
+    updates: str = ""  # id of the delivery whose message is to be changed
     state: str
     attempts: int
     created_at: datetime = Field(sa_type=UtcDateTime)

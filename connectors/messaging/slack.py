@@ -1,0 +1,128 @@
+"""Slack as a channel: one message per alert, changed in place when somebody has taken it on.
+
+Texts come from `Message`, which has nothing personal to give away. Retrying, pausing and ordering
+are the deliverer's; this module only says what Slack answered. The API address is a setting, so
+that a closed network can put a compatible server of its own there (the demo does).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from warning_service.alerts.messages import Message, NotDelivered, RateLimited
+from warning_service.settings import Settings
+
+TIMEOUT_SECONDS = 3
+ACKNOWLEDGE = "acknowledge"
+OPEN_PORTAL = "open_portal"
+_CODE = re.compile(r"[a-z0-9_]{1,40}")
+_AGAIN_AFTER = 30.0  # Slack answered 429 without saying how long
+
+
+class SlackChannel:
+    """Sends through `chat.postMessage` and `chat.update`. One client, used by several threads."""
+
+    name = "slack"
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.slack_bot_token is None:
+            raise ValueError("slack_bot_token is not set")
+        url = settings.slack_api_url.rstrip("/") + "/"
+        self._client = WebClient(
+            token=settings.slack_bot_token.get_secret_value(),
+            base_url=url,
+            timeout=TIMEOUT_SECONDS,
+            retry_handlers=[],  # the deliverer retries, where it is seen and bounded
+        )
+        if proxy_bypass(urlsplit(url).hostname or ""):
+            # The SDK takes a proxy from the environment without looking at no_proxy.
+            self._client.proxy = None
+
+    def send(self, message: Message) -> str:
+        """Post; return `channel:ts`. Raises RateLimited or NotDelivered."""
+        answer = self._call(
+            "chat.postMessage",
+            {"channel": message.address, "text": text_of(message), "blocks": blocks_of(message)},
+        )
+        return f"{answer.get('channel') or message.address}:{answer['ts']}"
+
+    def update(self, remote_id: str, message: Message) -> None:
+        """Change a posted message. Raises RateLimited or NotDelivered."""
+        channel, _, ts = remote_id.rpartition(":")
+        self._call(
+            "chat.update",
+            {
+                "channel": channel, "ts": ts,
+                "text": text_of(message), "blocks": blocks_of(message),
+            },
+        )  # fmt: skip
+
+    def _call(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        # unfurl: Slack's servers must not fetch the portal's address.
+        body |= {"unfurl_links": False, "unfurl_media": False} if method.endswith("ssage") else {}
+        try:
+            answer = self._client.api_call(method, json=body).data
+        except SlackApiError as error:
+            raise _what_slack_said(error) from None
+        except OSError as error:  # refused, unreachable, timed out
+            raise NotDelivered(type(error).__name__) from None
+        if not isinstance(answer, dict):
+            raise NotDelivered("not_json")
+        return answer
+
+
+def _what_slack_said(error: SlackApiError) -> RateLimited | NotDelivered:
+    response = error.response
+    status = int(getattr(response, "status_code", 0) or 0)
+    if status == 429:
+        headers = {k.lower(): v for k, v in dict(response.headers).items()}
+        given = str(headers.get("retry-after", ""))
+        return RateLimited(float(given) if given.isdigit() else _AGAIN_AFTER)
+    if status != 200:
+        return NotDelivered(f"http_{status}")
+    code = str(response.get("error") or "")
+    # Only a code may go into our logs: an unexpected body is somebody else's text.
+    known = _CODE.fullmatch(code) is not None
+    return NotDelivered(code if known else "unexpected_answer", refused=known)
+
+
+def text_of(message: Message) -> str:
+    """What a notification shows."""
+    urgent = "【至急】" if message.urgent and message.state in {"open", "escalated"} else ""
+    return f"{urgent}{message.title} #{message.reference}"
+
+
+def blocks_of(message: Message) -> list[dict[str, Any]]:
+    """The message in Block Kit: a line, and what can be done about it."""
+    buttons: list[dict[str, Any]] = []
+    if message.state in {"open", "escalated"}:
+        buttons.append(
+            {
+                "type": "button",
+                "action_id": ACKNOWLEDGE,
+                "style": "primary",
+                "text": {"type": "plain_text", "text": "対応します"},
+                "value": message.alert_id,
+            }
+        )
+    buttons.append(
+        {
+            "type": "button",
+            "action_id": OPEN_PORTAL,
+            "text": {"type": "plain_text", "text": "ポータルで開く"},
+            "url": message.link,
+        }
+    )
+    return [
+        {
+            "type": "section",
+            "text": {"type": "plain_text", "text": text_of(message)},
+        },
+        {"type": "actions", "block_id": f"alert-{message.reference}", "elements": buttons},
+    ]

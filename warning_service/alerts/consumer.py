@@ -1,0 +1,332 @@
+"""Turns what children say into alerts: the consumer named `alerts`.
+
+A consultation always raises one; a check-in does when a same-day rule of the playbook fires. The
+alert's row, its event and the messages owed are written in the transaction that moves the offset,
+and the alert's id follows from its source, so that neither a kill nor a replay can double it.
+
+It knows no model and needs none. Who has opted out still raises alerts by asking for help or by a
+critical answer; streaks and falls are not looked for. A rule that breaks is logged and passed over:
+it must not hold back the consultation behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import Connection, insert, or_, select
+
+from warning_service.alerts import rules, states
+from warning_service.alerts.deadlines import URGENT, chain_of
+from warning_service.alerts.tables import alerts
+from warning_service.alerts.telling import RAISED, Place, Telling, put_deliveries
+from warning_service.catalogue.questionnaires import consultation
+from warning_service.clock import Clock, day_of
+from warning_service.database import StorageUnavailable
+from warning_service.events.dispatcher import Effects
+from warning_service.events.log import Log, UnitOfWork
+from warning_service.events.tables import events as event_rows
+from warning_service.events.types import (
+    AlertRaised,
+    CheckInSubmitted,
+    ConsultationRequested,
+    Event,
+    NewEvent,
+    decode,
+    derived_id,
+    tag_of,
+)
+from warning_service.playbooks.model import AlertRule, Step
+from warning_service.playbooks.service import Playbooks
+from warning_service.roster.tables import enrolments, opt_outs
+
+log = structlog.get_logger()
+
+ACTOR = "system:alerts"
+CONSULTATION = "consultation"
+CRITICAL = "critical"
+SAME_DAY = "same_day"
+SAME_DAY_WITHIN = timedelta(days=7)
+"""An answer for a day longer ago raises no same-day alert any more; a critical one always does."""
+
+RAISED_TOTAL = Counter("kizashi_alerts_raised_total", "Alerts raised", ["kind"])
+RULE_FAILED = Counter("kizashi_alert_rules_failed_total", "Rules that broke on an event")
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """An alert to be, before it is known where the child is and who is told."""
+
+    event: Event
+    kind: str
+    urgency: str
+    rule: str
+    duties: tuple[str, ...]
+
+    @property
+    def alert_id(self) -> str:
+        """The one id for this rule on this event."""
+        return derived_id("alert", self.event.id, self.rule)
+
+    @property
+    def student(self) -> str:
+        """The child's key."""
+        assert self.event.student is not None
+        return self.event.student
+
+
+class AlertsConsumer:
+    """Reads one board's events. Keeps no state of its own.
+
+    `tell=False` raises alerts without owing any message: for playing a past year, which must not
+    ring anybody's phone. `wall` is the real clock, for deliveries.
+    """
+
+    name = "alerts"
+
+    def __init__(
+        self, log_: Log, playbooks: Playbooks, *, tell: bool = True, wall: Clock | None = None
+    ) -> None:
+        self._log = log_
+        self._playbooks = playbooks
+        self._tell = tell
+        self._wall = wall or Clock()
+        self._board = ""
+
+    def load(self, conn: Connection, board: str) -> None:  # noqa: ARG002 (nothing stored to read)
+        """Take on `board`; there is no state to load."""
+        self._board = board
+
+    def work(self, events: list[Event]) -> Effects:
+        """Find the alerts of a batch; return what stores them."""
+        asked = [e for e in events if isinstance(e.body, ConsultationRequested) and e.student]
+        answered = [e for e in events if isinstance(e.body, CheckInSubmitted) and e.student]
+        if not asked and not answered:
+            return _nothing
+        playbook = self._playbooks.of(self._board)
+        urgent = playbook.escalation.urgent
+        drafts = [
+            Draft(e, CONSULTATION, URGENT, CONSULTATION, _asked_for(e, urgent)) for e in asked
+        ]
+        drafts += self._critical(answered, playbook.alert_rules)
+        suspects = _suspects(answered, playbook.alert_rules)
+        if not drafts and not suspects:
+            return _nothing
+        with self._log.database.reading() as conn:
+            if suspects:
+                drafts += _by_rules(conn, suspects, playbook.alert_rules)
+            if not drafts:
+                return _nothing
+            raised, owed = self._settle(conn, drafts)
+        return _Write(raised, owed)
+
+    def _critical(self, answered: Sequence[Event], all_rules: Sequence[AlertRule]) -> list[Draft]:
+        found = []
+        for event in answered:
+            assert isinstance(event.body, CheckInSubmitted)
+            found += [
+                Draft(event, CRITICAL, rule.urgency, rule.id, ())
+                for rule in all_rules
+                if rules.critical(rule, event.body.answers)
+            ]
+        return found
+
+    def _settle(
+        self, conn: Connection, drafts: Sequence[Draft]
+    ) -> tuple[list[NewEvent], dict[str, list[dict[str, Any]]]]:
+        """Where each child is, who is told and by when: events to append, and messages owed."""
+        escalation = self._playbooks.of(self._board).escalation
+        places = _places(conn, drafts)
+        telling = Telling(
+            conn, self._board, escalation, places=set(places.values()),
+            urgencies={draft.urgency for draft in drafts}, on=self._log.clock.today(),
+        )  # fmt: skip
+        wall = self._wall.now()
+        raised, owed = [], {}
+        for draft in drafts:
+            event, place = draft.event, places[draft.event.id]
+            chain = chain_of(escalation, draft.urgency)
+            told = telling.first(
+                draft.alert_id, chain, draft.duties or chain[0].duties, place,
+                step=0, urgency=draft.urgency, start=event.recorded_at,
+            )  # fmt: skip
+            raised.append(
+                NewEvent(
+                    id=derived_id("alert_raised", draft.alert_id),
+                    board=self._board, student=draft.student,
+                    on=day_of(event.recorded_at), actor=ACTOR,
+                    body=AlertRaised(
+                        alert_id=draft.alert_id, kind=draft.kind, urgency=draft.urgency,
+                        rule=draft.rule, source=event.id, school=place.school,
+                        class_id=place.class_id, step=told.step, duties=told.duties,
+                        raised_at=event.recorded_at, due_at=told.due_at,
+                    ),
+                )
+            )  # fmt: skip
+            if self._tell:
+                owed[draft.alert_id] = telling.deliveries(
+                    draft.alert_id, told, place, purpose=RAISED, wall=wall
+                )
+        return raised, owed
+
+
+class _Write:
+    """Stores what is not there yet; called inside the dispatcher's transaction."""
+
+    def __init__(self, raised: Sequence[NewEvent], owed: dict[str, list[dict[str, Any]]]) -> None:
+        self._raised = raised
+        self._owed = owed
+
+    def __call__(self, unit: UnitOfWork) -> None:
+        bodies = {e.id: e.body for e in self._raised if isinstance(e.body, AlertRaised)}
+        wanted = [body.alert_id for body in bodies.values()]
+        known: set[str] = set()
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            known |= set(
+                unit.conn.execute(select(alerts.c.id).where(alerts.c.id.in_(part))).scalars()
+            )
+        rows, owed = [], []
+        for event in self._raised:
+            body = bodies[event.id]
+            if body.alert_id in known:
+                continue
+            assert event.student is not None
+            rows.append(states.raised(event.board, event.student, body))
+            owed += self._owed.get(body.alert_id, [])
+            unit.append(event)
+            RAISED_TOTAL.labels(body.kind).inc()
+        if rows:
+            unit.conn.execute(insert(alerts), rows)
+        put_deliveries(unit.conn, owed)
+
+
+def _nothing(unit: UnitOfWork) -> None:
+    """Nothing follows from this batch."""
+
+
+def _asked_for(event: Event, urgent: Sequence[Step]) -> tuple[str, ...]:
+    """The duties a child chose to be told first; "anyone" means the chain's first step."""
+    assert isinstance(event.body, ConsultationRequested)
+    duty_of = {choice.id: choice.duty for choice in consultation().whom}
+    chosen: list[str] = []
+    for whom in event.body.whom:
+        duty = duty_of.get(whom, "")
+        chosen += [duty] if duty else urgent[0].duties
+    return tuple(states.union(chosen, ()))
+
+
+def _suspects(answered: Sequence[Event], all_rules: Sequence[AlertRule]) -> list[Event]:
+    """Check-ins on which a rule with history could fire and that are fresh enough for it."""
+    found = []
+    for event in answered:
+        assert isinstance(event.body, CheckInSubmitted)
+        if day_of(event.recorded_at) - event.on > SAME_DAY_WITHIN:
+            continue
+        answers = event.body.answers
+        if any(rules.needs_history(rule, answers) for rule in all_rules):
+            found.append(event)
+    return found
+
+
+def _by_rules(
+    conn: Connection, suspects: Sequence[Event], all_rules: Sequence[AlertRule]
+) -> list[Draft]:
+    """Streaks and falls among `suspects`, of children who have not opted out."""
+    students = sorted({event.student for event in suspects if event.student})
+    first = min(event.on for event in suspects) - rules.look_back(all_rules)
+    last = max(event.position for event in suspects)
+    history = _histories(conn, students, first, last)
+    refusals = _refusals(conn, students)
+    found = []
+    for event in suspects:
+        assert isinstance(event.body, CheckInSubmitted) and event.student is not None
+        if any(
+            row.from_at <= event.recorded_at
+            and (row.until_at is None or row.until_at > event.recorded_at)
+            for row in refusals.get(event.student, ())
+        ):
+            continue
+        new = rules.Answered(event.position, event.on, event.body.answers)
+        before = [one for one in history.get(event.student, ()) if one.position < event.position]
+        for rule in all_rules:
+            try:
+                fires = rules.fires(rule, before, new)
+            except StorageUnavailable:
+                raise
+            except Exception as error:  # one broken rule must not hold back what comes after it
+                RULE_FAILED.inc()
+                log.error(
+                    "alert_rule_failed", rule=rule.id, event=event.id, error=type(error).__name__
+                )
+                continue
+            if fires:
+                found.append(Draft(event, SAME_DAY, rule.urgency, rule.id, ()))
+    return found
+
+
+def _histories(
+    conn: Connection, students: Sequence[str], first: date, last: int
+) -> dict[str, list[rules.Answered]]:
+    """Check-ins by student from day `first` on, up to position `last`."""
+    e = event_rows
+    found: dict[str, list[rules.Answered]] = {}
+    for start in range(0, len(students), 500):
+        rows = conn.execute(
+            select(e.c.student, e.c.position, e.c.day, e.c.body).where(
+                e.c.student.in_(students[start : start + 500]),
+                e.c.type == tag_of(CheckInSubmitted),
+                e.c.day >= first,
+                e.c.position <= last,
+            )
+        )
+        for student, position, day, text in rows:
+            body = decode(text)
+            assert isinstance(body, CheckInSubmitted)
+            found.setdefault(student, []).append(rules.Answered(position, day, body.answers))
+    return found
+
+
+def _refusals(conn: Connection, students: Sequence[str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for start in range(0, len(students), 500):
+        part = students[start : start + 500]
+        for row in conn.execute(select(opt_outs).where(opt_outs.c.student.in_(part))):
+            found.setdefault(row.student, []).append(row)
+    return found
+
+
+def _places(conn: Connection, drafts: Collection[Draft]) -> dict[str, Place]:
+    """Event id -> where the child was when the event was stored.
+
+    A child on no roll that day still has its latest class; one never enrolled has no place, and
+    the board's duty is the only one left to be told.
+    """
+    students = sorted({draft.student for draft in drafts})
+    by_student: dict[str, list[Any]] = {}
+    for start in range(0, len(students), 500):
+        rows = conn.execute(
+            select(enrolments)
+            .where(
+                enrolments.c.student.in_(students[start : start + 500]),
+                or_(
+                    enrolments.c.until_day.is_(None),
+                    enrolments.c.until_day > enrolments.c.from_day,
+                ),
+            )
+            .order_by(enrolments.c.from_day, enrolments.c.class_id)
+        )
+        for row in rows:
+            by_student.setdefault(row.student, []).append(row)
+    found = {}
+    for draft in drafts:
+        on = day_of(draft.event.recorded_at)
+        rolls = by_student.get(draft.student, [])
+        begun = [row for row in rolls if row.from_day <= on]
+        current = [row for row in begun if row.until_day is None or row.until_day > on]
+        best = (current or begun or rolls)[-1:]
+        found[draft.event.id] = Place(best[0].school, best[0].class_id) if best else Place("", "")
+    return found

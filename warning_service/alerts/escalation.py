@@ -1,0 +1,110 @@
+"""Tells the next person when nobody has acknowledged in time.
+
+Thinks without a transaction (who is next, by when), then changes each alert only if it is still
+open and still due at the moment that was read: of two processes that look at once, the second finds
+nothing left to change. After the last step an alert stays open, is shown as unanswered, and its
+last step is told again every day until somebody takes it on.
+
+New deadlines count from now, so a service that was down for a night moves each alert one step when
+it comes back, and does not run through the whole chain in a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import select, update
+
+from warning_service.alerts import states
+from warning_service.alerts.deadlines import chain_of
+from warning_service.alerts.tables import alerts
+from warning_service.alerts.telling import ESCALATED, Place, Telling, Told, put_deliveries
+from warning_service.clock import Clock
+from warning_service.events.log import Log
+from warning_service.events.types import AlertEscalated, NewEvent, derived_id
+from warning_service.playbooks.service import Playbooks
+
+log = structlog.get_logger()
+
+ACTOR = "system:alerts"
+AT_ONCE = 200
+ESCALATED_TOTAL = Counter("kizashi_alerts_escalated_total", "Steps told for want of an answer")
+
+
+def escalate_due(log_: Log, playbooks: Playbooks, wall: Clock) -> int:
+    """Move every open alert that is due one step on; return how many. Raises StorageUnavailable."""
+    moved = 0
+    while True:
+        now = log_.clock.now()
+        with log_.database.reading() as conn:
+            due = conn.execute(
+                select(alerts)
+                .where(alerts.c.state == states.OPEN, alerts.c.due_at <= now)
+                .order_by(alerts.c.due_at, alerts.c.id)
+                .limit(AT_ONCE)
+            ).all()
+        by_board: dict[str, list[Any]] = {}
+        for row in due:
+            by_board.setdefault(row.board, []).append(row)
+        for board, rows in by_board.items():
+            moved += _escalate_board(log_, playbooks, wall, board, rows)
+        if len(due) < AT_ONCE:
+            return moved
+
+
+def _escalate_board(
+    log_: Log, playbooks: Playbooks, wall: Clock, board: str, due: Sequence[Any]
+) -> int:
+    now = log_.clock.now()
+    escalation = playbooks.of(board).escalation
+    with log_.database.reading() as conn:
+        telling = Telling(
+            conn, board, escalation,
+            places={Place(row.school, row.class_id) for row in due},
+            urgencies={row.urgency for row in due}, on=log_.clock.today(),
+        )  # fmt: skip
+    planned: list[tuple[Any, Told, AlertEscalated, list[dict[str, Any]]]] = []
+    for row in due:
+        place = Place(row.school, row.class_id)
+        chain = chain_of(escalation, row.urgency)
+        if row.step + 1 < len(chain):
+            told = telling.first(
+                row.id, chain, chain[row.step + 1].duties, place,
+                step=row.step + 1, urgency=row.urgency, start=now,
+            )  # fmt: skip
+        else:
+            told = telling.again(chain, place, urgency=row.urgency, now=now)
+        body = AlertEscalated(
+            alert_id=row.id, step=told.step, duties=told.duties, due_at=told.due_at
+        )
+        owed = telling.deliveries(row.id, told, place, purpose=ESCALATED, wall=wall.now())
+        planned.append((row, told, body, owed))
+    moved = 0
+    with log_.unit_of_work() as unit:
+        for row, told, body, owed in planned:
+            changed = unit.conn.execute(
+                update(alerts)
+                .where(
+                    alerts.c.id == row.id,
+                    alerts.c.state == states.OPEN,
+                    alerts.c.due_at == row.due_at,
+                )
+                .values(**states.escalated(row.duties, body))
+            )
+            if changed.rowcount != 1:
+                continue  # acknowledged meanwhile, or another process was first
+            unit.append(
+                NewEvent(
+                    id=derived_id("alert_escalated", row.id, row.due_at.isoformat()),
+                    board=board, student=row.student, on=log_.clock.today(),
+                    actor=ACTOR, body=body,
+                )
+            )  # fmt: skip
+            put_deliveries(unit.conn, owed)
+            moved += 1
+            log.warning("alert_escalated", alert=row.id, step=told.step, urgency=row.urgency)
+    ESCALATED_TOTAL.inc(moved)
+    return moved

@@ -1,0 +1,217 @@
+"""The deliveries table as a queue: what is due, claiming it, and what became of it.
+
+All times are of the real clock. A claim is a lease: a sender that dies gives its messages back by
+doing nothing. What became of messages is stored in one short transaction for many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tuple_, update
+
+from warning_service.alerts.states import OPEN
+from warning_service.alerts.tables import alerts, deliveries
+from warning_service.alerts.telling import ESCALATED, RAISED, UPDATE
+from warning_service.roster.tables import classes
+
+LEASE = timedelta(seconds=30)
+PER_ADDRESS = 8
+
+Lane = tuple[str, str]
+"""A channel and an address: messages to one lane go out one after the other."""
+
+WAITING = "waiting"
+SENT = "sent"
+FAILED = "failed"
+UNNEEDED = "unneeded"
+
+
+class Owed(msgspec.Struct, frozen=True, kw_only=True):
+    """A due delivery with what its message is made of. `rank`: lower goes first.
+
+    For an update, `target` is the state of the delivery it changes and `target_remote` what the
+    channel calls that message.
+    """
+
+    id: str
+    alert_id: str
+    channel: str
+    address: str
+    purpose: str
+    attempts: int
+    created_at: datetime
+    rank: int
+    kind: str
+    urgency: str
+    alert_state: str
+    class_name: str
+    target: str
+    target_remote: str
+
+    @property
+    def lane(self) -> Lane:
+        """Where it goes."""
+        return (self.channel, self.address)
+
+    @property
+    def unneeded(self) -> bool:
+        """Has what it would say become pointless?
+
+        Nobody needs to be called to an alert that somebody has; a message that was never sent
+        needs no change.
+        """
+        if self.purpose == UPDATE:
+            return self.target in {FAILED, UNNEEDED, ""}
+        return self.alert_state != OPEN
+
+    @property
+    def too_early(self) -> bool:
+        """An update of a message that is still on its way."""
+        return self.purpose == UPDATE and self.target == WAITING
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one claimed delivery. `pause_until` holds for the whole address."""
+
+    owed: Owed
+    state: str
+    attempts: int
+    next_at: datetime
+    remote_id: str = ""
+    error: str = ""
+    sent_at: datetime | None = None
+    pause_until: datetime | None = None
+
+
+def due(
+    conn: Connection,
+    channels: Sequence[str],
+    now: datetime,
+    *,
+    limit: int,
+    without: Sequence[Lane] = (),
+) -> list[Owed]:
+    """Unclaimed deliveries whose time has come, at most `PER_ADDRESS` for one address.
+
+    None for the lanes in `without`.
+
+    Urgent ones first, then others, then updates; an address with a thousand waiting messages takes
+    no more places than one with eight.
+    """
+    d, a, c, target = deliveries, alerts, classes, deliveries.alias("target")
+    rank = case(
+        (d.c.purpose == UPDATE, 2),
+        (and_(d.c.purpose.in_([RAISED, ESCALATED]), a.c.urgency == "urgent"), 0),
+        else_=1,
+    )
+    order = (rank, d.c.created_at, d.c.id)
+    waiting = (
+        select(
+            d.c.id, d.c.alert_id, d.c.channel, d.c.address, d.c.purpose, d.c.attempts,
+            d.c.created_at, rank.label("rank"), a.c.kind, a.c.urgency,
+            a.c.state.label("alert_state"),
+            func.coalesce(c.c.name, "").label("class_name"),
+            func.coalesce(target.c.state, "").label("target"),
+            func.coalesce(target.c.remote_id, "").label("target_remote"),
+            func.row_number()
+            .over(partition_by=(d.c.channel, d.c.address), order_by=order)
+            .label("place"),
+        )
+        .join(a, a.c.id == d.c.alert_id)
+        .outerjoin(c, c.c.id == a.c.class_id)
+        .outerjoin(target, and_(target.c.id == d.c.updates, d.c.purpose == UPDATE))
+        .where(d.c.state == WAITING, d.c.next_at <= now, d.c.channel.in_(channels))
+        .where(or_(d.c.claimed_until.is_(None), d.c.claimed_until < now))
+    )  # fmt: skip
+    if without:
+        waiting = waiting.where(tuple_(d.c.channel, d.c.address).not_in(list(without)))
+    ranked = waiting.subquery()
+    rows = conn.execute(
+        select(ranked)
+        .where(ranked.c.place <= PER_ADDRESS)
+        .order_by(ranked.c.rank, ranked.c.created_at, ranked.c.id)
+        .limit(limit)
+    )
+    return [
+        Owed(**{name: value for name, value in row._mapping.items() if name != "place"})
+        for row in rows
+    ]
+
+
+def claim(conn: Connection, ids: Sequence[str], owner: str, now: datetime) -> set[str]:
+    """Take a lease on those of `ids` that nobody else holds; return which."""
+    if not ids:
+        return set()
+    d = deliveries
+    return set(
+        conn.execute(
+            update(d)
+            .where(d.c.id.in_(ids), d.c.state == WAITING)
+            .where(or_(d.c.claimed_until.is_(None), d.c.claimed_until < now))
+            .values(claimed_by=owner, claimed_until=now + LEASE)
+            .returning(d.c.id)
+        ).scalars()
+    )
+
+
+_STORE = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("this"), deliveries.c.state == WAITING)
+    .values(
+        state=bindparam("new_state"),
+        attempts=bindparam("new_attempts"),
+        next_at=bindparam("new_next_at"),
+        remote_id=bindparam("new_remote_id"),
+        last_error=bindparam("new_error"),
+        sent_at=bindparam("new_sent_at"),
+        claimed_until=None,
+        claimed_by="",
+    )
+)
+
+
+def store(conn: Connection, outcomes: Sequence[Outcome]) -> None:
+    """Store what became of claimed deliveries, with the pauses of whole addresses."""
+    if not outcomes:
+        return
+    conn.execute(
+        _STORE,
+        [
+            {
+                "this": one.owed.id,
+                "new_state": one.state,
+                "new_attempts": one.attempts,
+                "new_next_at": one.next_at,
+                "new_remote_id": one.remote_id,
+                "new_error": one.error,
+                "new_sent_at": one.sent_at,
+            }
+            for one in outcomes
+        ],
+    )
+    for one in outcomes:
+        if one.pause_until is not None:
+            hold(conn, one.owed.lane, one.pause_until)
+
+
+def hold(conn: Connection, lane: Lane, until: datetime) -> None:
+    """Nothing goes to this address before `until`."""
+    d = deliveries
+    conn.execute(
+        update(d)
+        .where(d.c.channel == lane[0], d.c.address == lane[1])
+        .where(d.c.state == WAITING, d.c.next_at < until)
+        .values(next_at=until)
+    )
+
+
+def counts(conn: Connection) -> dict[str, int]:
+    """How many deliveries wait, and how many were given up."""
+    d = deliveries
+    rows = conn.execute(
+        select(d.c.state, func.count()).where(d.c.state.in_([WAITING, FAILED])).group_by(d.c.state)
+    )
+    return {WAITING: 0, FAILED: 0} | {str(state): int(count) for state, count in rows}

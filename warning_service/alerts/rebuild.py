@@ -1,0 +1,71 @@
+"""Derives the alerts' rows from the log again and compares them with what is stored.
+
+Used by `kizashi rebuild`. Deliveries are not derived: they are claims on senders, not facts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from warning_service.alerts import states
+from warning_service.alerts.tables import alerts
+from warning_service.events.log import Log, from_row
+from warning_service.events.tables import events
+from warning_service.events.types import (
+    AlertAcknowledged,
+    AlertEscalated,
+    AlertHandled,
+    AlertRaised,
+    tag_of,
+)
+
+_TYPES = [tag_of(t) for t in (AlertRaised, AlertAcknowledged, AlertEscalated, AlertHandled)]
+
+
+def derive(conn: Connection, board: str) -> dict[str, dict[str, Any]]:
+    """Alert id -> row, from the board's alert events alone."""
+    rows: dict[str, dict[str, Any]] = {}
+    query = (
+        select(events)
+        .where(events.c.board == board, events.c.type.in_(_TYPES))
+        .order_by(events.c.position)
+    )
+    for event in map(from_row, conn.execute(query)):
+        assert event.student is not None
+        states.apply(rows, board=board, student=event.student, actor=event.actor, body=event.body)
+    return rows
+
+
+def differences(log: Log, board: str) -> list[str]:
+    """What the stored rows have different, by alert id and column; empty when all are equal."""
+    with log.database.reading() as conn:
+        stored = {
+            row.id: dict(row._mapping)
+            for row in conn.execute(select(alerts).where(alerts.c.board == board))
+        }
+        derived = derive(conn, board)
+    found = []
+    for alert_id in sorted(stored.keys() | derived.keys()):
+        if alert_id not in stored:
+            found.append(f"alert {alert_id}: in the log, not stored")
+        elif alert_id not in derived:
+            found.append(f"alert {alert_id}: stored, not in the log")
+        else:
+            columns = [
+                name for name, value in derived[alert_id].items() if stored[alert_id][name] != value
+            ]
+            if columns:
+                found.append(f"alert {alert_id}: {', '.join(columns)}")
+    return found
+
+
+def replace(log: Log, board: str) -> int:
+    """Put the derived rows in the place of the stored ones; return how many there are."""
+    with log.database.writing() as conn:
+        rows = list(derive(conn, board).values())
+        conn.execute(delete(alerts).where(alerts.c.board == board))
+        if rows:
+            conn.execute(insert(alerts), rows)
+    return len(rows)
