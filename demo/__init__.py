@@ -1,1 +1,1 @@
-"""A made-up town that shows Kizashi at work; for looking and load, never for accuracy claims."""
+"""The made-up town that Kizashi can be looked at with. No part of a production process."""
