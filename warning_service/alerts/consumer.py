@@ -26,7 +26,6 @@ from warning_service.alerts.tables import alerts
 from warning_service.alerts.telling import RAISED, Place, Telling, put_deliveries
 from warning_service.catalogue.questionnaires import consultation
 from warning_service.clock import Clock, day_of
-from warning_service.database import StorageUnavailable
 from warning_service.events.dispatcher import Effects
 from warning_service.events.log import Log, UnitOfWork
 from warning_service.events.tables import events as event_rows
@@ -255,12 +254,13 @@ def _by_rules(
         for rule in all_rules:
             try:
                 fires = rules.fires(rule, before, new)
-            except StorageUnavailable:
-                raise
             except Exception as error:  # one broken rule must not hold back what comes after it
                 RULE_FAILED.inc()
                 log.error(
-                    "alert_rule_failed", rule=rule.id, event=event.id, error=type(error).__name__
+                    "alert_rule_failed",
+                    reason=rule.id,
+                    position=event.position,
+                    error=type(error).__name__,
                 )
                 continue
             if fires:

@@ -263,7 +263,7 @@ class Deliverer:
             own = self._missed(owed, why, max(seconds, self._backoff(owed.attempts + 1)))
         else:
             own = self._given_back(owed, seconds)
-        log.warning("channel_paused", channel=owed.channel, seconds=round(seconds, 1), why=why)
+        log.warning("channel_paused", channel=owed.channel, seconds=round(seconds, 1), reason=why)
         paused = Outcome(
             owed=own.owed, state=own.state, attempts=own.attempts, next_at=own.next_at,
             error=why, pause_until=until,
@@ -279,7 +279,7 @@ class Deliverer:
         if state == FAILED:
             log.error(
                 "delivery_given_up", channel=owed.channel, alert=owed.alert_id,
-                delivery=owed.id, attempts=attempts, why=why,
+                delivery=owed.id, attempts=attempts, reason=why,
             )  # fmt: skip
         return Outcome(
             owed=owed, state=state, attempts=attempts, error=why,
@@ -318,7 +318,7 @@ class Deliverer:
                 self._store(kept)
                 kept = []
             except StorageUnavailable as error:
-                log.error("deliveries_not_stored", error=str(error), waiting=len(kept))
+                log.error("deliveries_not_stored", error=str(error), count=len(kept))
                 if over:
                     return  # leases give them back; they may be sent a second time
                 self._stopping.wait(0.5)

@@ -105,6 +105,6 @@ def _escalate_board(
             )  # fmt: skip
             put_deliveries(unit.conn, owed)
             moved += 1
-            log.warning("alert_escalated", alert=row.id, step=told.step, urgency=row.urgency)
+            log.warning("alert_escalated", alert=row.id, step=told.step, kind=row.urgency)
     ESCALATED_TOTAL.inc(moved)
     return moved

@@ -174,7 +174,7 @@ class Alerts:
             won = self._acknowledge(unit, alert_id, staff_key, via)
         if won:
             ACKNOWLEDGED_TOTAL.labels(via).inc()
-            log.info("alert_acknowledged", alert=alert_id, via=via)
+            log.info("alert_acknowledged", alert=alert_id, channel=via)
         return won
 
     def handle(self, unit: UnitOfWork, alert_id: str, follow_up_id: str, author: str) -> bool:
