@@ -126,7 +126,7 @@ def _roster(town: Town, year: int, day: date) -> bytes:
         "学籍番号", "姓", "名", "姓ふりがな", "名ふりがな", "生年月日", "性別", "世帯番号",
         "学校名", "学年", "組", "出席番号", "基準日", "異動区分",
     )  # fmt: skip
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for child in town.children:
         who = (
             child.number, child.family[0], child.given[0], child.family[1], child.given[1],
@@ -153,7 +153,7 @@ def _staff(town: Town, year: int, day: date) -> bytes:
         "終了日",
         "SlackユーザーID",
     )
-    ends = short_wareki(date(year + 1, 3, 31) + timedelta(days=1))
+    ends = short_wareki(date(year + 1, 3, 31))
     rows = []
     for adult in town.staff:
         for duty in adult.duties:
@@ -177,10 +177,9 @@ def _weekly(world: World) -> Iterator[Delivery]:
     children = world.town.children
     slips = random.Random(f"{world.town.seed}:slips")
     for friday in (day for day in days(FIRST_DAY, LAST_DAY) if day.weekday() == 4):
-        week = [
-            world.days[day] for day in days(friday - timedelta(days=6), friday) if day in world.days
-        ]
-        absent = [
+        since = friday - timedelta(days=6)
+        week = [world.days[day] for day in days(since, friday) if day in world.days]
+        absent: list[tuple[str, ...]] = [
             (wareki(day.on), children[child].number, _who(children[child]), what)
             for day in week
             for child, what in sorted(day.absent.items())
@@ -235,7 +234,9 @@ def _check_ups(town: Town) -> Iterator[Delivery]:
             teeth.append((wareki(dental), child.number, _who(child), decayed))
         yield Delivery(
             at(health + timedelta(days=7), 16), 2, _name(health, "健康診断"), "health",
-            _csv(("検査日", "学籍番号", "氏名", "体重パーセンタイル", "視力(右)", "視力(左)"), weights),
+            _csv(
+                ("検査日", "学籍番号", "氏名", "体重パーセンタイル", "視力(右)", "視力(左)"), weights
+            ),
         )  # fmt: skip
         yield Delivery(
             at(dental + timedelta(days=7), 16), 3, _name(dental, "歯科検診"), "dental",
@@ -245,6 +246,15 @@ def _check_ups(town: Town) -> Iterator[Delivery]:
 
 def _welfare(town: Town) -> Iterator[Delivery]:
     """Extracts know a child by 宛名番号; in this town it is the same as the 学籍番号."""
+    rng = random.Random(f"{town.seed}:certificates")
+    certificates = {
+        child.number: tuple(
+            name
+            for name, share in (("身体障害者手帳等", 0.012), ("精神障害者保健福祉手帳", 0.005))
+            if rng.random() < share
+        )
+        for child in town.children
+    }
     for month in _months():
         year = school_year_of(month)
         taken = month + timedelta(days=9)
@@ -252,12 +262,7 @@ def _welfare(town: Town) -> Iterator[Delivery]:
         for child in town.children:
             if year not in child.at:
                 continue
-            schemes = list(town.hardship.get(child.household, ()))
-            lasting = random.Random(f"{town.seed}:certificates:{child.number}")
-            if lasting.random() < 0.012:
-                schemes.append("身体障害者手帳等")
-            if lasting.random() < 0.005:
-                schemes.append("精神障害者保健福祉手帳")
+            schemes = (*town.hardship.get(child.household, ()), *certificates[child.number])
             rows += [(wareki(taken), child.number, scheme) for scheme in schemes]
         yield Delivery(
             at(taken, 17), 4, _name(taken, "福祉抽出"), "welfare",

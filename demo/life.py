@@ -81,7 +81,7 @@ class _Slides(msgspec.Struct):
 
 
 class _Morning(msgspec.Struct):
-    """Per child, one morning: is it there in time, how is it, how does it tell, would it rather not."""
+    """Per child, one morning: is it there in time, how is it, how it tells, is it shy."""
 
     here: npt.NDArray[np.bool_]
     distress: F64

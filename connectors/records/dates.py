@@ -84,6 +84,7 @@ def _of_era(era: str, year: str, month: int, day: int) -> date:
     return date(found.year, found.month, found.day)
 
 
+@lru_cache(maxsize=8192)
 def wareki(day: date) -> str:
     """令和7年4月8日 (令和元年 for a first year). Raises ValueError before the era 昭和."""
     era = EraDate.from_date(day)

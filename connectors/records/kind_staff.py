@@ -2,14 +2,14 @@
 
 One row is one duty of one person. A new person gets an account without a usable password (the hash
 of a random secret nobody keeps); setting passwords is not a file's business. A duty not named any
-more stays until a row gives it an 終了日.
+more stays until a row gives it an 終了日 (its last day).
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -129,7 +129,7 @@ def _entries(
         found.append(
             Entry(
                 cells, login, name, slack or None, Role(role), place, on,
-                None if until == date.min else until,
+                None if until == date.min else until + timedelta(days=1),
             )
         )  # fmt: skip
     return found

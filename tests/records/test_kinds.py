@@ -168,7 +168,7 @@ def test_staff_and_their_duties(town: ImportRooms) -> None:
         ("kyoiku", Role.BOARD, BOARD, None),
         ("mori", Role.HOMEROOM, "asahi-25-2-3", None),
         ("tanaka", Role.COMMITTEE, "sakura", None),
-        ("tanaka", Role.HOMEROOM, "sakura-25-5-1", date(2026, 3, 31)),
+        ("tanaka", Role.HOMEROOM, "sakura-25-5-1", date(2026, 4, 1)),
     ]
 
 
