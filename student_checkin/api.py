@@ -73,7 +73,7 @@ DOORS: dict[str, Taker] = {
 async def answer(desk: Desk, take: Taker, headers: Headers, receive: Receive) -> Answer:
     """Handle one POST: status, JSON and further headers. 202 only when the event is durable."""
     try:
-        who, raw = await _admit(desk.rooms, headers, receive)
+        who, raw = await _admit(desk, headers, receive)
         received = await take(desk, who, raw)
     except Refused as refused:
         return _refusal(refused.status, refused.field, refused.key)
@@ -95,7 +95,7 @@ class ClientGone(ConnectionError):
     """The tablet went away before its body was complete."""
 
 
-async def _admit(rooms: Rooms, headers: Headers, receive: Receive) -> tuple[Principal, bytes]:
+async def _admit(desk: Desk, headers: Headers, receive: Receive) -> tuple[Principal, bytes]:
     """Who is asking, and the body. Raises Refused, StorageUnavailable, ClientGone."""
     given = dict(headers)
     if given.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
@@ -103,13 +103,10 @@ async def _admit(rooms: Rooms, headers: Headers, receive: Receive) -> tuple[Prin
     length = given.get(b"content-length", b"0")
     if not length.isdigit() or int(length) > MOST_BYTES:
         raise Refused(413, "body", "api_too_large")
-    key = _token(given.get(b"cookie", b""))
-    who = rooms.sessions.find_cached(key)
-    if who is None and key:
-        who = await run_in_threadpool(rooms.sessions.find, key)
+    who = await desk.known.child(_token(given.get(b"cookie", b"")))
     if who is None:
         raise Refused(401, "session", "api_not_signed_in")
-    if Ability.ANSWER not in who.abilities:
+    if not who.may(Ability.ANSWER):
         raise Refused(403, "session", "api_not_allowed")
     if not hmac.compare_digest(given.get(b"x-kizashi-csrf", b""), who.csrf.encode()):
         raise Refused(403, "x-kizashi-csrf", "api_csrf")

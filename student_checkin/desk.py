@@ -17,6 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import select
 
 from student_checkin.bodies import CheckIn, Consultation, Refused
+from student_checkin.known import Known
 from student_checkin.places import Place, Places, Plan
 from warning_service.access.sealing import CannotOpen
 from warning_service.access.sessions import Principal
@@ -44,6 +45,7 @@ class Desk:
 
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
+        self.known = Known(rooms.sessions)
         self.places = Places(rooms.database, rooms.clock, rooms.playbooks)
 
     async def place_of(self, who: Principal) -> tuple[Place, Plan]:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from tests.make import BOARD, check_in, rows
 from warning_service.clock import MovableClock
 from warning_service.database import StorageUnavailable
-from warning_service.events.intake import Intake, QueueFull
+from warning_service.events.intake import BATCH, Intake, QueueFull
 from warning_service.events.log import ConflictingEvent, Log
 from warning_service.events.tables import events
 
@@ -104,3 +104,51 @@ def test_stopping_commits_what_waits(log: Log, clock: MovableClock) -> None:
     asyncio.run(send())
     assert {row.board for row in rows(log.database, events)} == {BOARD}
     assert len(rows(log.database, events)) == 55
+
+
+def test_a_cry_for_help_finds_a_place_in_a_full_queue_and_goes_first(
+    log: Log, clock: MovableClock
+) -> None:
+    intake = Intake(log, queue=3, batch=2, reserve=2)
+    ordinary = [check_in(f"s{n}", clock, mood=1) for n in range(4)]
+    urgent = [check_in(f"u{n}", clock, mood=3) for n in range(3)]
+
+    async def send() -> None:
+        waiting = [asyncio.ensure_future(intake.submit(e)) for e in ordinary[:3]]
+        waiting += [asyncio.ensure_future(intake.submit(e, urgent=True)) for e in urgent[:2]]
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull):
+            await intake.submit(ordinary[3])
+        with pytest.raises(QueueFull):
+            await intake.submit(urgent[2], urgent=True)
+        intake.start()  # only now is anything taken out
+        await asyncio.gather(*waiting)
+
+    asyncio.run(send())
+    intake.stop()
+    stored = sorted(rows(log.database, events), key=lambda row: row.position)
+    assert [row.id for row in stored] == [e.id for e in [*urgent[:2], *ordinary[:3]]]
+
+
+def test_requests_of_one_turn_of_the_loop_share_a_commit(log: Log, clock: MovableClock) -> None:
+    before = _commits()
+    intake = Intake(log, queue=1000, batch=1000)
+    intake.start()
+
+    async def send() -> None:
+        await asyncio.gather(*(intake.submit(check_in(f"s{n}", clock, mood=1)) for n in range(250)))
+
+    asyncio.run(send())
+    intake.stop()
+    assert len(rows(log.database, events)) == 250
+    assert _commits() - before == 1
+
+
+def _commits() -> float:
+    (found,) = [
+        sample.value
+        for metric in BATCH.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_count")
+    ]
+    return found

@@ -18,7 +18,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 from pwdlib import PasswordHash
@@ -34,6 +36,7 @@ from warning_service.settings import Settings
 
 REMEMBER_SECONDS = {"staff": 3.0, "child": 30.0}
 SWEEP_SECONDS = 60.0
+MOST_REMEMBERED = 200_000
 ACCOUNT_FREE_TRIES = 5
 ADDRESS_FREE_TRIES = 100
 _hasher = PasswordHash.recommended()
@@ -71,6 +74,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         """All that any of the duties allows."""
         return frozenset().union(*(ABILITIES[duty.role] for duty in self.duties))
 
+    def may(self, ability: Ability) -> bool:
+        """Does one of the duties allow it?"""
+        return any(ability in ABILITIES[duty.role] for duty in self.duties)
+
     @property
     def schools(self) -> frozenset[str]:
         """Schools seen as a whole."""
@@ -104,6 +111,18 @@ def _token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def _principal(row: Any, duties: tuple[Duty, ...]) -> Principal:
+    return Principal(
+        kind=row.kind,
+        key=row.key,
+        board=row.board,
+        csrf=row.csrf,
+        duties=duties,
+        class_id=row.class_id,
+        token_hash=row.token_hash,
+    )
+
+
 class Sessions:
     """Sign people in, know them again, sign them out."""
 
@@ -116,6 +135,7 @@ class Sessions:
         self._settings = settings
         self._lock = threading.Lock()
         self._found: dict[str, tuple[float, Principal]] = {}
+        self._revoked: set[str] = set()
         self._swept = -SWEEP_SECONDS
 
     # -- signing in ----------------------------------------------------------------------------
@@ -208,14 +228,35 @@ class Sessions:
             return known
         key = _token_hash(token)
         principal = self._load(key, touch=touch)
+        self._remember(key, principal)
+        return principal
+
+    def find_children(self, tokens: Sequence[str]) -> dict[str, Principal]:
+        """Those of `tokens` that are living sessions of children, in one query, by token."""
+        keys = {_token_hash(token): token for token in tokens}
+        now = self._clock.now()
+        t = sessions.c
+        with self._database.reading() as conn:
+            rows = conn.execute(
+                select(sessions).where(
+                    t.token_hash.in_(keys), t.kind == "child", ~t.revoked, t.ends_at > now
+                )
+            ).all()
+        found = {}
+        for row in rows:
+            principal = _principal(row, (Duty(Role.CHILD, row.key),))
+            self._remember(row.token_hash, principal)
+            found[keys[row.token_hash]] = principal
+        return found
+
+    def _remember(self, key: str, principal: Principal | None) -> None:
         with self._lock:
             if principal is None:
                 self._found.pop(key, None)
-            else:
-                if len(self._found) > 50_000:
+            elif key not in self._revoked:  # it may have been, while we were reading
+                if len(self._found) > MOST_REMEMBERED:
                     self._found.clear()
                 self._found[key] = (monotonic(), principal)
-        return principal
 
     def find_cached(self, token: str) -> Principal | None:
         """Like `find`, from memory alone; None also means "ask `find`". Never blocks."""
@@ -243,15 +284,7 @@ class Sessions:
                 conn.execute(
                     update(sessions).where(sessions.c.token_hash == key).values(seen_at=now)
                 )
-        return Principal(
-            kind=row.kind,
-            key=row.key,
-            board=row.board,
-            csrf=row.csrf,
-            duties=duties,
-            class_id=row.class_id,
-            token_hash=key,
-        )
+        return _principal(row, duties)
 
     def _duties(self, conn: Connection, staff: str) -> tuple[Duty, ...]:
         d, s = roster.duties, roster.staff
@@ -279,6 +312,9 @@ class Sessions:
             conn.execute(update(sessions).where(sessions.c.token_hash == key).values(revoked=True))
         with self._lock:
             self._found.pop(key, None)
+            if len(self._revoked) > MOST_REMEMBERED:
+                self._revoked.clear()
+            self._revoked.add(key)
 
     # -- failed tries ----------------------------------------------------------------------------
 

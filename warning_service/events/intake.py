@@ -5,6 +5,10 @@ appends them in one transaction and answers each of them after the commit. The q
 full one raises `QueueFull`, which the page turns into 503 with Retry-After, so that a tablet keeps
 the answer and tries again instead of waiting in a growing line.
 
+The writer is woken once per turn of the event loop, not once per request: woken at the first of
+many it would commit that one alone, and the two threads would spend their time handing the
+interpreter to each other.
+
 When one event of a batch conflicts with what the log holds, the batch is appended one by one, so
 that only the offender is refused.
 """
@@ -31,6 +35,7 @@ BATCH = Histogram(
     "kizashi_intake_batch_size", "Events per commit", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
 )
 
+PATIENCE_SECONDS = 0.1
 Waiting = tuple[NewEvent, "asyncio.Future[None]"]
 
 
@@ -48,7 +53,9 @@ class Intake:
         self._batch = batch
         self._waiting: deque[Waiting] = deque()
         self._urgent: deque[Waiting] = deque()
-        self._ready = threading.Condition()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._hinted = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
@@ -58,15 +65,10 @@ class Intake:
 
     def stop(self) -> None:
         """Commit what waits, then end the thread."""
-        with self._ready:
+        with self._lock:
             self._stopping = True
-            self._ready.notify()
+        self._wake.set()
         self._thread.join(timeout=10)
-
-    @property
-    def alive(self) -> bool:
-        """Does the writer thread run?"""
-        return self._thread.is_alive()
 
     @property
     def waiting(self) -> int:
@@ -78,28 +80,36 @@ class Intake:
 
         Raises QueueFull, StorageUnavailable (nothing stored) or ConflictingEvent.
         """
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        with self._ready:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        with self._lock:
             limit = self._queue_limit + (self._reserve if urgent else 0)
             if self.waiting >= limit or self._stopping:
                 REFUSED.labels("queue_full").inc()
                 raise QueueFull
             (self._urgent if urgent else self._waiting).append((event, future))
-            self._ready.notify()
+            hint, self._hinted = not self._hinted, True
+        if hint:
+            loop.call_soon(self._hint)
         await future
+
+    def _hint(self) -> None:
+        self._hinted = False
+        self._wake.set()
 
     def _run(self) -> None:
         while True:
-            with self._ready:
-                while not self.waiting and not self._stopping:
-                    self._ready.wait()
-                if not self.waiting:
-                    return
-                taken = [
-                    (self._urgent or self._waiting).popleft()
-                    for _ in range(min(self.waiting, self._batch))
-                ]
-            self._commit(taken)
+            self._wake.wait(PATIENCE_SECONDS)  # a loop that ended may have taken its hint along
+            self._wake.clear()
+            while self.waiting:
+                with self._lock:
+                    taken = [
+                        (self._urgent or self._waiting).popleft()
+                        for _ in range(min(self.waiting, self._batch))
+                    ]
+                self._commit(taken)
+            if self._stopping and not self.waiting:
+                return
 
     def _commit(self, taken: Sequence[Waiting]) -> None:
         try:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, func, select, text
@@ -28,13 +29,17 @@ APPEND_LOCK = 0x6B697A61
 """Advisory lock key on PostgreSQL: one append commits at a time."""
 
 _COLUMNS = "id, board, student, type, day, recorded_at, actor, body"
-_INSERT_SQLITE = (
-    f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
-)
-_INSERT_POSTGRES = (
-    f"INSERT INTO events ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
-    " ON CONFLICT (id) DO NOTHING"
-)
+_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES %s ON CONFLICT (id) DO NOTHING"
+_INSERT_POSTGRES = _INSERT % "(%s, %s, %s, %s, %s, %s, %s, %s)"
+_ROWS_AT_ONCE = 100
+
+
+@lru_cache(maxsize=_ROWS_AT_ONCE)
+def _insert_sqlite(rows: int) -> str:
+    """One statement for many rows: SQLite's driver hands the interpreter to other threads at each
+    execution, and gets it back when they let go.
+    """
+    return _INSERT % ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
 
 
 class ConflictingEvent(ValueError):
@@ -73,14 +78,17 @@ def append(conn: Connection, new: Sequence[NewEvent], clock: Clock) -> int:
     ]
     if not sqlite:
         conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": APPEND_LOCK})
-    before = _highest(conn)
-    conn.exec_driver_sql(_INSERT_SQLITE if sqlite else _INSERT_POSTGRES, rows)
-    stored = conn.execute(
-        select(func.count()).select_from(events).where(events.c.position > before)
-    ).scalar_one()
+    stored = 0
+    if sqlite:
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            part = rows[start : start + _ROWS_AT_ONCE]
+            values = tuple(value for row in part for value in row)
+            stored += conn.exec_driver_sql(_insert_sqlite(len(part)), values).rowcount
+    else:
+        stored = conn.exec_driver_sql(_INSERT_POSTGRES, rows).rowcount
     if stored < len(rows):
         _refuse_conflicts(conn, rows)
-    return int(stored)
+    return stored
 
 
 def _highest(conn: Connection) -> int:
