@@ -21,6 +21,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from design.charts import spark
 from warning_service.catalogue.questionnaires import plain, readable
 from warning_service.clock import JAPAN
 
@@ -86,6 +87,7 @@ def environment() -> Environment:
     env.filters["plain"] = plain
     env.filters["time_text"] = time_text
     env.globals["readable"] = readable
+    env.globals["spark"] = spark
     return env
 
 

@@ -79,9 +79,10 @@ def spells_of(conn: Connection, board: str, outcome: str, known_by: date) -> Spe
     for row in conn.execute(query):
         event = from_row(row)
         body = event.body
-        if isinstance(body, OutcomeRecorded) and event.student and body.outcome == outcome:
-            if body.known_on <= known_by:
-                latest[event.student, event.on] = body.over_on
+        if not isinstance(body, OutcomeRecorded) or event.student is None:
+            continue
+        if body.outcome == outcome and body.known_on <= known_by:
+            latest[event.student, event.on] = body.over_on
     found: Spells = {}
     for (student, began), over in latest.items():
         found.setdefault(student, []).append((began, over))

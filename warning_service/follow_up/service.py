@@ -66,6 +66,7 @@ class FollowUps:
         student: str,
         chosen: str,
         directions: Sequence[str] = (),
+        *,
         note: str = "",
     ) -> None:
         """Record the meeting's class for one entry; choosing again replaces the row.
@@ -108,13 +109,15 @@ class FollowUps:
         action: str,
         change: str,
         note: str = "",
+        *,
         list_id: str | None = None,
         alert_id: str | None = None,
         once: str = "",
     ) -> str:
         """Record what was done and how the child is; return the record's id.
 
-        With `alert_id` the alert is acknowledged (if nobody had) and handled by this record.
+        With `alert_id` the alert is acknowledged (if nobody had) and handled by this record, in
+        the same transaction.
         `once` is a token of the form: the same form sent twice is one record.
         Raises NotYours, UnknownChoice, NoteTooLong, StorageUnavailable.
         """
@@ -132,9 +135,6 @@ class FollowUps:
                 return record_id
         sealed = self._seal(student, note)
         now = self._log.clock.now()
-        if alert_id is not None:
-            # Acknowledged first and apart: it stops the escalation whatever becomes of the rest.
-            self._alerts.acknowledge(alert_id, who.key, "portal")
         with self._log.unit_of_work() as unit:
             stored = unit.conn.execute(
                 insert_new(unit.conn, follow_ups).values(

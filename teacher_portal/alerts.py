@@ -1,0 +1,192 @@
+"""Alerts: what asks for an adult now, who has it, and the record that closes it.
+
+What a child wrote in a consultation is opened only for those whose duty was told of this alert;
+for everyone else the page says that the chosen teachers read it. Each opening is on the audit trail
+before the words are. Answers behind a same-day alert are the child's self-report of the last days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from design.render import language
+from teacher_portal import queries
+from teacher_portal.follow_up import form_values
+from teacher_portal.frame import duty_words, go, place_name, show
+from warning_service.access.gateway import Child
+from warning_service.access.roles import WHOLE_SCHOOL, Ability, Role
+from warning_service.access.sealing import CannotOpen
+from warning_service.access.sessions import Principal
+from warning_service.access.web import Needs
+from warning_service.alerts.service import AlertView
+from warning_service.catalogue.questionnaires import consultation, plain
+from warning_service.events import log as event_log
+from warning_service.rooms import Rooms, rooms_of
+
+router = APIRouter()
+Reader = Annotated[Principal, Depends(Needs(Ability.SEE_ALERTS))]
+ANSWERS_DAYS = 14
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert with what a page says about it. `child` is None when it is on no roll any more."""
+
+    alert: AlertView
+    child: Child | None
+    label: str
+    next_duties: str
+    next_at: datetime | None
+    taken_by: str
+
+
+def cards_of(request: Request, who: Principal, found: Sequence[AlertView]) -> list[Card]:
+    """Alerts with names (each look on the trail), urgent ones first, then the oldest."""
+    rooms = rooms_of(request)
+    children = rooms.gateway.children(who, sorted({a.student for a in found}), why="alerts")
+    takers = rooms.gateway.staff_names(who, [a.acknowledged_by for a in found if a.acknowledged_by])
+    lang = language(request)
+    escalation = rooms.playbooks.of(who.board).escalation
+    cards = []
+    for alert in found:
+        chain = escalation.urgent if alert.urgency == "urgent" else escalation.today
+        following = chain[min(alert.step + 1, len(chain) - 1)].duties
+        cards.append(
+            Card(
+                alert=alert,
+                child=children.get(alert.student),
+                label=alert.rule_label_en if lang == "en" else alert.rule_label,
+                next_duties=duty_words(request, following),
+                next_at=alert.due_at if alert.state == "open" else None,
+                taken_by=takers.get(alert.acknowledged_by, ""),
+            )
+        )
+    return sorted(cards, key=lambda c: (c.alert.urgency != "urgent", c.alert.raised_at))
+
+
+def live_values(request: Request, who: Principal) -> dict[str, Any]:
+    """What the live part of a page shows, and the log position it is true for."""
+    rooms = rooms_of(request)
+    with rooms.database.reading() as conn:
+        position = event_log.head(conn, who.board)
+    cards = cards_of(request, who, rooms.alerts.inbox(who))
+    return {
+        "position": position,
+        "open_cards": [c for c in cards if c.alert.state == "open"],
+        "taken_cards": [c for c in cards if c.alert.state == "acknowledged"],
+    }
+
+
+@router.get("/portal/alerts")
+def alerts(request: Request, who: Reader, state: str = "open") -> Response:
+    """Open and taken alerts, or (`state=done`) those a record has closed."""
+    values = live_values(request, who)
+    done: list[Card] = []
+    if state == "done":
+        found = rooms_of(request).alerts.inbox(who, include_done=True, limit=200)
+        done = cards_of(request, who, [a for a in found if a.state == "handled"])
+        done.sort(key=lambda card: card.alert.raised_at, reverse=True)
+    return show(request, who, "portal_alerts.html", state=state, done_cards=done, **values)
+
+
+@router.get("/portal/alerts/fragment")
+def fragment(
+    request: Request,
+    who: Annotated[Principal, Depends(Needs(Ability.SEE_ALERTS, quiet=True))],
+) -> Response:
+    """The live part alone, for live.js to swap in."""
+    return show(request, who, "portal_alerts_live.html", **live_values(request, who))
+
+
+@router.get("/portal/alerts/{alert_id}")
+def alert(request: Request, who: Reader, alert_id: str) -> Response:
+    """One alert: what it is, who is told next, and the form that closes it."""
+    rooms = rooms_of(request)
+    found = rooms.alerts.one(who, alert_id)
+    rooms.gateway.child(who, found.student, why="alert")
+    card = cards_of(request, who, [found])[0]
+    told = may_read_words(who, found)
+    return show(
+        request,
+        who,
+        "portal_alert.html",
+        card=card,
+        told=duty_words(request, found.duties),
+        may_read=told,
+        consulted=_consulted(request, who, found) if told else None,
+        series=_answers(rooms, found, language(request)),
+        place=place_name(request, who),
+        form=form_values(request, who, alert_id=alert_id, back=f"/portal/alerts/{alert_id}"),
+    )
+
+
+@router.post("/portal/alerts/{alert_id}/acknowledge")
+def acknowledge(request: Request, who: Reader, alert_id: str) -> Response:
+    """Take the alert on: one tap. The page then shows the record form."""
+    rooms = rooms_of(request)
+    rooms.alerts.one(who, alert_id)  # raises NotYours
+    first = rooms.alerts.acknowledge(alert_id, who.key, "portal")
+    return go(f"/portal/alerts/{alert_id}", saved="acknowledged" if first else "too_late")
+
+
+def may_read_words(who: Principal, alert: AlertView) -> bool:
+    """Was one of the asker's duties, at this child's place, told of the alert?"""
+    for duty in who.duties:
+        if duty.role not in alert.duties:
+            continue
+        if duty.role is Role.HOMEROOM and duty.place == alert.class_id:
+            return True
+        if duty.role in WHOLE_SCHOOL and duty.place == alert.school:
+            return True
+    return False
+
+
+class Consulted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the child chose and wrote. `lost`: the words are there but cannot be opened."""
+
+    whom: list[str]
+    about: list[str]
+    words: str
+    lost: bool
+
+
+def _consulted(request: Request, who: Principal, alert: AlertView) -> Consulted | None:
+    rooms = rooms_of(request)
+    with rooms.database.reading() as conn:
+        body = queries.consultation_words(conn, alert.source)
+    if body is None:
+        return None
+    rooms.gateway.note(who, "read_consultation", [alert.student], alert.id)
+    words, lost = "", False
+    if body.sealed is not None:
+        try:
+            words = rooms.sealer.open(alert.student, body.sealed)
+        except CannotOpen:
+            lost = True
+    english = language(request) == "en"
+    offered = consultation()
+    named = {
+        (kind, c.id): c.text_en if english else plain(c.text)
+        for kind, choices in (("whom", offered.whom), ("about", offered.about))
+        for c in choices
+    }
+    return Consulted(
+        whom=[named.get(("whom", one), one) for one in body.whom],
+        about=[named.get(("about", one), one) for one in body.about],
+        words=words,
+        lost=lost,
+    )
+
+
+def _answers(rooms: Rooms, alert: AlertView, lang: str) -> list[queries.Series]:
+    """The self-reports behind an alert on answers; none for a consultation."""
+    if alert.kind == "consultation":
+        return []
+    since = (alert.raised_at - timedelta(days=ANSWERS_DAYS)).date()
+    with rooms.database.reading() as conn:
+        return queries.self_reports(queries.check_ins(conn, [alert.student], since), lang)

@@ -1,0 +1,84 @@
+"""What every page of the portal has in common: the frame's values and where one may go back to.
+
+Each route hands `show` the signed-in person; the frame's menu and forms come from that. Nothing
+here decides who may see what: routes declare abilities and the gateway knows the scope.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from design.render import language, page, say, texts
+from warning_service.access.sessions import Principal
+from warning_service.playbooks.model import Choice
+from warning_service.rooms import rooms_of
+from warning_service.roster import queries as roster
+
+SAVED = ("acknowledged", "too_late", "follow_up", "review")
+"""Words a page may show after a change, by the query value `saved`."""
+
+
+def show(
+    request: Request, who: Principal, template: str, *, status: int = 200, **values: Any
+) -> HTMLResponse:
+    """A page in the portal's frame, in the reader's language."""
+    saved = request.query_params.get("saved", "")
+    return page(
+        request,
+        template,
+        status=status,
+        who=who,
+        place_name=place_name(request, who),
+        saved=saved if saved in SAVED else "",
+        **values,
+    )
+
+
+def place_name(request: Request, who: Principal) -> str:
+    """The one school of a person's duties, else the board."""
+    rooms = rooms_of(request)
+    schools = rooms.gateway.schools_of(who)
+    if len(schools) == 1:
+        return str(schools[0].name)
+    with rooms.database.reading() as conn:
+        board = roster.board(conn, who.board)
+    return "" if board is None else str(board.name)
+
+
+def local_path(wanted: str, default: str) -> str:
+    """`wanted` when it is a path of this site, else `default`.
+
+    Browsers read two slashes, a backslash, or a tab between slashes as another site; those are
+    refused, and so is every control character (a line break would end the Location header).
+    """
+    if not wanted.startswith("/") or any(ord(c) <= 0x20 or c in "\\\x7f" for c in wanted):
+        return default
+    parts = urlsplit(wanted)
+    if parts.scheme or parts.netloc or wanted.startswith("//"):
+        return default
+    return wanted
+
+
+def go(path: str, *, saved: str = "") -> RedirectResponse:
+    """After a POST: to a path of this site, with the word to show there."""
+    if saved:
+        path += ("&" if "?" in path else "?") + f"saved={saved}"
+    return RedirectResponse(path, 303)
+
+
+def worded(choice: Choice, lang: str) -> str:
+    """A playbook choice in the reader's language."""
+    return choice.label_en if lang == "en" else choice.label
+
+
+def duty_words(request: Request, duties: list[str] | tuple[str, ...]) -> str:
+    """Names of duties in the reader's language, in order."""
+    lang = language(request)
+    joiner = ", " if lang == "en" else "・"
+    named = (f"portal.duty_{duty}" for duty in duties if duty)
+    known = texts()
+    return joiner.join(say(lang, key) if key in known else key[12:] for key in named)

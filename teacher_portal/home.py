@@ -1,0 +1,90 @@
+"""The first page after sign-in: what to do now, and when there is nothing, that.
+
+By duty: open alerts of one's own scope first, then today's check-ins of one's classes, then the
+current list. A board sees counts only and is sent there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import Response
+
+from teacher_portal import queries
+from teacher_portal.alerts import live_values
+from teacher_portal.frame import go, show
+from teacher_portal.lists import Summary, summaries
+from warning_service.access.roles import Ability
+from warning_service.access.sessions import Principal
+from warning_service.access.web import OPEN, principal_of
+from warning_service.rooms import Rooms, rooms_of
+from warning_service.roster import queries as roster
+
+router = APIRouter()
+
+
+class ClassToday(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of a class have answered for today, and this month."""
+
+    class_id: str
+    name: str
+    roll: int
+    today: int
+    month: int
+
+
+async def signed_in(request: Request) -> Principal:
+    """Any member of staff: this page alone asks for no ability, it leads to what there is."""
+    return await principal_of(request, child=False)
+
+
+@router.get("/portal", dependencies=[Depends(OPEN)])
+def home(request: Request, who: Annotated[Principal, Depends(signed_in)]) -> Response:
+    """What to do now, by the duties of the signed-in person."""
+    rooms = rooms_of(request)
+    if Ability.SEE_STUDENT not in who.abilities:
+        if Ability.SEE_COUNTS in who.abilities:
+            return go("/portal/board")
+        raise HTTPException(403, "no duty with a page here")
+    live: dict[str, Any] = {"position": 0, "open_cards": [], "taken_cards": []}
+    if Ability.SEE_ALERTS in who.abilities:
+        live = live_values(request, who)
+    lists: list[Summary] = []
+    if Ability.SEE_LIST in who.abilities:
+        lists = [one for one in summaries(request, who) if one.latest]
+    return show(
+        request,
+        who,
+        "portal_home.html",
+        today=rooms.clock.today(),
+        classes=classes_today(rooms, who) if Ability.SEE_ALERTS in who.abilities else [],
+        lists=lists,
+        **live,
+    )
+
+
+def classes_today(rooms: Rooms, who: Principal) -> list[ClassToday]:
+    """The asker's classes with their check-in counts. Counts only: nobody is looked at by name."""
+    today = rooms.clock.today()
+    rows = rooms.gateway.classes_of(who)
+    with rooms.database.reading() as conn:
+        rolls = {
+            row.id: {e.student for e in roster.on_roll(conn, today, class_id=row.id)}
+            for row in rows
+        }
+        everyone = sorted(set().union(*rolls.values())) if rolls else []
+        found = queries.check_ins(conn, everyone, today.replace(day=1))
+    month = {one.student for one in found}
+    now = queries.answered_of(found, today)
+    return [
+        ClassToday(
+            class_id=row.id,
+            name=row.name,
+            roll=len(rolls[row.id]),
+            today=len(rolls[row.id] & now),
+            month=len(rolls[row.id] & month),
+        )
+        for row in rows
+    ]

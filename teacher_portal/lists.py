@@ -1,0 +1,240 @@
+"""Warning lists: who is on them, why, how sure, and what has happened since.
+
+A list is shown with all that was frozen when it was made: reasons on both sides, trend, age of the
+data, who judged and by which model. A homeroom teacher sees the entries of the own class and how
+many there are in all; the order can be changed by links, without script.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from sqlalchemy import select
+
+from design.render import language
+from teacher_portal.frame import show, worded
+from warning_service.access.gateway import Child, NotYours
+from warning_service.access.roles import Ability
+from warning_service.access.sessions import Principal
+from warning_service.access.web import Needs
+from warning_service.follow_up import queries as followed
+from warning_service.judging.tables import list_entries, warning_lists
+from warning_service.rooms import Rooms, rooms_of
+from warning_service.roster import queries as roster
+
+router = APIRouter()
+Reader = Annotated[Principal, Depends(Needs(Ability.SEE_LIST))]
+LEVELS = ("high", "raised", "watch", "unmeasured")
+JUDGE_REASONS = ("too_few_outcomes", "rules_measured_better", "model_measured_better")
+SHOWN = ("all", "new", "again", "supported")
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """One list as the overview shows it. Counts are of the entries the asker may see."""
+
+    list_id: str
+    school: str
+    school_name: str
+    list_date: date
+    entries: int
+    new: int
+    reviewed: int
+    recorded: int
+    whole_school: bool
+    latest: bool
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry with its child, its frozen evidence and what has happened since."""
+
+    row: Any
+    child: Child
+    evidence: dict[str, Any]
+    review: Any | None
+    review_words: str
+    latest: Any | None
+    latest_words: str
+
+    @property
+    def level(self) -> str:
+        """The level's wording key; one that came later than this page has none."""
+        return self.row.level if self.row.level in LEVELS else "unmeasured"
+
+
+ORDERS: dict[str, Callable[[Entry], Any]] = {
+    "place": lambda e: e.row.place,
+    "score": lambda e: e.row.score,
+    "class": lambda e: (e.child.grade, e.child.class_name, e.child.seat or 999),
+    "new": lambda e: (e.row.is_new, -e.row.times_running),
+    "times": lambda e: e.row.times_running,
+}
+
+
+def list_of(rooms: Rooms, who: Principal, list_id: str) -> Any:
+    """A list's row. Raises NotYours when it is unknown or of a school one has no duty at."""
+    with rooms.database.reading() as conn:
+        row = conn.execute(select(warning_lists).where(warning_lists.c.id == list_id)).one_or_none()
+    if row is None or row.school not in {s.id for s in rooms.gateway.schools_of(who)}:
+        raise NotYours
+    return row
+
+
+def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Entry]:
+    """The entries the asker's duties cover today, by place on the list."""
+    rooms = rooms_of(request)
+    with rooms.database.reading() as conn:
+        listed = conn.execute(
+            select(list_entries)
+            .where(list_entries.c.list_id == row.id)
+            .order_by(list_entries.c.place)
+        ).all()
+        reviews = followed.reviews_of(conn, row.id)
+        latest = followed.latest_of(conn, [e.student for e in listed], row.published_at)
+    children = rooms.gateway.children(who, [e.student for e in listed], why=why)
+    playbook = rooms.playbooks.of(who.board)
+    lang = language(request)
+    classes = {c.id: worded(c, lang) for c in playbook.review.classes}
+    actions = {c.id: worded(c, lang) for c in playbook.follow_up.actions}
+    changes = {c.id: worded(c, lang) for c in playbook.follow_up.changes}
+    found = []
+    for entry in listed:
+        child = children.get(entry.student)
+        if child is None or child.opted_out:  # a refusal works at once, also on last week's list
+            continue
+        review, record = reviews.get(entry.student), latest.get(entry.student)
+        words = ""
+        if record is not None:
+            done = actions.get(record.action, record.action)
+            words = f"{done} / {changes.get(record.change, record.change)}"
+        found.append(
+            Entry(
+                row=entry,
+                child=child,
+                evidence=json.loads(entry.evidence),
+                review=review,
+                review_words="" if review is None else classes.get(review.chosen, ""),
+                latest=record,
+                latest_words=words,
+            )
+        )
+    return found
+
+
+def summaries(request: Request, who: Principal) -> list[Summary]:
+    """Lists of the asker's schools, newest first; keys are matched to the scope without names."""
+    rooms = rooms_of(request)
+    schools = {school.id: school.name for school in rooms.gateway.schools_of(who)}
+    newest: set[str] = set()
+    found = []
+    with rooms.database.reading() as conn:
+        rows = conn.execute(
+            select(warning_lists)
+            .where(warning_lists.c.school.in_(schools))
+            .order_by(warning_lists.c.list_date.desc(), warning_lists.c.school)
+            .limit(60)
+        ).all()
+        own = {c.id for c in rooms.gateway.classes_of(who)}
+        for row in rows:
+            listed = _in_scope(conn, rooms, who, row, own)
+            keys = [e.student for e in listed]
+            done = followed.reviews_of(conn, row.id)
+            records = followed.latest_of(conn, keys, row.published_at)
+            found.append(
+                Summary(
+                    list_id=row.id,
+                    school=row.school,
+                    school_name=schools[row.school],
+                    list_date=row.list_date,
+                    entries=len(listed),
+                    new=sum(e.is_new for e in listed),
+                    reviewed=sum(key in done for key in keys),
+                    recorded=len(records),
+                    whole_school=row.school in who.schools,
+                    latest=row.school not in newest,
+                )
+            )
+            newest.add(row.school)
+    return found
+
+
+def _in_scope(conn: Any, rooms: Rooms, who: Principal, row: Any, own: set[str]) -> list[Any]:
+    listed = conn.execute(select(list_entries).where(list_entries.c.list_id == row.id)).all()
+    if row.school in who.schools:
+        return list(listed)
+    mine = set()
+    for class_id in own:
+        roll = roster.on_roll(conn, rooms.clock.today(), class_id=class_id)
+        mine |= {e.student for e in roll}
+    return [entry for entry in listed if entry.student in mine]
+
+
+@router.get("/portal/lists")
+def lists(request: Request, who: Reader) -> Response:
+    """All published lists of the asker's schools by month."""
+    return show(
+        request,
+        who,
+        "portal_lists.html",
+        lists=summaries(request, who),
+        may_review=Ability.REVIEW in who.abilities,
+    )
+
+
+@router.get("/portal/lists/{list_id}")
+def one_list(
+    request: Request,
+    who: Reader,
+    list_id: str,
+    *,
+    sort: str = "place",
+    dir: str = "",
+    only: str = "all",
+) -> Response:
+    """One list in the order and selection asked for."""
+    rooms = rooms_of(request)
+    row = list_of(rooms, who, list_id)
+    every = entries_of(request, who, row, why="list")
+    sort = sort if sort in ORDERS else "place"
+    only = only if only in SHOWN else "all"
+    descending = dir == "desc"
+    chosen = sorted((e for e in every if _wanted(e, only)), key=lambda e: e.row.place)
+    chosen.sort(key=ORDERS[sort], reverse=descending)
+    return show(
+        request,
+        who,
+        "portal_list.html",
+        row=row,
+        judge_why=_judge_why(row.judge_why),
+        entries=chosen,
+        counts={name: sum(_wanted(e, name) for e in every) for name in SHOWN},
+        sort=sort,
+        direction="desc" if descending else "asc",
+        only=only,
+        whole_school=row.school in who.schools,
+        may_review=Ability.REVIEW in who.abilities and row.school in who.schools,
+        may_record=Ability.RECORD_FOLLOW_UP in who.abilities,
+        outcome=rooms.playbooks.of(who.board).outcome,
+    )
+
+
+def _wanted(entry: Entry, only: str) -> bool:
+    if only == "new":
+        return bool(entry.row.is_new)
+    if only == "again":
+        return not entry.row.is_new
+    if only == "supported":
+        return bool(entry.row.supported)
+    return True
+
+
+def _judge_why(text: str) -> dict[str, Any]:
+    found = json.loads(text) if text else {}
+    if not isinstance(found, dict):
+        return {}
+    return found if found.get("reason") in JUDGE_REASONS else {**found, "reason": ""}

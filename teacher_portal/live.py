@@ -1,0 +1,199 @@
+"""Live updates: a page hears within a second that alerts of its board have changed.
+
+Server-sent events carry a log position and nothing else; the page then fetches its fragment, which
+goes through the gateway like any page. `Last-Event-ID` is a log position too, so a page that was
+away hears at once about what it missed. One watcher per board looks at the log, woken by the log's
+hints and otherwise every half second, however many pages are open. A stream does not count as use
+of the session: a staff-room PC that nobody touches is signed out like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from teacher_portal import queries
+from warning_service.access.roles import Ability
+from warning_service.access.sessions import Principal
+from warning_service.access.web import Needs, session_token
+from warning_service.clock import monotonic
+from warning_service.database import StorageUnavailable
+from warning_service.events import log as event_log
+from warning_service.rooms import Rooms, rooms_of
+
+router = APIRouter()
+log = structlog.get_logger()
+
+LOOK_SECONDS = 0.5
+HEARTBEAT_SECONDS = 15.0
+SESSION_SECONDS = 5.0
+FEWEST_SECONDS_BETWEEN_LOOKS = 0.05
+MISSED_AT_MOST = 20_000
+"""Events back to which a returning page's position is looked up; further back counts as missed."""
+
+
+class Watcher:
+    """Looks at one board's log for alert events while pages listen."""
+
+    def __init__(self, rooms: Rooms, board: str) -> None:
+        self._rooms = rooms
+        self._board = board
+        self._task: asyncio.Task[None] | None = None
+        self._changed = asyncio.Condition()
+        self._listeners = 0
+        self.seen = 0
+        self.alerts_at = 0
+
+    async def join(self) -> None:
+        """Begin to listen."""
+        self._listeners += 1
+        if self._task is None or self._task.done():
+            self.seen = await run_in_threadpool(self._head)
+            self._task = asyncio.create_task(self._watch())
+
+    def leave(self) -> None:
+        """Listen no more; the last one to go ends the watch."""
+        self._listeners -= 1
+        if self._listeners == 0 and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def next(self, after: int, patience: float) -> int:
+        """The position of the latest alert event behind `after`, or `after` when none came."""
+        async with self._changed:
+            if self.alerts_at <= after:
+                try:
+                    await asyncio.wait_for(
+                        self._changed.wait_for(lambda: self.alerts_at > after), patience
+                    )
+                except TimeoutError:
+                    return after
+            return self.alerts_at
+
+    def _head(self) -> int:
+        with self._rooms.database.reading() as conn:
+            return event_log.head(conn, self._board)
+
+    def _look(self) -> tuple[int, int]:
+        with self._rooms.database.reading() as conn:
+            rows = queries.event_rows_after(conn, self._board, self.seen)
+        alerts = [row.position for row in rows if row.type.startswith("alert_")]
+        return (rows[-1].position if rows else self.seen), (alerts[-1] if alerts else 0)
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(woken.set)
+
+        undo = self._rooms.log.wakeups.on_wake(wake)
+        try:
+            while True:
+                try:
+                    self.seen, found = await run_in_threadpool(self._look)
+                except StorageUnavailable as error:
+                    log.warning("live_storage_unavailable", error=str(error))
+                    found = 0
+                if found > self.alerts_at:
+                    async with self._changed:
+                        self.alerts_at = found
+                        self._changed.notify_all()
+                await asyncio.sleep(FEWEST_SECONDS_BETWEEN_LOOKS)
+                try:
+                    await asyncio.wait_for(woken.wait(), LOOK_SECONDS)
+                except TimeoutError:
+                    continue
+                woken.clear()
+        finally:
+            undo()
+
+
+def watcher_of(request: Request, board: str) -> Watcher:
+    """The one watcher of a board in this process."""
+    watchers: dict[str, Watcher] | None = getattr(request.app.state, "live_watchers", None)
+    if watchers is None:
+        watchers = request.app.state.live_watchers = {}
+    if board not in watchers:
+        watchers[board] = Watcher(rooms_of(request), board)
+    return watchers[board]
+
+
+@router.get("/portal/live")
+async def live(
+    request: Request,
+    who: Annotated[Principal, Depends(Needs(Ability.SEE_ALERTS, quiet=True))],
+) -> StreamingResponse:
+    """The stream: `alerts` events whose id and data are a log position."""
+    return StreamingResponse(
+        stream(request, who),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def stream(request: Request, who: Principal) -> AsyncIterator[str]:
+    """The lines of one page's stream, until the page goes or its session ends."""
+    rooms = rooms_of(request)
+    token = session_token(request, child=False)
+    watcher = watcher_of(request, who.board)
+    await watcher.join()
+    try:
+        # Hearing begins now; what the page missed before is told once.
+        after = max(watcher.seen, watcher.alerts_at)
+        yield f"retry: 2000\nid: {after}\nevent: ready\ndata: {after}\n\n"
+        if await _missed(request, watcher, who.board):
+            yield f"id: {after}\nevent: alerts\ndata: {after}\n\n"
+        silent_since = checked = monotonic()
+        while not await request.is_disconnected():
+            position = await watcher.next(after, 1.0)
+            if position > after:
+                after = position
+                silent_since = monotonic()
+                yield f"id: {after}\nevent: alerts\ndata: {after}\n\n"
+            elif monotonic() - silent_since >= HEARTBEAT_SECONDS:
+                silent_since = monotonic()
+                yield f"id: {after}\nevent: still\ndata: {after}\n\n"
+            if monotonic() - checked >= SESSION_SECONDS:
+                checked = monotonic()
+                try:
+                    alive = await run_in_threadpool(rooms.sessions.find, token, touch=False)
+                except StorageUnavailable:
+                    continue
+                if alive is None:
+                    yield "event: signed-out\ndata: 0\n\n"
+                    return
+    finally:
+        watcher.leave()
+
+
+def _last_event_id(request: Request) -> int | None:
+    given = request.headers.get("last-event-id", "") or request.query_params.get("after", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+
+
+async def _missed(request: Request, watcher: Watcher, board: str) -> bool:
+    """Did alerts change between the position the page last knew and now?"""
+    last = _last_event_id(request)
+    if last is None or last >= watcher.seen:
+        return False
+    if watcher.seen - last > MISSED_AT_MOST:
+        return True
+    rooms = rooms_of(request)
+
+    def look() -> bool:
+        after = last
+        with rooms.database.reading() as conn:
+            while rows := queries.event_rows_after(conn, board, after):
+                if any(row.type.startswith("alert_") for row in rows):
+                    return True
+                after = rows[-1].position
+        return False
+
+    return await run_in_threadpool(look)

@@ -1,0 +1,195 @@
+"""What children answered and what was observed, read from the log for a page.
+
+No names (the gateway's) and no scope (the caller has asked the gateway before). Values are given
+with their words or units, self-report and observation apart: they disagree half the time, and
+averaging them would hide which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from warning_service.catalogue.items import Item
+from warning_service.catalogue.questionnaires import Question, questionnaire
+from warning_service.clock import at
+from warning_service.events import log
+from warning_service.events.tables import events
+from warning_service.events.types import (
+    CheckInSubmitted,
+    ConsultationRequested,
+    ObservationRecorded,
+    decode,
+    tag_of,
+)
+from warning_service.playbooks.model import Playbook
+
+_PART = 400
+_SLACK = timedelta(hours=1)
+
+
+def position_before(conn: Connection, instant: datetime) -> int:
+    """A log position such that everything recorded at or after `instant` lies behind it.
+
+    Found by halving: recorded times grow with position but for seconds, and an hour is left as
+    slack. Saves an index that every check-in would have to pay for.
+    """
+    low, high = 0, conn.execute(select(func.max(events.c.position))).scalar_one_or_none() or 0
+    wanted = instant - _SLACK
+    while low < high:
+        middle = (low + high + 1) // 2
+        row = conn.execute(
+            select(events.c.position, events.c.recorded_at)
+            .where(events.c.position <= middle)
+            .order_by(events.c.position.desc())
+            .limit(1)
+        ).one_or_none()
+        if row is not None and row.recorded_at >= wanted:
+            high = row.position - 1
+        else:
+            low = middle
+    return low
+
+
+class CheckIn(msgspec.Struct, frozen=True):
+    """One child's answers of one day."""
+
+    student: str
+    on: date
+    questionnaire: str
+    answers: dict[str, int | None]
+
+
+def check_ins(conn: Connection, students: Sequence[str], since: date) -> list[CheckIn]:
+    """Answers for the days from `since` on, in the order they came."""
+    after = position_before(conn, at(since))
+    found = []
+    for start in range(0, len(students), _PART):
+        rows = conn.execute(
+            select(events.c.student, events.c.day, events.c.body)
+            .where(events.c.student.in_(students[start : start + _PART]))
+            .where(events.c.position > after, events.c.type == tag_of(CheckInSubmitted))
+            .where(events.c.day >= since)
+            .order_by(events.c.position)
+        )
+        for row in rows:
+            body = decode(row.body)
+            assert isinstance(body, CheckInSubmitted)
+            found.append(CheckIn(row.student, row.day, body.questionnaire, body.answers))
+    return found
+
+
+def consultation_words(conn: Connection, event_id: str) -> ConsultationRequested | None:
+    """The consultation behind an alert, its words still sealed; None for any other event."""
+    row = conn.execute(select(events.c.body).where(events.c.id == event_id)).one_or_none()
+    body = None if row is None else decode(row.body)
+    return body if isinstance(body, ConsultationRequested) else None
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """One question's answers over time. `points`: (day, value or None, words)."""
+
+    question: Question
+    points: list[tuple[date, int | None, str]]
+
+    @property
+    def worst(self) -> int:
+        """The scale's highest value: higher is worse."""
+        return max(answer.value for answer in self.question.answers)
+
+
+def self_reports(found: Sequence[CheckIn], lang: str) -> list[Series]:
+    """One child's check-ins as a series for each question, in the questionnaires' order."""
+    by_question: dict[str, Series] = {}
+    for one in found:
+        for question in questionnaire(one.questionnaire).questions:
+            if question.id not in one.answers:
+                continue
+            value = one.answers[question.id]
+            words = {a.value: a.text_en if lang == "en" else a.text for a in question.answers}
+            series = by_question.setdefault(question.id, Series(question=question, points=[]))
+            series.points.append((one.on, value, "" if value is None else words.get(value, "")))
+    return list(by_question.values())
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """One item of the catalogue for one child. Counts by month; else the last value and its day."""
+
+    item: Item
+    months: list[tuple[date, float]]  # (first of month, sum); for counts
+    last: float | None
+    last_on: date | None
+    stale: bool
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What was observed, as far as the catalogue lets school staff see it."""
+
+    shown: list[Fact]
+    others: int
+    """How many items of other departments are present ("other departments: +n")."""
+
+
+def observations(conn: Connection, playbook: Playbook, student: str, today: date) -> Facts:
+    """The playbook's items for one child over the school year's last months.
+
+    `value` items one by one, `count_only` ones only counted, `score_only` ones not at all.
+    """
+    items = playbook.catalogue_items()
+    seen: dict[str, list[tuple[date, float]]] = {item: [] for item in items}
+    for event in log.of_student(conn, student, [tag_of(ObservationRecorded)]):
+        body = event.body
+        if isinstance(body, ObservationRecorded) and body.item in seen and event.on <= today:
+            seen[body.item].append((event.on, body.value))
+    shown, others = [], 0
+    for item_id, item in items.items():
+        rows = sorted(seen[item_id])
+        if item.shown == "count_only":
+            others += bool(rows) and rows[-1][1] > 0
+        elif item.shown == "value" and (rows or item.kind == "count"):
+            last_on = rows[-1][0] if rows else None
+            shown.append(
+                Fact(
+                    item=item,
+                    months=_by_month(rows, today) if item.kind == "count" else [],
+                    last=rows[-1][1] if rows else None,
+                    last_on=last_on,
+                    stale=item.kind != "count"
+                    and last_on is not None
+                    and (today - last_on).days > item.fresh_days,
+                )
+            )
+    return Facts(shown=shown, others=others)
+
+
+def _by_month(rows: Sequence[tuple[date, float]], today: date) -> list[tuple[date, float]]:
+    months = []
+    month = today.replace(day=1)
+    for _ in range(6):
+        months.append(month)
+        month = (month - timedelta(days=1)).replace(day=1)
+    return [
+        (month, sum(value for on, value in rows if on.replace(day=1) == month))
+        for month in reversed(months)
+    ]
+
+
+def answered_of(found: Sequence[CheckIn], on: date) -> set[str]:
+    """Students with an answer for that day."""
+    return {one.student for one in found if one.on == on}
+
+
+def event_rows_after(conn: Connection, board: str, after: int) -> list[Any]:
+    """(position, type) of a board's events behind `after`, in order."""
+    return list(
+        conn.execute(
+            select(events.c.position, events.c.type)
+            .where(events.c.board == board, events.c.position > after)
+            .order_by(events.c.position)
+            .limit(5000)
+        )
+    )

@@ -1,0 +1,96 @@
+"""Staff sign-in and sign-out.
+
+A wrong login and a wrong password look the same, and after some failures one waits; the page says
+so kindly, because the person is most often a teacher in a hurry. A form sent from another site is
+refused by what the browser says about its origin (there is no session yet to hold a CSRF token).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+
+from design.render import page
+from teacher_portal.frame import go, local_path
+from warning_service.access.sessions import TooManyTries
+from warning_service.access.web import OPEN, STAFF_COOKIE, check_csrf, principal_of, session_token
+from warning_service.rooms import rooms_of
+
+router = APIRouter()
+LONGEST = 200
+
+
+@router.get("/portal/sign-in", dependencies=[Depends(OPEN)])
+def form(request: Request, next: str = "/portal", out: str = "") -> Response:
+    """The sign-in page."""
+    return _form(request, next=next, key="portal.signed_out" if out else "")
+
+
+@router.post("/portal/sign-in", dependencies=[Depends(OPEN)])
+def sign_in(
+    request: Request,
+    login: Annotated[str, Form(max_length=LONGEST)] = "",
+    password: Annotated[str, Form(max_length=LONGEST)] = "",
+    next: Annotated[str, Form()] = "/portal",
+) -> Response:
+    """Sign in and go on to a page of the portal."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        raise HTTPException(403, "the form came from another site")
+    rooms = rooms_of(request)
+    address = request.client.host if request.client else ""
+    try:
+        token = rooms.sessions.sign_in_staff(login.strip(), password, address)
+    except TooManyTries as wait:
+        answer = _form(request, next=next, key="portal.wait", seconds=wait.seconds, status=429)
+        answer.headers["Retry-After"] = str(wait.seconds)
+        return answer
+    if token is None:
+        return _form(request, next=next, key="portal.does_not_fit", status=401)
+    response = go(_portal_path(next))
+    response.set_cookie(
+        STAFF_COOKIE,
+        token,
+        max_age=rooms.settings.staff_session_longest,
+        httponly=True,
+        samesite="lax",
+        secure=rooms.settings.public_url.startswith("https"),
+    )
+    return response
+
+
+@router.post("/portal/sign-out", dependencies=[Depends(OPEN)])
+async def sign_out(request: Request) -> Response:
+    """End the session here and now."""
+    principal = await principal_of(request, child=False)
+    await check_csrf(request, principal)
+    rooms = rooms_of(request)
+    await run_in_threadpool(rooms.sessions.sign_out, session_token(request, child=False))
+    response = go("/portal/sign-in?out=1")
+    response.delete_cookie(STAFF_COOKIE)
+    return response
+
+
+def _portal_path(wanted: str) -> str:
+    path = local_path(wanted, "/portal")
+    return path if path == "/portal" or path.startswith("/portal/") else "/portal"
+
+
+def _form(
+    request: Request,
+    *,
+    next: str,
+    key: str = "",
+    seconds: int = 0,
+    status: int = 200,
+) -> Response:
+    return page(
+        request,
+        "portal_sign_in.html",
+        status=status,
+        next_path=_portal_path(next),
+        message_key=key,
+        seconds=seconds,
+    )
