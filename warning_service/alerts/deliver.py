@@ -58,7 +58,9 @@ LATENCY = Histogram(
     ["channel"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600, 3600),
 )
-STANDING = Gauge("kizashi_deliveries", "Messages waiting, and messages given up", ["state"])
+STANDING = Gauge(
+    "kizashi_deliveries_standing", "Messages waiting, and messages given up", ["state"]
+)
 
 
 class Deliverer:

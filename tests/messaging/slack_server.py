@@ -1,0 +1,133 @@
+"""The demo's Slack-compatible room as a real server in a thread, with faults by script."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from demo.slack_room import TOKEN, make_router
+from warning_service.clock import monotonic
+
+SECRET = "signing-secret-of-the-tests"
+
+
+class Faults:
+    """ASGI middleware: for each address, what the next calls get instead of an answer.
+
+    Steps: ("429", seconds), ("500", 0), ("hang", seconds), ("lose", 0): taken, but the answer is
+    lost. `calls`: (address, method, monotonic time, raw body) of every call that arrived.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.script: dict[str, deque[tuple[str, float]]] = defaultdict(deque)
+        self.always: dict[str, tuple[str, float]] = {}
+        self.calls: list[tuple[str, str, float, bytes]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or "/api/chat." not in scope["path"]:
+            await self.app(scope, receive, send)
+            return
+        body = b""
+        more = True
+        while more:
+            part = await receive()
+            body += part.get("body", b"")
+            more = part.get("more_body", False)
+        asked = json.loads(body)
+        address = str(asked.get("channel"))
+        self.calls.append((address, scope["path"].rsplit(".", 1)[1], monotonic(), body))
+        steps = self.script[address]
+        kind, seconds = steps.popleft() if steps else self.always.get(address, ("", 0.0))
+        if kind == "hang":
+            await asyncio.sleep(seconds)
+            return
+        if kind in {"429", "500"}:
+            headers = [(b"retry-after", str(int(seconds)).encode())] if kind == "429" else []
+            await send({"type": "http.response.start", "status": int(kind), "headers": headers})
+            await send({"type": "http.response.body", "body": b"<html>no</html>"})
+            return
+        given = False
+
+        async def again() -> Message:
+            nonlocal given
+            if given:
+                return {"type": "http.disconnect"}
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        if kind == "lose":
+
+            async def swallow(_: Message) -> None:
+                return None
+
+            await self.app(scope, again, swallow)
+            await send({"type": "http.response.start", "status": 502, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await self.app(scope, again, send)
+
+
+class SlackServer:
+    """A running room: its address, its faults, what it shows."""
+
+    def __init__(self, data_dir: Path, interactions_url: str) -> None:
+        app = FastAPI()
+        app.include_router(make_router(data_dir, SECRET, interactions_url), prefix="/slack")
+        self.faults = Faults(app)
+        config = uvicorn.Config(
+            self.faults, host="127.0.0.1", port=0, log_level="warning",
+            timeout_graceful_shutdown=1, lifespan="off",
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    @property
+    def api_url(self) -> str:
+        """What `slack_api_url` is set to."""
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}/slack/api/"
+
+    def start(self) -> None:
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive()
+            threading.Event().wait(0.01)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(timeout=10)
+
+    def posted(self, address: str = "") -> list[dict[str, Any]]:
+        """Bodies of calls that arrived, in order."""
+        return [
+            {"method": method, **json.loads(body)}
+            for to, method, _, body in self.faults.calls
+            if not address or to == address
+        ]
+
+
+@contextmanager
+def running(
+    data_dir: Path, interactions_url: str = "http://127.0.0.1:9/x"
+) -> Iterator[SlackServer]:
+    """A server for the length of a test."""
+    server = SlackServer(data_dir, interactions_url)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+__all__ = ["SECRET", "TOKEN", "SlackServer", "running"]
