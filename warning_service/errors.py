@@ -6,6 +6,8 @@ with Retry-After: nothing was stored, try again.
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -64,7 +66,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(NotSignedIn)
     async def _signed_out(request: Request, error: NotSignedIn) -> Response:
         if request.method == "GET" and _wants_page(request):
-            return RedirectResponse("/child/sign-in" if error.child else "/portal/sign-in", 303)
+            if error.child:
+                return RedirectResponse("/child/sign-in", 303)
+            # A link in a chat message leads to its alert, by way of the door.
+            return RedirectResponse("/portal/sign-in?next=" + quote(request.url.path), 303)
         return answer(request, 401, "signed_out")
 
     @app.exception_handler(NotYours)

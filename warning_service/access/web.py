@@ -51,6 +51,14 @@ class Needs:
         return principal
 
 
+class AnyStaff(Needs):
+    """Route dependency: any signed-in member of staff, whatever the duties (home, sign-out)."""
+
+    def __init__(self) -> None:
+        self.abilities = frozenset()
+        self.quiet = False
+
+
 class Open:
     """Route dependency for the few pages anybody may see (sign-in, health)."""
 
