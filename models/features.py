@@ -1,0 +1,289 @@
+"""Features of one group of students as of the end of one day, as one float32 block.
+
+Per item: how much lately (7 and 28 days) and ever, change against the child's own past, how long
+since, how much is missing, how long a bad run lasts, and where the child stands in its group that
+day. Heavy-tailed amounts enter as square roots. Columns have fixed names in a fixed order, and a
+hash over them travels with every model.
+
+Only what is dated on or before the day is looked at. Every row goes through the same element-wise
+arithmetic and group means are exact sums (`fsum`), so two students with equal data get equal rows
+wherever they stand in the block. No immutable trait can enter: a state does not hold any.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from models.items import WINDOW, ItemSpec
+from models.student_state import StudentState
+
+F64 = npt.NDArray[np.float64]
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+
+VERSION = "1"
+LONGEST = 400  # days; recency and time on the roll are capped here
+
+STATS = {
+    "count": ("rate7", "rate28", "rate_ever", "change7", "change28", "active7", "active28",
+              "since", "place7", "place28"),
+    "measure": ("last", "mean7", "mean_ever", "change", "since", "seen28", "missing", "bad_run",
+                "place"),
+    "flag": ("days28", "days_ever", "since", "ever"),
+}  # fmt: skip
+GENERAL = ("roll:days", "outcome:before", "outcome:since")
+
+
+class Schema:
+    """The named columns of a block for the items in use."""
+
+    def __init__(self, specs: Sequence[ItemSpec]) -> None:
+        self.specs = tuple(sorted(specs, key=lambda s: s.id))
+        names = [f"{s.id}:{stat}" for s in self.specs for stat in STATS[s.kind]]
+        self.names: tuple[str, ...] = (*names, *GENERAL)
+        self.owner: tuple[str, ...] = tuple(name.rpartition(":")[0] for name in self.names)
+        told = [VERSION, *(f"{s.id}/{s.kind}/{s.worse}/{s.keep_days}" for s in self.specs)]
+        self.hash = hashlib.sha256("\n".join([*told, *self.names]).encode()).hexdigest()[:16]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass
+class ItemColumns:
+    """One item of a group of n students as arrays: single days flat, and the numbers people read.
+
+    `rows`, `days`, `values`: one entry per remembered student-day, sorted by student, then day.
+    `recent`: sum of the last 28 days (measures: the last value). `usual`: the child's own usual
+    before that, per 28 days (measures: mean before the last week); NaN when there is none yet.
+    `last_on`: ordinal of the last row, 0 for none.
+    """
+
+    rows: I64
+    days: I64
+    values: F64
+    recent: F64
+    usual: F64
+    last_on: I64
+    stats: dict[str, F64] = field(default_factory=dict)
+
+
+@dataclass
+class Extract:
+    """A group's features on one day: `block` is float32 of shape (students, columns)."""
+
+    day: int
+    students: list[str]
+    block: F32
+    items: dict[str, ItemColumns]
+
+
+def extract(
+    schema: Schema, students: Sequence[str], states: Sequence[StudentState], day: int
+) -> Extract:
+    """Features of one group (all students on its roll) as of the end of `day`."""
+    n = len(students)
+    totals = [state.days_on_roll(day) for state in states]
+    total = np.array([t for t, _ in totals], dtype=np.float64).reshape(n)
+    stay = np.array([s for _, s in totals], dtype=np.float64).reshape(n)
+    found = {spec.id: _item(spec, states, day, total, stay) for spec in schema.specs}
+    columns: list[F64] = [
+        found[spec.id].stats[stat] for spec in schema.specs for stat in STATS[spec.kind]
+    ]
+    columns += _general(states, day, total)
+    block = np.empty((n, len(schema)), dtype=np.float32)
+    for at, column in enumerate(columns):
+        block[:, at] = column
+    return Extract(day, list(students), block, found)
+
+
+def _general(states: Sequence[StudentState], day: int, total: F64) -> list[F64]:
+    before, since = [], []
+    for state in states:
+        known = [o.on for o in state.outcomes if o.known_on <= day and o.on <= day]
+        before.append(min(3.0, float(len(known))))
+        since.append(math.sqrt(min(LONGEST, day - known[-1])) if known else 0.0)
+    return [
+        np.sqrt(np.minimum(total, LONGEST)),
+        np.array(before, dtype=np.float64),
+        np.array(since, dtype=np.float64),
+    ]
+
+
+# -- one item ----
+
+
+def _item(
+    spec: ItemSpec, states: Sequence[StudentState], day: int, total: F64, stay: F64
+) -> ItemColumns:
+    n = len(states)
+    counts: list[int] = []
+    days: list[int] = []
+    values: list[float] = []
+    old: list[tuple[int, float, int, float]] = []
+    refused: list[int] = []
+    for state in states:
+        held = state.items.get(spec.id)
+        if held is None:
+            counts.append(0)
+            old.append((0, 0.0, 0, 0.0))
+            refused.append(0)
+            continue
+        counts.append(len(held.days))
+        days += held.days
+        values += held.values
+        old.append((held.old_n, held.old_sum, held.old_last, held.old_last_value))
+        refused.append(sum(1 for d in held.refused if day - WINDOW < d <= day))
+    rows = np.repeat(np.arange(n, dtype=np.int64), np.array(counts, dtype=np.int64).reshape(n))
+    when = np.array(days, dtype=np.int64)
+    what = np.array(values, dtype=np.float64)
+    past = when <= day
+    if not past.all():
+        rows, when, what = rows[past], when[past], what[past]
+    older = np.array(old, dtype=np.float64).reshape(n, 4)
+    last_on = older[:, 2].astype(np.int64)
+    last_on[rows] = when  # sorted by day: the latest of a student stands
+    if spec.kind == "measure":
+        columns = _measure(spec, (rows, when, what), older, last_on, day=day, stay=stay)
+        missing = np.minimum(np.array(refused, dtype=np.float64).reshape(n), 4.0)
+        columns.stats["missing"] = missing + (last_on == 0)
+        return columns
+    columns = ItemColumns(rows, when, what, _sum(n, rows, what, when > day - WINDOW), older[:, 1],
+                          last_on)  # fmt: skip
+    if spec.kind == "count":
+        _count(columns, older, day, total, stay)
+    else:
+        _flag(columns, older, day, total, stay)
+    return columns
+
+
+def _sum(n: int, rows: I64, values: F64, where: npt.NDArray[np.bool_]) -> F64:
+    """Per-student sums, added in day order."""
+    return np.bincount(rows[where], weights=values[where], minlength=n).astype(np.float64)
+
+
+def _root(values: F64) -> F64:
+    return np.sign(values) * np.sqrt(np.abs(values))
+
+
+def _since(last_on: I64, day: int, otherwise: F64) -> F64:
+    """Square root of the days since, capped; `otherwise` (days) where it never was."""
+    days = np.where(last_on > 0, day - last_on.astype(np.float64), otherwise)
+    return np.sqrt(np.minimum(np.maximum(days, 0.0), LONGEST))
+
+
+def place(values: F64, seen: npt.NDArray[np.bool_] | None = None) -> F64:
+    """How far from the group's mean, in its standard deviations, at most 4; 0 where not seen."""
+    known = values if seen is None else values[seen]
+    if len(known) < 2:
+        return np.zeros(len(values))
+    mean = math.fsum(known.tolist()) / len(known)
+    spread = math.sqrt(math.fsum(((known - mean) ** 2).tolist()) / len(known))
+    if spread < 1e-9:
+        return np.zeros(len(values))
+    placed = np.clip((values - mean) / spread, -4.0, 4.0)
+    return placed if seen is None else np.where(seen, placed, 0.0)
+
+
+def _usual(older: F64, columns: ItemColumns, day: int, total: F64, stay: F64) -> F64:
+    """Amount per day before the last 28 days; NaN with less than a week of it."""
+    n = len(total)
+    ever = older[:, 1] + _sum(n, columns.rows, columns.values, columns.days <= day - WINDOW)
+    days = total - np.minimum(stay, WINDOW)
+    return np.where(days >= 7, ever / np.maximum(days, 1.0), np.nan)
+
+
+def _count(columns: ItemColumns, older: F64, day: int, total: F64, stay: F64) -> None:
+    n = len(total)
+    rows, days, values = columns.rows, columns.days, columns.values
+    active = values != 0
+    last_active = np.where(older[:, 3] != 0, older[:, 2], 0).astype(np.int64)
+    last_active[rows[active]] = days[active]
+    week, month = np.minimum(stay, 7.0), np.minimum(stay, float(WINDOW))
+    sum7 = _sum(n, rows, values, days > day - 7)
+    usual = _usual(older, columns, day, total, stay)
+    ever = older[:, 1] + _sum(n, rows, values, np.ones(len(rows), dtype=bool))
+    rate7, rate28 = _root(sum7 / week), _root(columns.recent / month)
+    own = _root(np.where(np.isnan(usual), columns.recent / month, usual))
+    ones = np.ones(len(rows))
+    columns.usual = usual * WINDOW
+    columns.stats = {
+        "rate7": rate7,
+        "rate28": rate28,
+        "rate_ever": _root(ever / np.maximum(total, 1.0)),
+        "change7": rate7 - own,
+        "change28": rate28 - own,
+        "active7": _sum(n, rows, ones, active & (days > day - 7)) / week,
+        "active28": _sum(n, rows, ones, active & (days > day - WINDOW)) / month,
+        "since": _since(last_active, day, total),
+        "place7": place(rate7),
+        "place28": place(rate28),
+    }
+
+
+def _flag(columns: ItemColumns, older: F64, day: int, total: F64, stay: F64) -> None:
+    ever = older[:, 1] + _sum(
+        len(total), columns.rows, columns.values, np.ones(len(columns.rows), dtype=bool)
+    )
+    columns.usual = _usual(older, columns, day, total, stay) * WINDOW
+    columns.stats = {
+        "days28": _root(columns.recent),
+        "days_ever": _root(ever),
+        "since": _since(columns.last_on, day, total),
+        "ever": (ever > 0).astype(np.float64),
+    }
+
+
+def _measure(
+    spec: ItemSpec,
+    flat: tuple[I64, I64, F64],
+    older: F64,
+    last_on: I64,
+    *,
+    day: int,
+    stay: F64,
+) -> ItemColumns:
+    rows, days, values = flat
+    n = len(older)
+    seen = last_on > 0
+    ones = np.ones(len(rows))
+    everything = np.ones(len(rows), dtype=bool)
+    week = days > day - 7
+    count7, sum7 = _sum(n, rows, ones, week), _sum(n, rows, values, week)
+    count = older[:, 0] + _sum(n, rows, ones, everything)
+    total = older[:, 1] + _sum(n, rows, values, everything)
+    last = older[:, 3].copy()
+    last[rows] = values
+    known = last[seen]
+    middle = math.fsum(known.tolist()) / len(known) if len(known) else 0.0
+    last = np.where(seen, last, middle)
+    ever = np.where(seen, total / np.maximum(count, 1.0), middle)
+    earlier = count - count7
+    usual = np.where(earlier > 0, (total - sum7) / np.maximum(earlier, 1.0), np.nan)
+    mean7 = np.where(count7 > 0, sum7 / np.maximum(count7, 1.0), last)
+    change = np.where(np.isnan(usual), 0.0, mean7 - np.where(np.isnan(usual), 0.0, usual))
+    # A bad run: the latest observations in a row that are worse than the child's own mean.
+    bad = (values - ever[rows]) * (spec.direction or 1) > 0
+    ends = np.cumsum(np.bincount(rows, minlength=n))
+    last_good = ends - np.bincount(rows, minlength=n) - 1
+    last_good[rows[~bad]] = np.flatnonzero(~bad)
+    run = (ends - 1 - last_good).astype(np.float64)
+    return ItemColumns(
+        rows, days, values, np.where(seen, last, np.nan), usual, last_on,
+        {
+            "last": last,
+            "mean7": mean7,
+            "mean_ever": ever,
+            "change": change,
+            "since": _since(last_on, day, stay),
+            "seen28": _root(_sum(n, rows, ones, days > day - WINDOW)),
+            "bad_run": np.minimum(run, 10.0),
+            "place": place(last, seen),
+        },
+    )  # fmt: skip

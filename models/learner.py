@@ -1,0 +1,232 @@
+"""What one board has learned: the online model, its memory, and how well it and the rules did.
+
+A training block holds one day's feature rows and the scores both judges gave that day. When all
+labels of the day are sure, `settle` measures those scores (they were given before anything was
+known, so this is honest), recalibrates both judges, and only then lets the model learn.
+
+Not here: when a block is due and what the labels are (the judging room), and which judge may make
+a list (judging/hand_over).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from models.evaluation import calibrate, within_groups
+from models.memory import Kept, Memory, mixed, priority
+from models.online import Folded, OnlineModel
+
+BLOCKS = 12
+"""Settled days on which the judges are measured."""
+
+PAIRS = 250
+"""Predictions of one settled day that serve calibration."""
+
+NEGATIVES_PER_HIT = 5
+LEAST_NEGATIVES = 200
+
+RULES_PRIOR = (0.5, -4.0)
+"""Slope and shift from points to log-odds before anything is known: assumed, soon replaced."""
+
+MODEL_PRIOR = (1.0, 0.0)
+
+
+class TrainingBlock(msgspec.Struct, array_like=True):
+    """Feature rows of one day, students sorted; `rows` is float32 of shape (students, columns).
+
+    `learned`: how many labels the model had learned when it gave its scores.
+    """
+
+    day: int
+    schema: str
+    learned: int
+    students: list[str]
+    groups: list[str]
+    model_scores: bytes
+    rules_points: bytes
+    rows: bytes
+
+
+class Settled(msgspec.Struct, array_like=True):
+    """How both judges did on one settled day, and a fair sample of predictions with outcomes.
+
+    Days on which the model had not learned anything yet say nothing about it: they have no pairs
+    and no model scores.
+    """
+
+    day: int
+    counted: int
+    hits: int
+    pairs: int
+    model_right: float
+    rules_right: float
+    model_scores: list[float]
+    rules_points: list[float]
+    were_hits: list[bool]
+
+
+class Standing(msgspec.Struct, array_like=True):
+    """The latest settled days, totals since the beginning, and both calibrations."""
+
+    recent: list[Settled] = []
+    hits: int = 0
+    counted: int = 0
+    model: tuple[float, float] = MODEL_PRIOR
+    rules: tuple[float, float] = RULES_PRIOR
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of hit and negative on which both judges were measured."""
+        return sum(s.pairs for s in self.recent)
+
+    @property
+    def auc_model(self) -> float | None:
+        """Within-group AUC of the model's earlier scores; None with nothing to measure."""
+        return sum(s.model_right for s in self.recent) / self.pairs if self.pairs else None
+
+    @property
+    def auc_rules(self) -> float | None:
+        """Within-group AUC of the points rule's earlier scores."""
+        return sum(s.rules_right for s in self.recent) / self.pairs if self.pairs else None
+
+    @property
+    def base_rate(self) -> float | None:
+        """Share of hits among the latest settled student-dates."""
+        counted = sum(s.counted for s in self.recent)
+        return sum(s.hits for s in self.recent) / counted if counted else None
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    online: bytes
+    standing: Standing
+
+
+class Learner:
+    """One board's model, memory and standing."""
+
+    def __init__(self, names: Sequence[str], schema: str) -> None:
+        self.names, self.schema = tuple(names), schema
+        self.online = OnlineModel(names)
+        self.memory = Memory()
+        self.standing = Standing()
+
+    def raw(self) -> Folded:
+        """The model's raw linear score."""
+        return self.online.folded()
+
+    def calibrated(self) -> Folded:
+        """The model's linear score as calibrated log-odds."""
+        return self.online.folded().scaled(*self.standing.model)
+
+    def settle(self, block: TrainingBlock, labels: Sequence[bool | None]) -> None:
+        """Measure, recalibrate and learn one day whose labels are all sure.
+
+        `labels`: one for each of the block's students, None where it does not count.
+        Raises ValueError when the block has other columns than the model.
+        """
+        if block.schema != self.schema:
+            raise ValueError("the training block has other columns")
+        use = [at for at, found in enumerate(labels) if found is not None]
+        if not use:
+            return
+        hits = np.array([bool(labels[at]) for at in use], dtype=bool)
+        hashes = [priority(block.students[at], block.day) for at in use]
+        self._measure(block, use, hits, hashes)
+        rows = np.frombuffer(block.rows, dtype="<f4").reshape(len(block.students), len(self.names))
+        self._learn(block, use, hits, hashes, rows)
+
+    def _measure(
+        self,
+        block: TrainingBlock,
+        use: list[int],
+        hits: npt.NDArray[np.bool_],
+        hashes: list[int],
+    ) -> None:
+        model = np.frombuffer(block.model_scores, dtype="<f4").astype(np.float64)[use]
+        rules = np.frombuffer(block.rules_points, dtype="<f4").astype(np.float64)[use]
+        model_right, rules_right, pairs = 0.0, 0.0, 0
+        if block.learned:
+            groups = [block.groups[at] for at in use]
+            model_right, pairs = within_groups(model, hits, groups)
+            rules_right, _ = within_groups(rules, hits, groups)
+        sample = sorted(range(len(use)), key=lambda at: hashes[at])[:PAIRS]
+        standing = self.standing
+        standing.recent.append(
+            Settled(
+                block.day,
+                len(use),
+                int(hits.sum()),
+                pairs,
+                model_right,
+                rules_right,
+                [float(model[at]) for at in sample] if block.learned else [],
+                [float(rules[at]) for at in sample],
+                [bool(hits[at]) for at in sample],
+            )
+        )
+        del standing.recent[:-BLOCKS]
+        standing.hits += int(hits.sum())
+        standing.counted += len(use)
+        standing.model = calibrate(
+            [x for s in standing.recent for x in s.model_scores],
+            [h for s in standing.recent if s.model_scores for h in s.were_hits],
+            slope=MODEL_PRIOR[0], shift=MODEL_PRIOR[1],
+        )  # fmt: skip
+        standing.rules = calibrate(
+            [x for s in standing.recent for x in s.rules_points],
+            [h for s in standing.recent for h in s.were_hits],
+            slope=RULES_PRIOR[0], shift=RULES_PRIOR[1],
+        )  # fmt: skip
+
+    def _learn(
+        self,
+        block: TrainingBlock,
+        use: list[int],
+        hits: npt.NDArray[np.bool_],
+        hashes: list[int],
+        rows: npt.NDArray[np.float32],
+    ) -> None:
+        order = sorted(range(len(use)), key=lambda at: (hashes[at], use[at]))
+        positive = [at for at in order if hits[at]]
+        every = [at for at in order if not hits[at]]
+        negative = every[: max(LEAST_NEGATIVES, NEGATIVES_PER_HIT * len(positive))]
+        weight = len(every) / len(negative) if negative else 1.0
+        chosen = [(at, True, 1.0) for at in positive] + [(at, False, weight) for at in negative]
+        mean = sum(w for _, _, w in chosen) / len(chosen)
+        chosen.sort(key=lambda c: mixed(hashes[c[0]], block.day))
+        for at, hit, w in chosen:
+            self.online.learn(rows[use[at]].tolist(), hit, w / mean, fresh=True)
+        for kept, hit, w in self.memory.weighted(block.day):
+            old = np.frombuffer(kept.row, dtype="<f4").tolist()
+            self.online.learn(old, hit, w, fresh=False)
+        self.memory.add(
+            (self._kept(block, use[at], hashes[at], rows) for at in positive),
+            (self._kept(block, use[at], hashes[at], rows) for at in every),
+        )
+
+    @staticmethod
+    def _kept(block: TrainingBlock, at: int, number: int, rows: npt.NDArray[np.float32]) -> Kept:
+        return Kept(number, block.students[at], rows[at].tobytes())
+
+    # -- bytes ----
+
+    def model_bytes(self) -> bytes:
+        """Canonical bytes of model and standing."""
+        return msgspec.msgpack.encode(_Stored(self.online.to_bytes(), self.standing))
+
+    def memory_bytes(self) -> bytes:
+        """Canonical bytes of the memory."""
+        return msgspec.msgpack.encode(self.memory)
+
+    def restore(self, model: bytes | None, memory: bytes | None) -> None:
+        """Put stored bytes back. Raises ValueError or msgspec.ValidationError for others' bytes."""
+        if model is not None:
+            stored = msgspec.msgpack.decode(model, type=_Stored)
+            self.online = OnlineModel.from_bytes(self.names, stored.online)
+            self.standing = stored.standing
+        if memory is not None:
+            self.memory = msgspec.msgpack.decode(memory, type=Memory)

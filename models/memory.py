@@ -1,0 +1,84 @@
+"""A bounded memory of settled student-dates, for replaying old labels to the online model.
+
+All labels of a cohort settle together, so a plain online model drifts with the calendar; going
+over a fair sample of older ones again keeps it straight. Which rows are kept is decided by a hash
+of (student, day): the smallest hashes of all that ever came, hits and negatives apart. That is a
+uniform sample whatever the order of arrival, the same on every run, and a student can be taken out
+of it exactly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+HITS = 300
+NEGATIVES = 600
+
+
+def priority(student: str, day: int) -> int:
+    """A fixed pseudo-random 63-bit number for a student-date."""
+    digest = hashlib.blake2b(f"{student}\x1f{day}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+class Kept(msgspec.Struct, array_like=True, frozen=True):
+    """One remembered student-date: its hash, whose it is, and its feature row (float32 bytes)."""
+
+    priority: int
+    student: str
+    row: bytes
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """Kept hits and negatives, each sorted by hash, and how many there ever were."""
+
+    hits: list[Kept] = []
+    negatives: list[Kept] = []
+    hits_seen: int = 0
+    negatives_seen: int = 0
+
+    def add(self, hits: Iterable[Kept], negatives: Iterable[Kept]) -> None:
+        """Take in newly settled rows and keep the smallest hashes."""
+        new_hits, new_negatives = list(hits), list(negatives)
+        self.hits_seen += len(new_hits)
+        self.negatives_seen += len(new_negatives)
+        self.hits = _smallest([*self.hits, *new_hits], HITS)
+        self.negatives = _smallest([*self.negatives, *new_negatives], NEGATIVES)
+
+    def forget(self, student: str) -> bool:
+        """Take a student out; False when it was not in."""
+        hits = [k for k in self.hits if k.student != student]
+        negatives = [k for k in self.negatives if k.student != student]
+        found = len(hits) < len(self.hits) or len(negatives) < len(self.negatives)
+        self.hits, self.negatives = hits, negatives
+        return found
+
+    def weighted(self, turn: int) -> list[tuple[Kept, bool, float]]:
+        """All kept rows as (row, hit, weight), mixed by hash and `turn`.
+
+        Weights bring hits and negatives back to the shares in which they occurred; they average 1.
+        """
+        kept = len(self.hits) + len(self.negatives)
+        seen = self.hits_seen + self.negatives_seen
+        if not kept or not seen:
+            return []
+        each = kept / seen
+        hit = each * self.hits_seen / max(1, len(self.hits))
+        negative = each * self.negatives_seen / max(1, len(self.negatives))
+        rows = [(k, True, hit) for k in self.hits] + [(k, False, negative) for k in self.negatives]
+        return sorted(rows, key=lambda r: mixed(r[0].priority, turn))
+
+
+def mixed(number: int, turn: int) -> int:
+    """Another fixed pseudo-random number for each turn, so that no order repeats."""
+    x = (number ^ (turn * 0x9E3779B97F4A7C15)) & 0xFFFFFFFFFFFFFFFF
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    return (x ^ (x >> 27)) & 0xFFFFFFFFFFFFFFFF
+
+
+def _smallest(rows: list[Kept], most: int) -> list[Kept]:
+    rows.sort(key=lambda k: (k.priority, k.student))
+    return rows[:most]

@@ -1,0 +1,346 @@
+"""Runs a board's judge inside the dispatcher: loads what was committed, writes what changed.
+
+`work` thinks and encodes with no transaction open; the effects are a few multi-row statements.
+When the stored model was made with other columns or library versions, nothing stored is trusted:
+feature states, blocks and model are derived again from the log, outside a transaction, before the
+next batch. Published lists are never touched by that: they are what people were shown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, Table, delete, select
+
+from models.learner import Learner
+from models.online import library_versions
+from models.student_state import from_bytes, to_bytes
+from warning_service.database import insert_new, upsert
+from warning_service.events.log import Log, UnitOfWork, read
+from warning_service.events.tables import consumers
+from warning_service.events.types import Event, NewEvent
+from warning_service.judging.judge import Book, Changes, Judge, Spent
+from warning_service.judging.setup import Setup, from_playbook
+from warning_service.judging.tables import (
+    feature_states,
+    list_entries,
+    list_scores,
+    model_snapshots,
+    training_blocks,
+    warning_lists,
+)
+from warning_service.playbooks.model import Playbook
+
+log = structlog.get_logger()
+
+NAME = "judging"
+BATCH = 5000
+MODEL, MEMORY, BOOK, FORGOTTEN = "model", "memory", "book", "forgotten"
+
+
+class PlaybookSource(Protocol):
+    """Who knows a board's playbook (`Playbooks` does)."""
+
+    def of(self, board: str) -> Playbook:
+        """The board's playbook."""
+
+
+class Epoch(msgspec.Struct, array_like=True):
+    """At log position `since` a rebuild took students out: key -> position of their refusal."""
+
+    since: int
+    students: dict[str, int]
+
+
+class JudgingConsumer:
+    """The dispatcher's view of judging, for one board at a time."""
+
+    name = NAME
+
+    def __init__(self, log_: Log, playbooks: PlaybookSource, setup: Setup | None = None) -> None:
+        self._log = log_
+        self._playbooks = playbooks
+        self._fixed = setup
+        self._board = ""
+        self._judge: Judge | None = None
+        self._rebuild_until: int | None = None
+        self._replace = False
+
+    @property
+    def judge(self) -> Judge:
+        """The judge in memory. Raises AssertionError before `load`."""
+        assert self._judge is not None
+        return self._judge
+
+    @property
+    def spent(self) -> Spent:
+        """What thinking has cost since `load`."""
+        return self.judge.spent
+
+    # -- loading ----
+
+    def load(self, conn: Connection, board: str) -> None:
+        """Forget in-memory state and load it as last committed."""
+        self._board = board
+        setup = self._fixed or from_playbook(self._playbooks.of(board))
+        history = forgotten(conn, board)
+        self._judge = Judge(
+            board, setup, self._read_block, history[-1].students if history else None
+        )
+        self._replace, self._rebuild_until = False, None
+        if not restore(conn, self._judge):
+            self._rebuild_until = position_of(conn, board)
+
+    def _read_block(self, day: int) -> bytes:
+        with self._log.database.reading() as conn:
+            return bytes(
+                conn.execute(
+                    select(training_blocks.c.block).where(
+                        training_blocks.c.board == self._board,
+                        training_blocks.c.day == date.fromordinal(day),
+                    )
+                ).scalar_one()
+            )
+
+    def _derive_again(self, until: int) -> None:
+        """Play the log up to `until` into a fresh judge; its state replaces what is stored."""
+        log.warning("judging_rebuilds_from_log", until=until)
+        old = self.judge
+        fresh, changes = play(self._log, self._board, old.setup, until, old.forgotten)
+        fresh.read_block = self._read_block
+        changes.lists, changes.events = [], []  # published lists stay what they were
+        fresh.changes = changes
+        self._judge, self._replace = fresh, True
+
+    # -- the dispatcher's two steps ----
+
+    def work(self, events: list[Event]) -> Callable[[UnitOfWork], None]:
+        """Take in `events` in order, in memory; return what writes the consequences."""
+        if self._rebuild_until is not None:
+            self._derive_again(self._rebuild_until)
+            self._rebuild_until = None
+        judge = self.judge
+        for event in events:
+            judge.take(event)
+        writes = encode(judge, judge.collect())
+        replace, self._replace = self._replace, False
+
+        def effects(unit: UnitOfWork) -> None:
+            if replace:
+                clear(unit.conn, self._board)
+            write(unit.conn, self._board, writes)
+            unit.append(*writes.events)
+
+        return effects
+
+
+# -- stored form ----
+
+
+class Writes(msgspec.Struct):
+    """Rows ready to be written."""
+
+    states: list[dict[str, Any]]
+    blocks: list[dict[str, Any]]
+    settled: list[date]
+    snapshots: list[dict[str, Any]]
+    lists: list[dict[str, Any]]
+    entries: list[dict[str, Any]]
+    scores: list[dict[str, Any]]
+    events: list[NewEvent]
+
+
+def versions_of(setup: Setup) -> str:
+    """What a snapshot's bytes depend on, as JSON: library versions, feature schema."""
+    told = {**library_versions(), "schema": setup.schema.hash}
+    return msgspec.json.encode(told, order="deterministic").decode()
+
+
+def encode(judge: Judge, changes: Changes) -> Writes:
+    """The changes as rows, in a fixed order."""
+    board = judge.board
+    wanted: list[tuple[str, int, Callable[[], bytes]]] = [
+        (MODEL, changes.model_at, judge.learner.model_bytes),
+        (MEMORY, changes.memory_at, judge.learner.memory_bytes),
+        (BOOK, changes.book_at, lambda: encode_book(judge.book)),
+    ]
+    settled = set(changes.settled)
+    return Writes(
+        states=[
+            {"board": board, "student": student, "state": to_bytes(judge.students[student])}
+            for student in sorted(changes.students)
+        ],
+        blocks=[
+            {"board": board, "day": date.fromordinal(day), "block": block}
+            for day, block in sorted(changes.blocks.items())
+            if day not in settled
+        ],
+        settled=[date.fromordinal(day) for day in changes.settled],
+        snapshots=[
+            snapshot_row(board, name, position, versions_of(judge.setup), data())
+            for name, position, data in wanted
+            if position
+        ],
+        lists=[made.row for made in changes.lists],
+        entries=[row for made in changes.lists for row in made.entries],
+        scores=[row for made in changes.lists for row in made.scores],
+        events=changes.events,
+    )
+
+
+def encode_book(book: Book) -> bytes:
+    """The bookkeeping's canonical bytes."""
+    return msgspec.msgpack.encode(book, order="deterministic")
+
+
+def snapshot_row(
+    board: str, name: str, position: int, versions: str, state: bytes
+) -> dict[str, Any]:
+    """A row of `model_snapshots`."""
+    return {
+        "board": board,
+        "name": name,
+        "position": position,
+        "versions": versions,
+        "sha256": hashlib.sha256(state).hexdigest(),
+        "state": state,
+    }
+
+
+def write(conn: Connection, board: str, writes: Writes) -> None:
+    """Put the rows down: a handful of multi-row statements."""
+    _put(conn, feature_states, ["board", "student"], writes.states)
+    _put(conn, training_blocks, ["board", "day"], writes.blocks)
+    if writes.settled:
+        conn.execute(
+            delete(training_blocks).where(
+                training_blocks.c.board == board, training_blocks.c.day.in_(writes.settled)
+            )
+        )
+    _put(conn, model_snapshots, ["board", "name"], writes.snapshots)
+    for table, rows in (
+        (warning_lists, writes.lists),
+        (list_entries, writes.entries),
+        (list_scores, writes.scores),
+    ):
+        if rows:
+            conn.execute(insert_new(conn, table), rows)
+
+
+def _put(conn: Connection, table: Table, keys: list[str], rows: list[dict[str, Any]]) -> None:
+    if rows:
+        conn.execute(upsert(conn, table, keys), rows)
+
+
+def clear(conn: Connection, board: str) -> None:
+    """Drop all that is derived and not published, save the note of who was forgotten."""
+    for table in (feature_states, training_blocks):
+        conn.execute(delete(table).where(table.c.board == board))
+    conn.execute(
+        delete(model_snapshots).where(
+            model_snapshots.c.board == board, model_snapshots.c.name != FORGOTTEN
+        )
+    )
+
+
+def restore(conn: Connection, judge: Judge) -> bool:
+    """Load what is stored into a fresh judge; False when other columns or versions made it.
+
+    Raises ValueError when stored bytes do not fit their own hash.
+    """
+    board = judge.board
+    rows = {
+        row.name: row
+        for row in conn.execute(select(model_snapshots).where(model_snapshots.c.board == board))
+    }
+    for row in rows.values():
+        if hashlib.sha256(row.state).hexdigest() != row.sha256:
+            raise ValueError(f"the stored snapshot '{row.name}' is damaged: rebuild it")
+    wanted = versions_of(judge.setup)
+    if any(row.versions != wanted for name, row in rows.items() if name != FORGOTTEN):
+        return False
+    states = conn.execute(
+        select(feature_states.c.student, feature_states.c.state)
+        .where(feature_states.c.board == board)
+        .order_by(feature_states.c.student)
+    )
+    judge.students = {row.student: from_bytes(row.state) for row in states}
+    _restore_model(judge.learner, rows)
+    if BOOK in rows:
+        judge.book = msgspec.msgpack.decode(rows[BOOK].state, type=Book)
+    days = conn.execute(
+        select(training_blocks.c.day)
+        .where(training_blocks.c.board == board)
+        .order_by(training_blocks.c.day)
+    )
+    judge.waiting = [day.toordinal() for day in days.scalars()]
+    return True
+
+
+def _restore_model(learner: Learner, rows: dict[str, Any]) -> None:
+    learner.restore(
+        rows[MODEL].state if MODEL in rows else None,
+        rows[MEMORY].state if MEMORY in rows else None,
+    )
+
+
+def forgotten(conn: Connection, board: str) -> list[Epoch]:
+    """Whom rebuilds took out, in order of time."""
+    data = conn.execute(
+        select(model_snapshots.c.state).where(
+            model_snapshots.c.board == board, model_snapshots.c.name == FORGOTTEN
+        )
+    ).scalar_one_or_none()
+    return [] if data is None else msgspec.msgpack.decode(bytes(data), type=list[Epoch])
+
+
+def position_of(conn: Connection, board: str) -> int:
+    """How far judging has come in the board's log."""
+    return (
+        conn.execute(
+            select(consumers.c.position).where(consumers.c.name == NAME, consumers.c.board == board)
+        ).scalar_one_or_none()
+        or 0
+    )
+
+
+def play(
+    log_: Log, board: str, setup: Setup, until: int, gone: dict[str, int] | None = None
+) -> tuple[Judge, Changes]:
+    """A fresh judge after the log up to position `until`, and all it would have written by then.
+
+    `gone`: students to be left out up to the position of their refusal.
+    """
+    kept: dict[int, bytes] = {}
+    judge = Judge(board, setup, kept.__getitem__, gone)
+    whole = Changes(blocks=kept)
+    for event in events_until(log_, board, until):
+        judge.take(event)
+        changes = judge.collect()
+        kept.update(changes.blocks)
+        for day in changes.settled:
+            del kept[day]
+        whole.students |= changes.students
+        whole.lists += changes.lists
+        whole.events += changes.events
+        whole.model_at = changes.model_at or whole.model_at
+        whole.memory_at = changes.memory_at or whole.memory_at
+        whole.book_at = changes.book_at or whole.book_at
+    return judge, whole
+
+
+def events_until(log_: Log, board: str, until: int) -> Iterator[Event]:
+    """All events of a board up to position `until`, in short reads."""
+    at = 0
+    while at < until:
+        with log_.database.reading() as conn:
+            batch = read(conn, board, at, BATCH, until)
+        if not batch:
+            return
+        yield from batch
+        at = batch[-1].position

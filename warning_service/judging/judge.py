@@ -1,0 +1,304 @@
+"""The judging of one board in memory: takes in events, collects what has to be written.
+
+Nothing here touches a database or a clock, so that the running service, a rebuild and a replay all
+go through exactly this. What comes out depends on the sequence of events alone: not on how they
+were batched, not on when they were handled. Days are ordinals.
+
+A refusal (不同意書) drops the child's facts at once, and its rows from the model's memory; the
+weights it once moved are cleaned by a rebuild, which plays the log without it (`forgotten`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from models.features import extract
+from models.labels import label, matures_on
+from models.learner import Learner, TrainingBlock
+from models.student_state import Outcome, Spell, StudentState
+from warning_service.clock import cpu_seconds
+from warning_service.events.types import (
+    CheckInSubmitted,
+    DayClosed,
+    EnrolmentEnded,
+    EnrolmentStarted,
+    Event,
+    FollowUpRecorded,
+    ListDue,
+    NewEvent,
+    ObservationRecorded,
+    OptOutRecorded,
+    OptOutWithdrawn,
+    OutcomeRecorded,
+    ReviewDecided,
+)
+from warning_service.judging import outcomes, rules
+from warning_service.judging.publish import Occasion, Published, make
+from warning_service.judging.setup import Setup
+
+
+class Book(msgspec.Struct, array_like=True):
+    """Bookkeeping of a board: where its log begins, the last closed day, last list dates."""
+
+    began: int = 0
+    closed: int = 0
+    listed: dict[str, int] = {}
+
+
+@dataclass
+class Changes:
+    """What happened since it was last collected. Days are ordinals."""
+
+    students: set[str] = field(default_factory=set)
+    blocks: dict[int, bytes] = field(default_factory=dict)
+    settled: list[int] = field(default_factory=list)
+    lists: list[Published] = field(default_factory=list)
+    events: list[NewEvent] = field(default_factory=list)
+    model_at: int = 0
+    memory_at: int = 0
+    book_at: int = 0
+
+
+@dataclass
+class Spent:
+    """CPU seconds spent thinking, by what for, and labels learned from."""
+
+    learning: float = 0.0
+    scoring: float = 0.0
+    labels: int = 0
+
+
+class Judge:
+    """One board. `read_block` gives a stored training block that is not in memory any more."""
+
+    def __init__(
+        self,
+        board: str,
+        setup: Setup,
+        read_block: Callable[[int], bytes],
+        forgotten: dict[str, int] | None = None,
+    ) -> None:
+        self.board, self.setup = board, setup
+        self.specs = {use.spec.id: use.spec for use in setup.uses}
+        self.students: dict[str, StudentState] = {}
+        self.learner = Learner(setup.schema.names, setup.schema.hash)
+        self.book = Book()
+        self.waiting: list[int] = []
+        self.changes = Changes()
+        self.spent = Spent()
+        self.forgotten = forgotten or {}
+        self.read_block = read_block
+        self._version = ""
+        self._ordered: list[str] | None = None
+
+    def collect(self) -> Changes:
+        """Hand out the changes and begin anew."""
+        changes, self.changes = self.changes, Changes()
+        return changes
+
+    @property
+    def model_version(self) -> str:
+        """A name for the model as it stands: a hash over everything it has learned."""
+        if not self._version:
+            self._version = "online-" + hashlib.sha256(self.learner.model_bytes()).hexdigest()[:12]
+        return self._version
+
+    # -- events ----
+
+    def take(self, event: Event) -> None:
+        """Take in one event; those that mean nothing to judging are passed over."""
+        body = event.body
+        if not self.book.began:
+            self.book.began = self.changes.book_at = event.position
+        if isinstance(body, DayClosed):
+            self._close(event)
+        elif isinstance(body, ListDue):
+            self._list(event, body)
+        elif event.actor == outcomes.ACTOR:
+            return  # what judging found out itself was applied when it found it out
+        elif event.student is not None and self._about(event, event.student):
+            self.changes.students.add(event.student)
+
+    def _about(self, event: Event, student: str) -> bool:
+        """An event about a student; True when its state changed."""
+        state, body = self._state(student), event.body
+        day = event.on.toordinal()
+        if isinstance(body, EnrolmentStarted):
+            return state.enrol(Spell(day, None, body.school, body.class_id, body.grade))
+        if isinstance(body, EnrolmentEnded):
+            return state.leave(body.class_id, day)
+        if isinstance(body, OptOutRecorded):
+            state.forget()
+            if self.learner.memory.forget(student):
+                self.changes.memory_at = event.position
+            return True
+        if isinstance(body, OptOutWithdrawn):
+            if event.position < self.forgotten.get(student, 0) or not state.refuses:
+                return False
+            state.refuses, state.data_from = False, day
+            return True
+        if state.refuses or day < state.data_from:
+            return False
+        return self._fact(event, state, day)
+
+    def _fact(self, event: Event, state: StudentState, day: int) -> bool:
+        body, today = event.body, self.book.closed + 1 if self.book.closed else 0
+        if isinstance(body, ObservationRecorded):
+            spec = self.specs.get(body.item)
+            if body.item == self.setup.outcome_item:
+                outcomes.add_up(state, day, body.value)
+            if spec is not None:
+                state.put(spec, day, body.value, today)
+            return spec is not None or body.item == self.setup.outcome_item
+        if isinstance(body, CheckInSubmitted):
+            asked = [(self.specs.get(f"q.{q}"), v) for q, v in sorted(body.answers.items())]
+            for spec, value in asked:
+                if spec is not None and value is None:
+                    state.put_refused(spec, day, today)
+                elif spec is not None and value is not None:
+                    state.put(spec, day, float(value), today)
+            return any(spec is not None for spec, _ in asked)
+        if isinstance(body, OutcomeRecorded) and body.outcome == self.setup.outcome:
+            over = None if body.over_on is None else body.over_on.toordinal()
+            return state.put_outcome(Outcome(day, body.known_on.toordinal(), over))
+        supports = (
+            isinstance(body, FollowUpRecorded) and body.action in self.setup.support_actions
+        ) or (
+            isinstance(body, ReviewDecided)
+            and body.scheme == self.setup.scheme
+            and body.chosen in self.setup.support_classes
+        )
+        if supports and day > state.supported_on:
+            state.supported_on = day
+            return True
+        return False
+
+    def _state(self, student: str) -> StudentState:
+        found = self.students.get(student)
+        if found is None:
+            # A student forgotten by a rebuild is refused from the start, up to its withdrawal.
+            found = self.students[student] = StudentState(refuses=student in self.forgotten)
+            self._ordered = None
+        return found
+
+    def ordered(self) -> list[str]:
+        """All student keys, sorted: the one order in which students are ever gone through."""
+        if self._ordered is None:
+            self._ordered = sorted(self.students)
+        return self._ordered
+
+    # -- the end of a day ----
+
+    def _close(self, event: Event) -> None:
+        day = event.on.toordinal()
+        if day <= self.book.closed:
+            return
+        self.book.closed = day
+        self.changes.book_at = event.position
+        begins = outcomes.year_begins(day)
+        for student in self.ordered():
+            state = self.students[student]
+            found = outcomes.detect(self.setup, state, day, begins)
+            if found is not None:
+                # Applied now; when the event comes by in the log, it is passed over as our own.
+                state.put_outcome(found)
+                self.changes.students.add(student)
+                self.changes.events.append(outcomes.event(self.board, student, self.setup, found))
+        began = cpu_seconds()
+        for waiting in list(self.waiting):
+            if matures_on(waiting, self.setup.horizon, self.setup.delay) <= day:
+                self._settle(waiting, event.position)
+        self.spent.learning += cpu_seconds() - began
+        if day % self.setup.sample_every == 0:
+            self._sample(day)
+
+    def _settle(self, day: int, position: int) -> None:
+        data = self.changes.blocks.get(day)
+        if data is None:
+            data = self.read_block(day)
+        block = msgspec.msgpack.decode(data, type=TrainingBlock)
+        labels: list[bool | None] = []
+        for student in block.students:
+            state = self.students[student]
+            gone = state.refuses or day < state.data_from
+            labels.append(None if gone else label(state, day, self.setup.horizon))
+        self.learner.settle(block, labels)
+        self.spent.labels += sum(1 for found in labels if found is not None)
+        self.waiting.remove(day)
+        self.changes.settled.append(day)
+        self.changes.model_at = self.changes.memory_at = position
+        self._version = ""
+
+    def _sample(self, day: int) -> None:
+        """Keep today's features and both judges' scores until their labels are known."""
+        began = cpu_seconds()
+        folded, schema = self.learner.raw(), self.setup.schema
+        rows: list[tuple[str, str, bytes, bytes, bytes]] = []
+        for school, states in self._by_school(day).items():
+            group = extract(schema, list(states), list(states.values()), day)
+            points = rules.total(rules.points_by_item(self.setup, group), len(states))
+            scores = folded.score(group.block).astype("<f4")
+            for at, (student, state) in enumerate(states.items()):
+                if not state.inside_known(day):
+                    rows.append(
+                        (
+                            student, school, scores[at].tobytes(),
+                            np.float32(points[at]).tobytes(), group.block[at].tobytes(),
+                        )
+                    )  # fmt: skip
+        self.spent.scoring += cpu_seconds() - began
+        if not rows:
+            return
+        rows.sort()
+        block = TrainingBlock(
+            day,
+            schema.hash,
+            self.learner.online.steps,
+            [r[0] for r in rows],
+            [r[1] for r in rows],
+            b"".join(r[2] for r in rows),
+            b"".join(r[3] for r in rows),
+            b"".join(r[4] for r in rows),
+        )
+        self.changes.blocks[day] = msgspec.msgpack.encode(block)
+        self.waiting.append(day)
+
+    def _by_school(self, day: int) -> dict[str, dict[str, StudentState]]:
+        """Students on the roll on `day` whose families did not refuse, by school, keys sorted."""
+        found: dict[str, dict[str, StudentState]] = {}
+        for student in self.ordered():
+            state = self.students[student]
+            spell = None if state.refuses else state.spell_on(day)
+            if spell is not None:
+                found.setdefault(spell.school, {})[student] = state
+        return dict(sorted(found.items()))
+
+    # -- lists ----
+
+    def _list(self, event: Event, body: ListDue) -> None:
+        day = event.on.toordinal()
+        previous = self.book.listed.get(body.school, 0)
+        if day <= previous:
+            return  # asked twice for one list: the first one stands
+        began = cpu_seconds()
+        states = self._by_school(day).get(body.school, {})
+        known_until = day if self.book.closed >= day else day - 1
+        published = make(
+            self.setup,
+            Occasion(self.board, body.school, day, known_until, event.position, event.recorded_at),
+            self.learner,
+            model_version=self.model_version,
+            states=states,
+            previous=previous,
+        )
+        self.book.listed[body.school] = day
+        self.changes.book_at = event.position
+        self.changes.lists.append(published)
+        self.changes.events.append(published.event)
+        self.changes.students.update(row["student"] for row in published.scores)
+        self.spent.scoring += cpu_seconds() - began

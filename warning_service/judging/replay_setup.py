@@ -1,0 +1,58 @@
+"""How a replay folder is judged: its own items and dates, a playbook's points if there is one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from models.items import SLACK, WINDOW, ItemSpec
+from models.replay_folder import Folder
+from warning_service.judging.setup import Setup, Use, from_playbook
+from warning_service.playbooks.model import Playbook
+
+LEAST_HITS = 20
+LEAST_GAIN = 0.0
+FRESH_DAYS = 45
+
+
+def setup_of(data: Folder, playbook: Playbook | None) -> Setup:
+    """The folder's setup. A playbook adds points for items it names, and its hand-over rule."""
+    generic = Setup(
+        playbook="none",
+        uses=tuple(
+            Use(item.spec, item.label, item.label, fresh_days=FRESH_DAYS) for item in data.items
+        ),
+        rules="generic",
+        outcome=data.outcome,
+        outcome_ja=data.outcome,
+        outcome_en=data.outcome,
+        outcome_item=None,
+        threshold=0.0,
+        horizon=data.horizon,
+        delay=data.delay,
+        share=data.share,
+        least=0,
+        new_first=False,
+        supported_days=1,
+        least_hits=LEAST_HITS,
+        least_gain=LEAST_GAIN,
+    )
+    if playbook is None:
+        return generic
+    written = from_playbook(playbook)
+    named = {use.spec.id: use for use in written.uses}
+    return replace(
+        generic,
+        playbook=written.playbook,
+        uses=tuple(_with_points(use, named.get(use.spec.id)) for use in generic.uses),
+        rules="points" if any(use.spec.id in named for use in generic.uses) else "generic",
+        least_hits=written.least_hits,
+        least_gain=written.least_gain,
+    )
+
+
+def _with_points(use: Use, named: Use | None) -> Use:
+    if named is None:
+        return use
+    keep = max(WINDOW, named.window) + SLACK
+    spec = ItemSpec(id=use.spec.id, kind=use.spec.kind, worse=use.spec.worse, keep_days=keep)
+    return replace(use, spec=spec, points=named.points, at=named.at, window=named.window)
