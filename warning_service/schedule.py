@@ -71,12 +71,12 @@ class Schedule:
         with self._rooms.log.unit_of_work() as unit:
             for slot in slots:
                 first = unit.conn.execute(
-                    insert_new(unit.conn, job_runs).values(
-                        job=slot.job, slot=slot.on.isoformat(), ran_at=now
-                    )
-                )
-                if first.rowcount != 1:
-                    continue
+                    insert_new(unit.conn, job_runs)
+                    .values(job=slot.job, slot=slot.on.isoformat(), ran_at=now)
+                    .returning(job_runs.c.slot)
+                ).first()
+                if first is None:
+                    continue  # another process was quicker
                 ran += 1
                 unit.append(
                     NewEvent(
@@ -194,6 +194,7 @@ class Leader:
             self._file.close()
             self._file = None
         if self._conn is not None:
+            self._conn.detach()  # the lock belongs to the connection: it must not go to the pool
             self._conn.close()
             self._conn = None
 

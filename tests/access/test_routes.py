@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
@@ -18,7 +18,8 @@ from warning_service.app import Rooms, create_app
 # The few doors anybody may knock at; a new one is a decision, and belongs in this list.
 OPEN_DOORS = {
     "/healthz", "/readyz", "/metrics", "/lang", "/",
-    "/child/sign-in", "/child/sign-in/{class_code}", "/child/sw.js", "/child/offline",
+    "/child/sign-in", "/child/sign-in/{class_code}", "/child/sign-in/{class_code}/{seat}",
+    "/child/sw.js", "/child/offline", "/child/help",
     "/portal/sign-in", "/slack/interactions",
 }  # fmt: skip
 
@@ -31,15 +32,16 @@ def declarations(dependant: Dependant) -> Iterator[Needs | Open]:
 
 
 def declared(route: BaseRoute) -> list[Any]:
-    if isinstance(route, APIRoute):
-        return list(declarations(route.dependant))
+    if isinstance(route, APIRoute) and (found := list(declarations(route.dependant))):
+        return found
     endpoint = getattr(route, "endpoint", None)
     return [endpoint] if getattr(endpoint, "abilities", None) else []
 
 
 def routes(rooms: Rooms) -> list[BaseRoute]:
     found = []
-    for route in create_app(rooms).routes:
+    for context in iter_route_contexts(create_app(rooms).routes):
+        route = context.original_route
         if isinstance(route, Mount) and isinstance(route.app, StaticFiles):
             continue
         found.append(route)

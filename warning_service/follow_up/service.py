@@ -141,9 +141,9 @@ class FollowUps:
                     id=record_id, board=who.board, school=place.school, student=student,
                     list_id=list_id, alert_id=alert_id, action=action, change=change,
                     sealed=sealed, author=who.key, at=now,
-                )
-            )  # fmt: skip
-            if stored.rowcount != 1:  # the same form, sent twice at the same moment
+                ).returning(follow_ups.c.id)
+            ).first()  # fmt: skip
+            if stored is None:  # the same form, sent twice at the same moment
                 return record_id
             if alert_id is not None:
                 self._alerts.handle(unit, alert_id, record_id, who.key)
