@@ -24,8 +24,8 @@ SECRET = "signing-secret-of-the-tests"
 class Faults:
     """ASGI middleware: for each address, what the next calls get instead of an answer.
 
-    Steps: ("429", seconds), ("500", 0), ("hang", seconds), ("lose", 0): taken, but the answer is
-    lost. `calls`: (address, method, monotonic time, raw body) of every call that arrived.
+    Steps: ("429", seconds), ("500", 0), ("hang", seconds). `calls`: (address, method, monotonic
+    time, raw body) of every call that arrived.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -66,47 +66,35 @@ class Faults:
             given = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        if kind == "lose":
-
-            async def swallow(_: Message) -> None:
-                return None
-
-            await self.app(scope, again, swallow)
-            await send({"type": "http.response.start", "status": 502, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
-            return
         await self.app(scope, again, send)
 
 
+@contextmanager
+def served(app: ASGIApp) -> Iterator[str]:
+    """`app` behind a real uvicorn in a thread; its address."""
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_level="warning",
+        timeout_graceful_shutdown=1, lifespan="off",
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        threading.Event().wait(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+
+
 class SlackServer:
-    """A running room: its address, its faults, what it shows."""
+    """A running room: its address, its faults, what arrived."""
 
-    def __init__(self, data_dir: Path, interactions_url: str) -> None:
-        app = FastAPI()
-        app.include_router(make_router(data_dir, SECRET, interactions_url), prefix="/slack")
-        self.faults = Faults(app)
-        config = uvicorn.Config(
-            self.faults, host="127.0.0.1", port=0, log_level="warning",
-            timeout_graceful_shutdown=1, lifespan="off",
-        )  # fmt: skip
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
-
-    @property
-    def api_url(self) -> str:
-        """What `slack_api_url` is set to."""
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}/slack/api/"
-
-    def start(self) -> None:
-        self._thread.start()
-        while not self._server.started:
-            assert self._thread.is_alive()
-            threading.Event().wait(0.01)
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(timeout=10)
+    def __init__(self, url: str, faults: Faults) -> None:
+        self.api_url = f"{url}/slack/api/"
+        self.faults = faults
 
     def posted(self, address: str = "") -> list[dict[str, Any]]:
         """Bodies of calls that arrived, in order."""
@@ -118,16 +106,13 @@ class SlackServer:
 
 
 @contextmanager
-def running(
-    data_dir: Path, interactions_url: str = "http://127.0.0.1:9/x"
-) -> Iterator[SlackServer]:
-    """A server for the length of a test."""
-    server = SlackServer(data_dir, interactions_url)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+def running(data_dir: Path) -> Iterator[SlackServer]:
+    """A room for the length of a test."""
+    app = FastAPI()
+    app.include_router(make_router(data_dir, SECRET, "http://127.0.0.1:9/none"), prefix="/slack")
+    faults = Faults(app)
+    with served(faults) as url:
+        yield SlackServer(url, faults)
 
 
-__all__ = ["SECRET", "TOKEN", "SlackServer", "running"]
+__all__ = ["SECRET", "TOKEN", "Faults", "SlackServer", "running", "served"]
