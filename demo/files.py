@@ -235,7 +235,8 @@ def _check_ups(town: Town) -> Iterator[Delivery]:
         yield Delivery(
             at(health + timedelta(days=7), 16), 2, _name(health, "健康診断"), "health",
             _csv(
-                ("検査日", "学籍番号", "氏名", "体重パーセンタイル", "視力(右)", "視力(左)"), weights
+                ("検査日", "学籍番号", "氏名", "体重パーセンタイル", "視力(右)", "視力(左)"),
+                weights,
             ),
         )  # fmt: skip
         yield Delivery(

@@ -183,7 +183,7 @@ def _live(town: Town, rng: np.random.Generator) -> dict[date, Day]:
         )
         left = here & (draw[3] < _sigmoid(-6.0 + 0.55 * distress))
         nurse = here & (draw[4] < _sigmoid(-5.0 + weak + 0.75 * distress))
-        asks = here & (draw[5] < _sigmoid(-11.0 + 1.35 * distress))
+        asks = here & (draw[5] < _sigmoid(-10.4 + 1.35 * distress))
         was_ill = is_ill
         life = days[day] = Day(day)
         _attend(life, absent, late, left)

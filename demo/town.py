@@ -14,6 +14,7 @@ from datetime import date, timedelta
 import msgspec
 
 from demo import names
+from student_checkin.pictures import LENGTH, PICTURES
 from warning_service.roster.calendar import SchoolCalendar
 
 SEED = 20250407
@@ -136,11 +137,9 @@ class Town(msgspec.Struct):
 
     def secret_of(self, child: Child) -> str:
         """The three pictures by which the child signs in, e.g. `cat-sun-boat`."""
-        return "-".join(_rng(self.seed, "pictures", child.number).sample(PICTURES, 3))
+        return "-".join(_rng(self.seed, "pictures", child.number).sample(list(PICTURES), LENGTH))
 
 
-PICTURES = ("cat", "dog", "sun", "moon", "star", "boat", "car", "tree", "flower", "apple",
-            "fish", "bird")  # fmt: skip
 _WEEKDAYS = SchoolCalendar(None, "")
 
 

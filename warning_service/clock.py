@@ -81,3 +81,9 @@ class MovableClock(Clock):
     def move_by(self, step: timedelta) -> None:
         """Move forward by `step`."""
         self.move_to(self.now() + step)
+
+    def let_run(self) -> None:
+        """From here on the clock runs; one that runs already goes on as it was."""
+        with self._lock:
+            if not self._runs:
+                self._runs, self._set_at = True, monotonic()

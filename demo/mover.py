@@ -1,0 +1,73 @@
+"""Moves the running town on by a month, in a thread, one move at a time.
+
+The page that started it shows how far it is. While it runs the chat is not connected; if the
+process ends in the middle, the next start connects it again and the clock stands where it came to.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from demo import chat
+from demo.life import make_world
+from demo.play import CLOCK_FACT, TownEnds, next_goal, next_month, seed_of, set_fact
+from demo.progress import State, Watched
+from warning_service.rooms import Rooms
+
+log = structlog.get_logger()
+
+
+class Mover:
+    """`start` begins a move unless one is under way; `state` says how far it is."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._lock = threading.Lock()
+        self._progress = Watched()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def state(self) -> State:
+        """How far the move under way, or the last one, is."""
+        return self._progress.now
+
+    def can_move(self) -> bool:
+        """Are there data for another month?"""
+        try:
+            next_goal(make_world(seed_of(self._rooms)), self._rooms.clock.now())
+        except TownEnds:
+            return False
+        return True
+
+    def start(self) -> bool:
+        """Begin to move; False when a move is under way or the town's data end here."""
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive():
+                return False
+            if not self.can_move():
+                return False
+            self._progress.station("…", 1)
+            self._thread = threading.Thread(target=self._run, name="demo-mover", daemon=True)
+            self._thread.start()
+        return True
+
+    def wait(self, seconds: float) -> None:
+        """Until the move under way is done, at most so long."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        try:
+            chat.disconnect(self._rooms)
+            try:
+                next_month(self._rooms, self._progress)
+            finally:
+                chat.connect(self._rooms)
+                set_fact(self._rooms, CLOCK_FACT, self._rooms.clock.now().isoformat())
+        except Exception as error:  # the page says so; the log says what
+            log.exception("demo_move_failed", error=type(error).__name__)
+            self._progress.end("failed")
+        else:
+            self._progress.end("done")

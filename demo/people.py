@@ -1,0 +1,224 @@
+"""The made-up people inside a running installation: their keys, principals, passwords, pictures.
+
+`settle_in` gives those whom the importer has just made what a file does not carry: staff passwords
+and children's pictures. Passwords of the accounts that the demo shows are hashed as in production;
+those of the other ninety are hashed with the least effort argon2 has, because a generated password
+of a generated teacher protects nothing and a tenth of a second each would be felt.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from random import Random
+from typing import Any
+
+import msgspec
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+from sqlalchemy import select
+
+from demo.town import BOARD, Child, Town
+from warning_service.access.roles import Role
+from warning_service.access.sessions import Duty, Principal, hash_secret
+from warning_service.rooms import Rooms
+from warning_service.roster import bulk
+from warning_service.roster import tables as t
+from warning_service.roster.calendar import school_year_of
+from warning_service.roster.service import KeyMaker
+
+SHOWN_CHILDREN = (("sakura", 5, "1"), ("midori", 4, "1"))
+"""School, grade and room (2025) of the two children whose sign-ins the demo prints."""
+
+SHOWN_DUTIES = ("nurse", "counsellor", "guidance", "head", "committee")
+
+
+def seeded_keys(seed: int, what: str) -> KeyMaker:
+    """A maker of random-looking keys that a rerun makes again."""
+    rng = Random(f"{seed}:keys:{what}")
+    return lambda: f"{rng.getrandbits(80):020x}"
+
+
+class People:
+    """Keys by number and login; loaded anew after each register."""
+
+    def __init__(self, rooms: Rooms, town: Town) -> None:
+        self._rooms = rooms
+        self.town = town
+        self.load()
+
+    def load(self) -> None:
+        """Read keys and duties."""
+        s, st, d = t.students, t.staff, t.duties
+        with self._rooms.database.reading() as conn:
+            self.student: dict[str, str] = {
+                row.number: row.student
+                for row in conn.execute(select(s.c.number, s.c.student).where(s.c.board == BOARD))
+            }
+            self._staff: dict[str, str] = {
+                row.login: row.staff
+                for row in conn.execute(select(st.c.login, st.c.staff).where(st.c.board == BOARD))
+            }
+            self._duties = list(conn.execute(select(d).order_by(d.c.staff, d.c.role, d.c.place)))
+        self._principals: dict[tuple[date, Role, str], Principal | None] = {}
+
+    def who(self, role: Role, place: str, on: date) -> Principal | None:
+        """The first person who has that duty there on that day, ready to act."""
+        key = (on, role, place)
+        if key not in self._principals:
+            self._principals[key] = self._principal(role, place, on)
+        return self._principals[key]
+
+    def _principal(self, role: Role, place: str, on: date) -> Principal | None:
+        for row in self._duties:
+            if (row.role, row.place) == (role.value, place) and _in_force(row, on):
+                duties = tuple(
+                    Duty(Role(other.role), other.place)
+                    for other in self._duties
+                    if other.staff == row.staff and _in_force(other, on)
+                )
+                return Principal(kind="staff", key=row.staff, board=BOARD, csrf="", duties=duties)
+        return None
+
+    def login_of(self, principal: Principal) -> str:
+        """The login of a member of staff."""
+        return next(login for login, key in self._staff.items() if key == principal.key)
+
+    def settle_in(self) -> None:
+        """Give passwords to staff and pictures to children who have none yet."""
+        self._passwords()
+        self._pictures()
+
+    def _passwords(self) -> None:
+        cheap = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+        shown = shown_logins(self.town)
+        done = set(self._settled())
+        bulk.set_staff_passwords(
+            self._rooms.database,
+            [
+                (
+                    adult.login,
+                    hash_secret(adult.password)
+                    if adult.login in shown
+                    else cheap.hash(adult.password),
+                )
+                for adult in self.town.staff
+                if adult.login in self._staff and adult.login not in done
+            ],
+        )
+
+    def _settled(self) -> list[str]:
+        """Logins whose password fits already (looked at for one shown account: all or none)."""
+        hasher = PasswordHash.recommended()
+        probe = next(adult for adult in self.town.staff if adult.login == "board")
+        st = t.staff
+        with self._rooms.database.reading() as conn:
+            held = conn.execute(
+                select(st.c.password_hash).where(st.c.login == probe.login)
+            ).scalar_one_or_none()
+        fits = held is not None and hasher.verify(probe.password, held)
+        return [adult.login for adult in self.town.staff] if fits else []
+
+    def _pictures(self) -> None:
+        p = t.seats
+        with self._rooms.database.reading() as conn:
+            without = set(conn.execute(select(p.c.student).where(p.c.secret_hash == "")).scalars())
+        bulk.set_child_secrets(
+            self._rooms.database,
+            {
+                key: self._rooms.sealer.mac(key, self.town.secret_of(child))
+                for child in self.town.children
+                if (key := self.student.get(child.number)) in without and key is not None
+            },
+        )
+
+
+def _in_force(row: Any, on: date) -> bool:
+    return row.from_day <= on and (row.until_day is None or row.until_day > on)
+
+
+def shown_children(town: Town) -> list[Child]:
+    """The children the demo shows: the first in the middle of their class."""
+    found = []
+    for school, grade, room in SHOWN_CHILDREN:
+        members = [
+            child
+            for child in town.children
+            if (place := child.at.get(2025)) is not None
+            and (place.school, place.grade, place.room, place.seat) == (school, grade, room, 7)
+        ]
+        found += members
+    return found
+
+
+def shown_logins(town: Town) -> set[str]:
+    """Accounts the demo shows: those around the shown children, the board, the operator."""
+    logins = {"board", "operator"}
+    for child in shown_children(town):
+        for year, place in child.at.items():
+            logins |= {
+                adult.login
+                for adult in town.staff
+                for duty in adult.duties
+                if (duty.year, duty.school, duty.grade, duty.room)
+                == (year, place.school, place.grade, place.room)
+            }
+            logins |= {f"{place.school}.{duty}" for duty in SHOWN_DUTIES}
+    return logins
+
+
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """A ready sign-in: for a child class code, number and pictures; else login and password."""
+
+    role: str
+    role_en: str
+    where: str
+    address: str
+    name: str
+    secret: str
+    number: str = ""
+
+
+def sign_ins(rooms: Rooms, town: Town) -> list[SignIn]:
+    """Ready sign-ins as of the installation's today, in the order of the demo's story."""
+    today = rooms.clock.today()
+    year = school_year_of(today)
+    base = rooms.settings.public_url.rstrip("/")
+    people = People(rooms, town)
+    passwords = {adult.login: adult.password for adult in town.staff}
+    found: list[SignIn] = []
+
+    def add_staff(role: Role, label: str, label_en: str, place: str, where: str) -> None:
+        who = people.who(role, place, today)
+        if who is None:
+            return
+        login = people.login_of(who)
+        found.append(
+            SignIn(
+                role=label, role_en=label_en, where=where, address=f"{base}/portal/sign-in",
+                name=login, secret=passwords[login],
+            )
+        )  # fmt: skip
+
+    for n, child in enumerate(shown_children(town)):
+        place = child.at[year]
+        code = f"{place.school}-{year % 100:02d}-{place.door_grade}-{place.room}"
+        where = f"{place.door_grade}年{place.room}組"
+        daily = n == 1
+        found.append(
+            SignIn(
+                role="子ども(毎朝の学校)" if daily else "子ども",
+                role_en="child (school that asks daily)" if daily else "child",
+                where=where, address=f"{base}/child/sign-in/{code}/{place.seat}", name=code,
+                number=str(place.seat), secret=town.secret_of(child),
+            )
+        )  # fmt: skip
+        add_staff(Role.HOMEROOM, "担任", "homeroom teacher", code, where)
+        if daily:
+            continue
+        add_staff(Role.NURSE, "養護教諭", "school nurse", place.school, "")
+        add_staff(Role.GUIDANCE, "生徒指導主任", "guidance lead", place.school, "")
+        add_staff(Role.MANAGEMENT, "管理職", "school management", place.school, "")
+        add_staff(Role.COMMITTEE, "校内委員会", "school committee", place.school, "")
+    add_staff(Role.BOARD, "教育委員会", "education board", BOARD, "")
+    add_staff(Role.OPERATOR, "運用担当", "operator", BOARD, "")
+    return found
