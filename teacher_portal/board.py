@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from teacher_portal.frame import show
-from teacher_portal.suppression import Cell, is_small, protect
+from teacher_portal.suppression import Bounds, Cell, is_small, protect
 from warning_service.access.roles import Ability
 from warning_service.access.sessions import Principal
 from warning_service.access.web import Needs
@@ -129,12 +129,15 @@ def school_rows(
     ids = sorted(schools)
     columns: dict[str, list[Cell]] = {}
     totals: dict[str, Cell] = {}
-    for stage in STAGES:
-        counts = [getattr(funnel[s], stage) if s in funnel else 0 for s in ids]
-        columns[stage], totals[stage] = protect(counts)
-    for name, field in (("alerts", "raised"), ("in_time", "in_time")):
-        counts = [getattr(quick[s], field) if s in quick else 0 for s in ids]
-        columns[name], totals[name] = protect(counts)
+    stages, stage_totals = protect_stages([funnel.get(s) for s in ids])
+    columns.update(stages)
+    totals.update(stage_totals)
+    raised = [quick[s].raised if s in quick else 0 for s in ids]
+    columns["alerts"], totals["alerts"] = protect(raised)
+    columns["in_time"], totals["in_time"] = protect(
+        [quick[s].in_time if s in quick else 0 for s in ids],
+        [Bounds(most=cell.value) for cell in columns["alerts"]],
+    )
     rows = [
         SchoolRow(
             name=schools[s],
@@ -151,7 +154,32 @@ def school_rows(
 def month_totals(found: Sequence[Funnel], month: date) -> dict[str, Cell]:
     """The town's stages of one month: the same totals as below that month's schools."""
     rows = [row for row in found if row.list_date.replace(day=1) == month]
-    return {stage: protect([getattr(row, stage) for row in rows])[1] for stage in STAGES}
+    rows.sort(key=lambda row: row.school)
+    return protect_stages(rows)[1]
+
+
+def protect_stages(
+    rows: Sequence[Funnel | None],
+) -> tuple[dict[str, list[Cell]], dict[str, Cell]]:
+    """The stages of several schools as they may stand beside each other, with their totals.
+
+    A school without a list counts nobody. Nobody can be classed or supported who is not listed, nor
+    be better who is not supported; what is shown of one stage bounds the next.
+    """
+    counts = {stage: [getattr(row, stage) if row else 0 for row in rows] for stage in STAGES}
+    cells: dict[str, list[Cell]] = {}
+    totals: dict[str, Cell] = {}
+    cells["listed"], totals["listed"] = protect(counts["listed"])
+    listed = [Bounds(most=cell.value) for cell in cells["listed"]]
+    cells["reviewed"], totals["reviewed"] = protect(counts["reviewed"], listed)
+    supported = [
+        Bounds(least=better, most=bound.most)
+        for bound, better in zip(listed, counts["better"], strict=True)
+    ]
+    cells["supported"], totals["supported"] = protect(counts["supported"], supported)
+    better = [Bounds(most=cell.value) for cell in cells["supported"]]
+    cells["better"], totals["better"] = protect(counts["better"], better)
+    return cells, totals
 
 
 def judged(right: Rightness | None) -> Judged | None:

@@ -31,17 +31,30 @@ def is_small(count: int) -> bool:
     return 0 < count < SMALL
 
 
-def protect(counts: Sequence[int]) -> tuple[list[Cell], Cell]:
-    """(cells, total) as they may be shown together."""
-    small = [n for n, count in enumerate(counts) if is_small(count)]
+class Bounds(msgspec.Struct, frozen=True):
+    """What else is shown about a count: it is at least this, and at most that (None: not known)."""
+
+    least: int = 0
+    most: int | None = None
+
+
+def protect(
+    counts: Sequence[int], bounds: Sequence[Bounds] | None = None
+) -> tuple[list[Cell], Cell]:
+    """(cells, total) as they may be shown together.
+
+    `bounds`: for each count what stands beside it, e.g. that no more can be supported than listed.
+    """
+    bounds = bounds or [Bounds()] * len(counts)
+    small = {n for n, count in enumerate(counts) if is_small(count)}
     withheld: set[int] = set()
     spare = sorted(
         (n for n, count in enumerate(counts) if count >= SMALL), key=lambda n: (counts[n], n)
     )
-    while spare and not _ambiguous(counts, small, withheld):
+    while spare and not _ambiguous(counts, bounds, small, withheld):
         withheld.add(spare.pop(0))
     total = Cell(sum(counts))
-    if not _ambiguous(counts, small, withheld):
+    if not _ambiguous(counts, bounds, small, withheld):
         # Nothing can stand in for the small counts: only without the total are they safe, and then
         # nothing else need be withheld.
         withheld, total = set(), Cell(None, "withheld")
@@ -56,23 +69,21 @@ def protect(counts: Sequence[int]) -> tuple[list[Cell], Cell]:
     return cells, total
 
 
-def _ambiguous(counts: Sequence[int], small: Sequence[int], withheld: set[int]) -> bool:
+def _ambiguous(
+    counts: Sequence[int], bounds: Sequence[Bounds], small: set[int], withheld: set[int]
+) -> bool:
     """Could each small count be another, with the same cells shown and the same total?
 
     Shown by exchange: one child more here and one fewer in another hidden cell, or the other way,
-    with each staying what it is shown as.
+    with each staying what it is shown as and within its bounds.
     """
-    for n in small:
-        others = [m for m in small if m != n]
-        up = counts[n] + 1 < SMALL and (
-            any(counts[m] > 1 for m in others) or any(counts[m] > SMALL for m in withheld)
-        )
-        down = counts[n] > 1 and (any(counts[m] + 1 < SMALL for m in others) or bool(withheld))
-        if not up and not down:
-            return False
-    return True
+    hidden = small | withheld
 
+    def may_be(n: int, count: int) -> bool:
+        fits = is_small(count) if n in small else count >= SMALL
+        most = bounds[n].most
+        return fits and count >= bounds[n].least and (most is None or count <= most)
 
-def nested(part: Cell, whole: Cell) -> bool:
-    """May a rate of `part` in `whole` be shown?"""
-    return part.value is not None and whole.value is not None and whole.value > 0
+    more = {n for n in hidden if may_be(n, counts[n] + 1)}
+    fewer = {n for n in hidden if may_be(n, counts[n] - 1)}
+    return all((n in more and fewer - {n}) or (n in fewer and more - {n}) for n in small)

@@ -60,7 +60,8 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     share, z2 = hits / n, Z95 * Z95
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # The share itself is always inside; rounding must not say otherwise.
+    return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
 
 
 Spells = dict[str, list[tuple[date, date | None]]]
