@@ -91,8 +91,10 @@ class HelpLine(_Part):
     """A phone number shown whatever else is down."""
 
     name: str
+    name_en: str
     number: str
     hours: str
+    hours_en: str
 
 
 class Consultation(_Part):
