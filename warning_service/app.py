@@ -15,16 +15,18 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import structlog
-import student_checkin.routes
-import teacher_portal.routes
-from connectors.messaging.slack import SlackChannel
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp
 
+import student_checkin.routes
+import teacher_portal.routes
 from connectors.messaging import slack_interactions
+from connectors.messaging.slack import SlackChannel
 from design.render import folder
-from warning_service import errors, operations, web_hardening
+from student_checkin.api import FastPath
+from warning_service import errors, operations
 from warning_service.access.gateway import Gateway
 from warning_service.access.sealing import Sealer
 from warning_service.access.sessions import Sessions
@@ -44,6 +46,7 @@ from warning_service.rooms import Rooms
 from warning_service.roster import queries
 from warning_service.schedule import Scheduler
 from warning_service.settings import Settings
+from warning_service.web_hardening import Hardened
 
 log = structlog.get_logger()
 
@@ -173,6 +176,20 @@ class Escalator:
                 log.exception("escalation_failed")
 
 
+class Application(FastAPI):
+    """FastAPI with two coats around everything, its own error answers included.
+
+    The outer one takes check-ins and consultations in front of the framework, the inner one puts
+    the security headers on every other answer.
+    """
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """FastAPI's stack inside our coats."""
+        rooms: Rooms = self.state.rooms
+        https = rooms.settings.public_url.startswith("https")
+        return FastPath(Hardened(super().build_middleware_stack(), https=https), rooms)
+
+
 def create_app(rooms: Rooms, jobs: Jobs | None = None) -> FastAPI:
     """The web application; its lifespan runs the process's threads."""
 
@@ -181,7 +198,7 @@ def create_app(rooms: Rooms, jobs: Jobs | None = None) -> FastAPI:
         with Running(rooms, jobs or Jobs()):
             yield
 
-    app = FastAPI(
+    app = Application(
         title="Kizashi",
         description="School early-warning messaging service",
         lifespan=lifespan,
@@ -203,5 +220,4 @@ def create_app(rooms: Rooms, jobs: Jobs | None = None) -> FastAPI:
     app.include_router(slack_interactions.router)
     errors.install(app)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=rooms.settings.allowed_hosts)
-    app.add_middleware(web_hardening.Hardened, https=rooms.settings.public_url.startswith("https"))
     return app

@@ -71,6 +71,11 @@ class Intake:
         self._thread.join(timeout=10)
 
     @property
+    def alive(self) -> bool:
+        """Does the writer thread run?"""
+        return self._thread.is_alive()
+
+    @property
     def waiting(self) -> int:
         """How many events wait for a commit."""
         return len(self._waiting) + len(self._urgent)
