@@ -268,11 +268,14 @@ def _measure(
     usual = np.where(earlier > 0, (total - sum7) / np.maximum(earlier, 1.0), np.nan)
     mean7 = np.where(count7 > 0, sum7 / np.maximum(count7, 1.0), last)
     change = np.where(np.isnan(usual), 0.0, mean7 - np.where(np.isnan(usual), 0.0, usual))
-    # A bad run: the latest observations in a row that are worse than the child's own mean.
-    bad = (values - ever[rows]) * (spec.direction or 1) > 0
-    ends = np.cumsum(np.bincount(rows, minlength=n))
-    last_good = ends - np.bincount(rows, minlength=n) - 1
-    last_good[rows[~bad]] = np.flatnonzero(~bad)
+    # A bad run: the latest observations in a row, of the last 28 days, worse than the own mean.
+    lately = days > day - WINDOW
+    runs = rows[lately]
+    bad = (values[lately] - ever[runs]) * (spec.direction or 1) > 0
+    held = np.bincount(runs, minlength=n)
+    ends = np.cumsum(held)
+    last_good = ends - held - 1
+    last_good[runs[~bad]] = np.flatnonzero(~bad)
     run = (ends - 1 - last_good).astype(np.float64)
     return ItemColumns(
         rows, days, values, np.where(seen, last, np.nan), usual, last_on,

@@ -150,9 +150,12 @@ class StudentState(msgspec.Struct, array_like=True):
     def put(self, spec: ItemSpec, day: int, value: float, today: int) -> None:
         """Take in one observation, into its own day, however late it arrives.
 
-        Several of one day: counts add up, a flag is the highest, of measures the later one stands.
-        `today` (0: unknown) says which days are old enough to be folded into the sum.
+        A count or flag of 0 says the same as no row, and is treated the same. Several of one day:
+        counts add up, a flag is the highest, of measures the later one stands. `today` (0: unknown)
+        says which days are old enough to be folded into the sum.
         """
+        if value == 0 and spec.kind != "measure":
+            return
         held = self.items.get(spec.id)
         if held is None:
             held = self.items[spec.id] = ItemHistory()
