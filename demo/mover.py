@@ -7,13 +7,16 @@ process ends in the middle, the next start connects it again and the clock stand
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import structlog
+from sqlalchemy import select, update
 
 from demo import chat
 from demo.life import make_world
 from demo.play import CLOCK_FACT, TownEnds, next_goal, next_month, seed_of, set_fact
 from demo.progress import State, Watched
+from warning_service.access.tables import sessions
 from warning_service.rooms import Rooms
 
 log = structlog.get_logger()
@@ -58,8 +61,28 @@ class Mover:
         if self._thread is not None:
             self._thread.join(seconds)
 
+    def _keep_signed_in(self) -> None:
+        """Sessions alive now live on beyond the jump: for the people in them no time passes."""
+        start = self._rooms.clock.now()
+        goal = next_goal(make_world(seed_of(self._rooms)), start)
+        idle = timedelta(seconds=self._rooms.settings.staff_session_idle)
+        s = sessions
+        with self._rooms.database.writing() as conn:
+            alive = conn.execute(
+                select(s.c.token_hash, s.c.ends_at).where(
+                    ~s.c.revoked, s.c.ends_at > start, s.c.seen_at > start - idle
+                )
+            ).all()
+            for row in alive:
+                conn.execute(
+                    update(s)
+                    .where(s.c.token_hash == row.token_hash)
+                    .values(seen_at=goal, ends_at=row.ends_at + (goal - start))
+                )
+
     def _run(self) -> None:
         try:
+            self._keep_signed_in()
             chat.disconnect(self._rooms)
             try:
                 next_month(self._rooms, self._progress)

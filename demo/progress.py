@@ -6,6 +6,7 @@ import threading
 from typing import Protocol
 
 import msgspec
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichBars
 
@@ -54,14 +55,33 @@ class Shown:
             self._bars.update(self._task, completed=task.total, what="")
 
 
-def bars() -> RichBars:
-    """The bars of `Shown`, to print with the console's width."""
+class Lines:
+    """One plain line for each station and month, for a terminal that cannot redraw."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = ""
+
+    def station(self, name: str, total: int) -> None:
+        """Print the station and how many steps it has."""
+        self._console.print(f"{name} ({total})")
+
+    def step(self, what: str = "") -> None:
+        """Print where we are, when that has changed."""
+        if what and what != self._last:
+            self._last = what
+            self._console.print(f"  {what}")
+
+
+def bars(console: Console) -> RichBars:
+    """The bars of `Shown`."""
     return RichBars(
         TextColumn("{task.description:<34}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[what]}"),
+        console=console,
     )
 
 

@@ -19,15 +19,15 @@ import uvicorn
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from pydantic import SecretStr
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from sqlalchemy import func, select
 
 from demo import chat, slack_room
 from demo.life import make_world
 from demo.people import SignIn, sign_ins
-from demo.play import CLOCK_FACT, READY, STAGE, build, fact, seed_of, set_fact
-from demo.progress import Progress, Shown, bars
+from demo.play import CLOCK_FACT, NOW, READY, STAGE, build, fact, seed_of, set_fact
+from demo.progress import Lines, Progress, Shown, bars
 from demo.routes import make_router
 from demo.town import FIRST_DAY, SEED
 from warning_service import app, logs
@@ -84,7 +84,12 @@ def _kept(file: Path) -> Kept:
 
 
 def prepare(
-    settings: Settings, progress: Progress, *, fresh: bool = False, seed: int = SEED
+    settings: Settings,
+    progress: Progress,
+    *,
+    fresh: bool = False,
+    seed: int = SEED,
+    until: datetime = NOW,
 ) -> Rooms:
     """The rooms of a built town, its clock running on from where it stood.
 
@@ -104,7 +109,7 @@ def prepare(
     database.close()
     clock = MovableClock(at(FIRST_DAY))
     rooms = app.build(settings, clock)
-    build(rooms, progress, seed)
+    build(rooms, progress, seed, until=until)
     clock.let_run()
     return rooms
 
@@ -198,18 +203,23 @@ def make_app(rooms: Rooms, slack_secret: str) -> FastAPI:
 def start(data_dir: Path, *, port: int, fresh: bool, build_only: bool, console: Console) -> None:
     """Build the town if need be, print the way in, and serve until told to stop."""
     settings, slack_secret = settings_for(data_dir, port)
+    logs.configure("ERROR")  # a year of escalations would bury the progress
+    if console.is_terminal:
+        with bars(console) as shown:
+            progress = Shown(shown)
+            rooms = prepare(settings, progress, fresh=fresh)
+            progress.finish()
+    else:
+        rooms = prepare(settings, Lines(console), fresh=fresh)
     logs.configure(settings.log_level)
-    shown = bars()
-    with shown:
-        progress = Shown(shown)
-        rooms = prepare(settings, progress, fresh=fresh)
-        progress.finish()
     if build_only:
         return
     keeper = ClockKeeper(rooms)
     keeper.start()
     console.print(way_in(rooms))
-    console.print(f"  {settings.public_url}/demo   (Ctrl+C で止まります / Ctrl+C stops it)")
+    console.print(
+        "(Ctrl+C で止まります。町は残ります / Ctrl+C stops it; the town is kept)", style="dim"
+    )
     try:
         uvicorn.run(
             make_app(rooms, slack_secret),
@@ -224,15 +234,24 @@ def start(data_dir: Path, *, port: int, fresh: bool, build_only: bool, console: 
         keeper.stop()
 
 
-def way_in(rooms: Rooms) -> Table:
-    """Ready sign-ins as a table for the terminal."""
-    table = Table(title="すぐ使えるサインイン / ready sign-ins (生成データ / generated)")
-    for head in ("だれ / who", "アドレス / address", "名まえ / name", "ひみつ / secret"):
-        table.add_column(head, overflow="fold")
+def way_in(rooms: Rooms) -> Group:
+    """Addresses and ready sign-ins for the terminal, no wider than 80 columns."""
+    base = rooms.settings.public_url.rstrip("/")
+    places = Table.grid(padding=(0, 2))
+    for label, path in (
+        ("見本の町 / the demo", "/demo"),
+        ("子ども / children", "/child/sign-in"),
+        ("先生・教育委員会 / staff", "/portal/sign-in"),
+        ("職員室のチャット / chat", "/demo/slack"),
+    ):
+        places.add_row(label, f"[bold]{base}{path}[/bold]")
+    people = Table(title="サインイン / sign-ins (生成データ / generated)", title_justify="left")
+    for head in ("だれ / who", "名まえ / name", "ひみつ / secret"):
+        people.add_column(head)
     for one in ready(rooms):
         name = f"{one.name} {one.number}番" if one.number else one.name
-        table.add_row(f"{one.role} / {one.role_en}", one.address, name, one.secret)
-    return table
+        people.add_row(f"{one.role} / {one.role_en}", name, one.secret)
+    return Group(places, people)
 
 
 def ready(rooms: Rooms) -> list[SignIn]:
