@@ -49,6 +49,7 @@ def today_of(conn: Connection, who: Principal, place: Place, plan: Plan, today: 
         for q in (asked_at(conn, place.school, plan) if place.grade else [])
         if (q.id, q.cadence == "daily") not in answered and (q.cadence == "monthly" or lessons)
     ]
+    due.sort(key=lambda q: q.cadence != "daily")
     days = conn.execute(
         select(c.day).where(*mine).distinct().order_by(c.day.desc()).limit(DAYS_SHOWN)
     )

@@ -136,7 +136,7 @@ class Run(msgspec.Struct, frozen=True):
 
 def readable(marked: str, grade: int) -> list[Run]:
     """Marked-up wording as runs for a reader of that grade (1-9; 10 and up: never furigana)."""
-    marked = marked.replace(GAP, "\u3000" if grade <= GAPS_UNTIL_GRADE else "")
+    marked = marked.replace(GAP, " " if grade <= GAPS_UNTIL_GRADE else "")
     runs: list[Run] = []
     end = 0
     for mark in _MARK.finditer(marked):
