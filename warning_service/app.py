@@ -135,7 +135,9 @@ class Running:
         for board in boards:
             # Alerts first and apart: a broken model must never hold back a cry for help.
             for dispatcher in (
-                Dispatcher(rooms.log, AlertsConsumer(rooms.log, rooms.playbooks), board),
+                Dispatcher(
+                    rooms.log, AlertsConsumer(rooms.log, rooms.playbooks, direct=deliverer), board
+                ),
                 Dispatcher(rooms.log, JudgingConsumer(rooms.log, rooms.playbooks), board),
             ):
                 dispatcher.start()

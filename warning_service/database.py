@@ -11,6 +11,7 @@ Nothing here knows a table. Statements are SQLAlchemy Core; the ORM stays off ev
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlmodel import SQLModel
 
 ROSTER = "roster"
+BUSY_SECONDS = 30.0
 
 
 class StorageUnavailable(RuntimeError):
@@ -46,7 +48,11 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(
+        self,
+        value: datetime | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> datetime | None:
         """Refuse naive values: they have lost what they meant."""
         if value is None:
             return None
@@ -54,7 +60,11 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("a naive datetime reached the database")
         return value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(
+        self,
+        value: datetime | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> datetime | None:
         """Give the zone back."""
         return None if value is None else value.replace(tzinfo=UTC)
 
@@ -84,6 +94,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
+        self._turns = threading.Lock()
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             Path(self.path).parent.mkdir(parents=True, exist_ok=True)
@@ -116,12 +127,30 @@ class Database:
             yield conn
 
     @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """On SQLite, wait for this process's other writers here and not in SQLite.
+
+        SQLite has one writer, and whoever finds it busy sleeps up to 100 ms at a time before
+        looking again: under load that is most of what a child waits for. Here the next one goes on
+        at once.
+        """
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._turns.acquire(timeout=BUSY_SECONDS):
+            raise StorageUnavailable("busy")
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction: all of it is committed at the end, or nothing.
 
         Raises StorageUnavailable when the database is gone, locked too long or full.
         """
-        with storage_errors(), self.engine.connect() as plain:
+        with storage_errors(), self._turn(), self.engine.connect() as plain:
             conn = plain.execution_options(kizashi_write=True)
             with conn.begin():
                 yield conn
@@ -154,7 +183,7 @@ def storage_errors() -> Iterator[None]:
 def _sqlite_engine(url: str, identity: Path) -> Engine:
     engine = create_engine(
         url,
-        connect_args={"timeout": 30, "check_same_thread": False},
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
         hide_parameters=True,  # an error message must not quote a row
     )
 

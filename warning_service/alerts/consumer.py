@@ -11,9 +11,10 @@ it must not hold back the consultation behind it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -22,11 +23,12 @@ from sqlalchemy import Connection, insert, or_, select
 
 from warning_service.alerts import rules, states
 from warning_service.alerts.deadlines import URGENT, chain_of
+from warning_service.alerts.outbox import Owed
 from warning_service.alerts.tables import alerts
 from warning_service.alerts.telling import RAISED, Place, Telling, put_deliveries
 from warning_service.catalogue.questionnaires import consultation
 from warning_service.clock import Clock, day_of
-from warning_service.events.dispatcher import Effects
+from warning_service.events.dispatcher import Effects, nothing
 from warning_service.events.log import Log, UnitOfWork
 from warning_service.events.tables import events as event_rows
 from warning_service.events.types import (
@@ -39,6 +41,7 @@ from warning_service.events.types import (
     derived_id,
     tag_of,
 )
+from warning_service.events.wakeups import Wakeups
 from warning_service.playbooks.model import AlertRule, Step
 from warning_service.playbooks.service import Playbooks
 from warning_service.roster.tables import enrolments, opt_outs
@@ -77,21 +80,41 @@ class Draft(msgspec.Struct, frozen=True):
         return self.event.student
 
 
+class Direct(Protocol):
+    """A deliverer in the same process, which takes messages without looking for them first."""
+
+    def reserve(
+        self, rows: Sequence[dict[str, Any]], raised: Mapping[str, AlertRaised]
+    ) -> list[Owed]:
+        """Mark those of the delivery `rows` as claimed that this process will send."""
+
+    def take(self, owed: Sequence[Owed]) -> None:
+        """They are durable now: send them."""
+
+
 class AlertsConsumer:
     """Reads one board's events. Keeps no state of its own.
 
     `tell=False` raises alerts without owing any message: for playing a past year, which must not
-    ring anybody's phone. `wall` is the real clock, for deliveries.
+    ring anybody's phone. `direct`: a deliverer of this process, which spares each message a look
+    into the database and a transaction. `wall` is the real clock, for deliveries.
     """
 
     name = "alerts"
 
     def __init__(
-        self, log_: Log, playbooks: Playbooks, *, tell: bool = True, wall: Clock | None = None
+        self,
+        log_: Log,
+        playbooks: Playbooks,
+        *,
+        tell: bool = True,
+        direct: Direct | None = None,
+        wall: Clock | None = None,
     ) -> None:
         self._log = log_
         self._playbooks = playbooks
         self._tell = tell
+        self._direct = direct
         self._wall = wall or Clock()
         self._board = ""
 
@@ -104,7 +127,7 @@ class AlertsConsumer:
         asked = [e for e in events if isinstance(e.body, ConsultationRequested) and e.student]
         answered = [e for e in events if isinstance(e.body, CheckInSubmitted) and e.student]
         if not asked and not answered:
-            return _nothing
+            return nothing
         playbook = self._playbooks.of(self._board)
         urgent = playbook.escalation.urgent
         drafts = [
@@ -113,14 +136,14 @@ class AlertsConsumer:
         drafts += self._critical(answered, playbook.alert_rules)
         suspects = _suspects(answered, playbook.alert_rules)
         if not drafts and not suspects:
-            return _nothing
+            return nothing
         with self._log.database.reading() as conn:
             if suspects:
                 drafts += _by_rules(conn, suspects, playbook.alert_rules)
             if not drafts:
-                return _nothing
+                return nothing
             raised, owed = self._settle(conn, drafts)
-        return _Write(raised, owed)
+        return _Write(raised, owed, self._log.wakeups, self._direct)
 
     def _critical(self, answered: Sequence[Event], all_rules: Sequence[AlertRule]) -> list[Draft]:
         found = []
@@ -175,9 +198,17 @@ class AlertsConsumer:
 class _Write:
     """Stores what is not there yet; called inside the dispatcher's transaction."""
 
-    def __init__(self, raised: Sequence[NewEvent], owed: dict[str, list[dict[str, Any]]]) -> None:
+    def __init__(
+        self,
+        raised: Sequence[NewEvent],
+        owed: dict[str, list[dict[str, Any]]],
+        wakeups: Wakeups,
+        direct: Direct | None,
+    ) -> None:
         self._raised = raised
         self._owed = owed
+        self._wakeups = wakeups
+        self._direct = direct
 
     def __call__(self, unit: UnitOfWork) -> None:
         bodies = {e.id: e.body for e in self._raised if isinstance(e.body, AlertRaised)}
@@ -200,11 +231,11 @@ class _Write:
             RAISED_TOTAL.labels(body.kind).inc()
         if rows:
             unit.conn.execute(insert(alerts), rows)
-        put_deliveries(unit.conn, owed)
-
-
-def _nothing(unit: UnitOfWork) -> None:
-    """Nothing follows from this batch."""
+        if self._direct is not None and owed:
+            by_alert = {body.alert_id: body for body in bodies.values()}
+            if mine := self._direct.reserve(owed, by_alert):
+                unit.afterwards(partial(self._direct.take, mine))
+        put_deliveries(unit, owed, self._wakeups)
 
 
 def _asked_for(event: Event, urgent: Sequence[Step]) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Gets owed messages out: claims them, hands them to channels, stores what became of them.
 
-Nobody waits for this: consumers and pages only add rows. A hint wakes the claimer at once, looking
-every `patience` seconds is the fallback. Each channel has senders of its own, each address a lane
-(see lanes.py), so that nothing slow holds up anything else. An address that asks for a pause
+Nobody waits for this: consumers and pages only add rows. The alerts consumer of the same process
+hands new messages over as soon as they are durable; a hint wakes the claimer for all others, and
+looking every `patience` seconds is the fallback. Each channel has senders of its own, each address
+a lane (see lanes.py), so that nothing slow holds up anything else. An address that asks for a pause
 (Retry-After) gets it to the second; one that fails is tried again ever more slowly, with jitter.
 
 At least once: a process that dies between sending and storing sends again after its lease, and the
@@ -20,6 +21,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -34,10 +36,11 @@ from warning_service.alerts.messages import (
     State,
 )
 from warning_service.alerts.outbox import FAILED, SENT, UNNEEDED, WAITING, Outcome, Owed
-from warning_service.alerts.telling import ESCALATED, UPDATE
+from warning_service.alerts.telling import DELIVERIES, ESCALATED, UPDATE
 from warning_service.clock import Clock, monotonic
 from warning_service.database import StorageUnavailable
 from warning_service.events.log import Log
+from warning_service.events.types import AlertRaised
 
 __all__ = ["Channel", "Deliverer", "Message", "NotDelivered", "RateLimited"]
 
@@ -77,7 +80,7 @@ class Deliverer:
         public_url: str,
         names_class: bool = False,
         senders: int = 8,
-        patience: float = 0.5,
+        patience: float = 0.25,
         max_tries: int = 120,
         wall: Clock | None = None,
     ) -> None:
@@ -99,12 +102,14 @@ class Deliverer:
         self._finisher: threading.Thread | None = None
         self._unhook: Callable[[], None] | None = None
         self._counted = -COUNT_SECONDS
+        self._running = False
 
     # -- running ---------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start the claimer, the senders of each channel and the one who stores."""
-        self._unhook = self._log.wakeups.on_wake(self._poked.set)
+        self._unhook = self._log.wakeups.on_hint(DELIVERIES, self._poked.set)
+        self._running = True
         jobs: list[tuple[str, Callable[[], None]]] = [("deliver:claim", self._claim_loop)]
         for name in self._channels:
             jobs += [(f"deliver:{name}", partial(self._send_loop, name))] * self._senders
@@ -121,6 +126,7 @@ class Deliverer:
         if self._unhook is not None:
             self._unhook()
             self._unhook = None
+        self._running = False
         self._stopping.set()
         self._poked.set()
         for lanes in self._lanes.values():
@@ -145,6 +151,32 @@ class Deliverer:
                 outcomes += self._deal(*taken)
         self._store(outcomes)
         return sum(1 for one in outcomes if one.state == SENT)
+
+    # -- straight from a consumer of this process --------------------------------------------------
+
+    def reserve(
+        self, rows: Sequence[dict[str, Any]], raised: Mapping[str, AlertRaised]
+    ) -> list[Owed]:
+        """Mark those of the new delivery `rows` as claimed that can go straight to their lanes.
+
+        None where the class is to be named: only the database knows what it is called.
+        """
+        if not self._running or self._names_class:
+            return []
+        until = self._wall.now() + outbox.LEASE
+        closed = {lane for lanes in self._lanes.values() for lane in lanes.closed()}
+        mine = []
+        for row in rows:
+            if row["channel"] not in self._lanes or (row["channel"], row["address"]) in closed:
+                continue
+            row["claimed_by"], row["claimed_until"] = self._owner, until
+            mine.append(outbox.fresh(row, raised[row["alert_id"]]))
+        return mine
+
+    def take(self, owed: Sequence[Owed]) -> None:
+        """Send these, whose claims are durable now."""
+        for name, lanes in self._lanes.items():
+            lanes.put(one for one in owed if one.channel == name)
 
     # -- claiming --------------------------------------------------------------------------------
 
@@ -336,4 +368,3 @@ class Deliverer:
             return
         with self._log.database.writing() as conn:
             outbox.store(conn, outcomes)
-        self._poked.set()

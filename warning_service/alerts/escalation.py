@@ -103,7 +103,7 @@ def _escalate_board(
                     actor=ACTOR, body=body,
                 )
             )  # fmt: skip
-            put_deliveries(unit.conn, owed)
+            put_deliveries(unit, owed, log_.wakeups)
             moved += 1
             log.warning("alert_escalated", alert=row.id, step=told.step, kind=row.urgency)
     ESCALATED_TOTAL.inc(moved)

@@ -6,8 +6,9 @@ doing nothing. What became of messages is stored in one short transaction for ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tuple_, update
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tup
 from warning_service.alerts.states import OPEN
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.alerts.telling import ESCALATED, RAISED, UPDATE
+from warning_service.events.types import AlertRaised
 from warning_service.roster.tables import classes
 
 LEASE = timedelta(seconds=30)
@@ -139,6 +141,26 @@ def due(
         Owed(**{name: value for name, value in row._mapping.items() if name != "place"})
         for row in rows
     ]
+
+
+def fresh(row: Mapping[str, Any], raised: AlertRaised) -> Owed:
+    """A delivery that is just being written, about an alert that is just being raised."""
+    return Owed(
+        id=row["id"],
+        alert_id=row["alert_id"],
+        channel=row["channel"],
+        address=row["address"],
+        purpose=row["purpose"],
+        attempts=0,
+        created_at=row["created_at"],
+        rank=0 if raised.urgency == "urgent" else 1,
+        kind=raised.kind,
+        urgency=raised.urgency,
+        alert_state=OPEN,
+        class_name="",
+        target="",
+        target_remote="",
+    )
 
 
 def claim(conn: Connection, ids: Sequence[str], owner: str, now: datetime) -> set[str]:

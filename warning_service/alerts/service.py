@@ -188,7 +188,7 @@ class Alerts:
         won = self._change(unit, alert_id, states.ACKNOWLEDGED, states.handled(author, body))
         if won:
             self._append(unit, derived_id("alert_handled", alert_id), alert_id, author, body)
-            owe_updates(unit.conn, alert_id, states.HANDLED, self._wall.now())
+            self._owe_updates(unit, alert_id, states.HANDLED)
         return won
 
     def escalate_due(self) -> int:
@@ -204,8 +204,11 @@ class Alerts:
         if won:
             event_id = derived_id("alert_acknowledged", alert_id)
             self._append(unit, event_id, alert_id, staff_key, body)
-            owe_updates(unit.conn, alert_id, states.ACKNOWLEDGED, self._wall.now())
+            self._owe_updates(unit, alert_id, states.ACKNOWLEDGED)
         return won
+
+    def _owe_updates(self, unit: UnitOfWork, alert_id: str, reason: str) -> None:
+        owe_updates(unit, alert_id, reason, wakeups=self._log.wakeups, wall=self._wall.now())
 
     def _change(
         self, unit: UnitOfWork, alert_id: str, expected: str, changes: dict[str, Any]

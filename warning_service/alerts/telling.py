@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -21,7 +22,9 @@ from warning_service.access.roles import WHOLE_SCHOOL, Role
 from warning_service.access.staff_lookup import holders
 from warning_service.alerts.deadlines import URGENT, due_after, retold_at
 from warning_service.alerts.tables import deliveries, routes
+from warning_service.events.log import UnitOfWork
 from warning_service.events.types import derived_id
+from warning_service.events.wakeups import Wakeups
 from warning_service.playbooks.model import Escalation, Step
 from warning_service.roster.calendar import SchoolCalendar
 
@@ -33,6 +36,9 @@ NOT_BEFORE = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 RAISED = "raised"
 ESCALATED = "escalated"
 UPDATE = "update"
+
+DELIVERIES = "deliveries"
+"""What hints to the deliverer are about."""
 
 
 class Place(NamedTuple):
@@ -174,22 +180,26 @@ def delivery(
     }
 
 
-def put_deliveries(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Owe these messages."""
+def put_deliveries(unit: UnitOfWork, rows: Sequence[dict[str, Any]], wakeups: Wakeups) -> None:
+    """Owe these messages; once that is durable the deliverer is hinted at."""
     if rows:
-        conn.execute(insert(deliveries), list(rows))
+        unit.conn.execute(insert(deliveries), list(rows))
+    if any(row["claimed_by"] == "" for row in rows):
+        unit.afterwards(partial(wakeups.hint, DELIVERIES))
 
 
-def owe_updates(conn: Connection, alert: str, reason: str, wall: datetime) -> None:
+def owe_updates(
+    unit: UnitOfWork, alert: str, reason: str, *, wakeups: Wakeups, wall: datetime
+) -> None:
     """Owe a change to every message about `alert`, sent or still on its way."""
     d = deliveries
-    messages = conn.execute(
+    messages = unit.conn.execute(
         select(d.c.id, d.c.channel, d.c.address)
         .where(d.c.alert_id == alert, d.c.purpose != UPDATE, d.c.state.in_(["waiting", "sent"]))
         .order_by(d.c.id)
     ).all()
     put_deliveries(
-        conn,
+        unit,
         [
             delivery(
                 derived_id("update", message.id, reason),
@@ -198,6 +208,7 @@ def owe_updates(conn: Connection, alert: str, reason: str, wall: datetime) -> No
             )
             for message in messages
         ],
+        wakeups,
     )  # fmt: skip
 
 

@@ -44,6 +44,16 @@ class LostOwnership(RuntimeError):
 Effects = Callable[[UnitOfWork], None]
 """Writes consequences through `unit.conn` and `unit.append`, quickly."""
 
+UNSTORED_SECONDS = 1.0
+
+
+def nothing(unit: UnitOfWork) -> None:
+    """Effects of a batch that has none and left the consumer's memory as it was.
+
+    The new offset then need not be on disk at once: reading such a batch again does no harm, and
+    most batches cost no transaction, which check-ins would have to wait for.
+    """
+
 
 class Consumer(Protocol):
     """A reader of the log for one board."""
@@ -82,6 +92,8 @@ class Dispatcher:
         self._fence: int | None = None
         self._lease_checked = 0.0
         self._position = 0
+        self._stored = 0
+        self._stored_at = -UNSTORED_SECONDS
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -122,7 +134,7 @@ class Dispatcher:
                 return False
             if self._fence != fence:
                 self._consumer.load(conn, self._board)
-                self._position = row.position
+                self._position = self._stored = row.position
                 log.info("consumer_owned", consumer=self._consumer.name, fence=fence)
         self._fence = fence
         self._lease_checked = monotonic()
@@ -155,31 +167,51 @@ class Dispatcher:
             return 0
         try:
             effects = self._consumer.work(batch)
-            with self._log.unit_of_work() as unit:
-                moved = unit.conn.execute(
-                    update(consumers)
-                    .where(
-                        *self._mine(),
-                        consumers.c.fence == self._fence,
-                        consumers.c.position == self._position,
-                    )
-                    .values(position=batch[-1].position)
-                )
-                if moved.rowcount != 1:
-                    raise LostOwnership(self._consumer.name)
-                effects(unit)
+            if effects is nothing and monotonic() - self._stored_at < UNSTORED_SECONDS:
+                self._position = batch[-1].position
+                HANDLED.labels(self._consumer.name).inc(len(batch))
+                return len(batch)
+            self._store(effects, batch[-1].position)
         except BaseException:
             self._fence = None  # memory may be ahead of the database: load it again
             raise
-        self._position = batch[-1].position
         HANDLED.labels(self._consumer.name).inc(len(batch))
         return len(batch)
+
+    def _store(self, effects: Effects, position: int) -> None:
+        """One transaction: the offset, if it is still ours to move, and the effects."""
+        with self._log.unit_of_work() as unit:
+            moved = unit.conn.execute(
+                update(consumers)
+                .where(
+                    *self._mine(),
+                    consumers.c.fence == self._fence,
+                    consumers.c.position == self._stored,
+                )
+                .values(position=position)
+            )
+            if moved.rowcount != 1:
+                raise LostOwnership(self._consumer.name)
+            effects(unit)
+        self._position = self._stored = position
+        self._stored_at = monotonic()
+
+    def settle(self) -> None:
+        """Store the offset of batches that had no effects. Raises LostOwnership."""
+        if self._fence is None or self._position == self._stored:
+            return
+        try:
+            self._store(nothing, self._position)
+        except BaseException:
+            self._fence = None
+            raise
 
     def drain(self, until: int | None = None) -> int:
         """Handle all there is (up to position `until`); return how many events."""
         total = 0
         while count := self.run_once(until):
             total += count
+        self.settle()
         return total
 
     def start(self) -> None:
@@ -200,6 +232,8 @@ class Dispatcher:
             try:
                 if self.run_once():
                     continue
+                if monotonic() - self._stored_at >= UNSTORED_SECONDS:
+                    self.settle()
                 with self._log.database.reading() as conn:
                     behind = max(0, head(conn, self._board) - self._position)
                 BEHIND.labels(self._consumer.name).set(behind)
@@ -216,6 +250,7 @@ class Dispatcher:
                 self._stopping.wait(1.0)
             seen = self._log.wakeups.wait(seen, self._patience)
         try:
+            self.settle()
             self.release()
-        except StorageUnavailable:
+        except (StorageUnavailable, LostOwnership):
             log.warning("consumer_not_released", consumer=self._consumer.name)

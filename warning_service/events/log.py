@@ -12,11 +12,12 @@ first. The same id with *other* content is a `ConflictingEvent`: saying "receive
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, func, select, text
 
 from warning_service.clock import Clock
@@ -24,6 +25,8 @@ from warning_service.database import Database
 from warning_service.events.tables import events
 from warning_service.events.types import Event, NewEvent, decode, encode, tag_of
 from warning_service.events.wakeups import Wakeups
+
+log = structlog.get_logger()
 
 APPEND_LOCK = 0x6B697A61
 """Advisory lock key on PostgreSQL: one append commits at a time."""
@@ -171,10 +174,18 @@ class UnitOfWork:
     def __init__(self, conn: Connection) -> None:
         self.conn = conn
         self.pending: list[NewEvent] = []
+        self.after: list[Callable[[], None]] = []
 
     def append(self, *new: NewEvent) -> None:
         """Have `new` appended when the unit commits."""
         self.pending.extend(new)
+
+    def afterwards(self, call: Callable[[], None]) -> None:
+        """Have `call` run once all of this is durable; not at all if it is undone.
+
+        It may hint and hand over, quickly; what must happen belongs into the transaction.
+        """
+        self.after.append(call)
 
 
 class Log:
@@ -195,5 +206,10 @@ class Log:
             unit = UnitOfWork(conn)
             yield unit
             append(conn, unit.pending, self.clock)
+        for call in unit.after:
+            try:
+                call()
+            except Exception as error:  # what is committed is committed
+                log.exception("after_commit_failed", error=type(error).__name__)
         if unit.pending:
             self.wakeups.notify()

@@ -29,6 +29,7 @@ class Wakeups:
         self._database = database
         self._stopping = threading.Event()
         self._callbacks: list[Callable[[], None]] = []
+        self._about: dict[str, list[Callable[[], None]]] = {}
 
     def notify(self) -> None:
         """Tell this process, and on PostgreSQL the others, that the log has grown."""
@@ -52,6 +53,20 @@ class Wakeups:
         """Have `call` run at each hint (any thread; must be quick). Returns the undo."""
         self._callbacks.append(call)
         return lambda: self._callbacks.remove(call)
+
+    def on_hint(self, about: str, call: Callable[[], None]) -> Callable[[], None]:
+        """Have `call` run when this process hints that there is work `about` something.
+
+        Returns the undo. Other processes' hints do not come here: look now and then.
+        """
+        calls = self._about.setdefault(about, [])
+        calls.append(call)
+        return lambda: calls.remove(call)
+
+    def hint(self, about: str) -> None:
+        """Tell those of this process who asked to hear about it."""
+        for call in list(self._about.get(about, ())):
+            call()
 
     def wait(self, seen: int, patience: float) -> int:
         """Wait until something came after hint number `seen`, at most `patience` seconds.
