@@ -109,7 +109,11 @@ def prepare(
     database.close()
     clock = MovableClock(at(FIRST_DAY))
     rooms = app.build(settings, clock)
-    build(rooms, progress, seed, until=until)
+    try:
+        build(rooms, progress, seed, until=until)
+    except BaseException:
+        rooms.database.close()
+        raise
     clock.let_run()
     return rooms
 
