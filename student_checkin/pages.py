@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.datastructures import FormData
@@ -172,7 +172,7 @@ def _form_id(form: FormData) -> str:
     try:
         return event_id(str(form.get("id", "")))
     except ValueError:
-        raise Refused(422, "id", "api_bad_id") from None
+        raise HTTPException(422, "id") from None
 
 
 async def _take(

@@ -3,25 +3,32 @@
 import { flush } from "./queue.js";
 
 const line = document.getElementById("unsent");
-const atStart = { waiting: 0 };
+const cards = [...document.querySelectorAll("[data-questionnaire].due")];
+let before = [];
+
+// What an earlier page left behind: the server did not know of it when it made this page.
+globalThis.addEventListener("kizashi:found", ({ detail: { entries } }) => {
+  before = entries;
+});
 
 globalThis.addEventListener("kizashi:unsent", ({ detail: { waiting, refused, entries } }) => {
-  for (const card of document.querySelectorAll("[data-questionnaire].due")) {
-    const here = entries.some((entry) => entry.state === "waiting" && entry.body.questionnaire === card.dataset.questionnaire);
+  const about = (list, card) =>
+    list.some((entry) => entry.state === "waiting" && entry.body.questionnaire === card.dataset.questionnaire);
+  for (const card of cards) {
+    const here = about(entries, card);
     card.querySelector(".waiting-here").hidden = !here;
     card.querySelector(".button").hidden = here;
+    card.hidden = !here && about(before, card); // it has arrived meanwhile
   }
   if (!line) return;
   const text = [];
   if (waiting) text.push(line.dataset.waiting.replace("%n", waiting));
   if (refused) text.push(line.dataset.refused.replace("%n", refused));
-  const delivered = !waiting && atStart.waiting > 0;
+  const delivered = before.length > 0 && !waiting && !refused;
   if (delivered) text.push(line.dataset.delivered);
-  atStart.waiting = delivered ? 0 : Math.max(waiting, atStart.waiting);
   line.textContent = text.join(" ");
   line.hidden = !text.length;
-  line.classList.toggle("good", delivered && !refused);
-  if (delivered && document.querySelector(".due [hidden].button")) location.reload();
+  line.classList.toggle("good", delivered);
 });
 
 if ("serviceWorker" in navigator) {

@@ -13,6 +13,7 @@ let me = null; // { child, key, csrf, offset }
 let tries = 0;
 let timer = 0;
 let running = null;
+let found = false;
 
 const tell = (name, detail) => globalThis.dispatchEvent(new CustomEvent(`kizashi:${name}`, { detail }));
 
@@ -105,6 +106,8 @@ async function attempt(entry) {
 async function flushOnce() {
   const place = await whoami();
   const entries = (await mine()).filter((entry) => entry.state === "waiting");
+  if (!found) tell("found", { entries }); // what an earlier page left behind
+  found = true;
   let wait = 0;
   let late = 0;
   for (const entry of entries) {
