@@ -69,6 +69,13 @@ def day_text(day: date | datetime | None, lang: str = "ja", *, year: bool = Fals
     return f"{day.year}年{text}" if year else text
 
 
+def month_text(day: date, lang: str = "ja", *, year: bool = False) -> str:
+    """4月 or 2026年4月; Apr or Apr 2026."""
+    if lang == "en":
+        return f"{day:%b}" + (f" {day.year}" if year else "")
+    return (f"{day.year}年" if year else "") + f"{day.month}月"
+
+
 def time_text(instant: datetime | None) -> str:
     """08:15, in Japan."""
     return "" if instant is None else f"{instant.astimezone(JAPAN):%H:%M}"
@@ -103,6 +110,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
             t=translate,
             lang=lang,
             day_text=partial(day_text, lang=lang),
+            month_text=partial(month_text, lang=lang),
             now=rooms.clock.now(),
             demo=rooms.settings.environment == "demo",
             path=request.url.path,

@@ -7,7 +7,6 @@ many there are in all; the order can be changed by links, without script.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any
@@ -15,7 +14,6 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from sqlalchemy import select
 
 from design.render import language
 from teacher_portal.frame import show, worded
@@ -24,7 +22,7 @@ from warning_service.access.roles import Ability
 from warning_service.access.sessions import Principal
 from warning_service.access.web import Needs
 from warning_service.follow_up import queries as followed
-from warning_service.judging.tables import list_entries, warning_lists
+from warning_service.judging import queries as judging
 from warning_service.rooms import Rooms, rooms_of
 from warning_service.roster import queries as roster
 
@@ -32,6 +30,7 @@ router = APIRouter()
 Reader = Annotated[Principal, Depends(Needs(Ability.SEE_LIST))]
 LEVELS = ("high", "raised", "watch", "unmeasured")
 JUDGE_REASONS = ("too_few_outcomes", "rules_measured_better", "model_measured_better")
+MOST_LISTS = 60
 SHOWN = ("all", "new", "again", "supported")
 
 
@@ -57,7 +56,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     child: Child
     evidence: dict[str, Any]
     review: Any | None
-    review_words: str
+    class_words: str
+    scheme: str
     latest: Any | None
     latest_words: str
 
@@ -79,7 +79,7 @@ ORDERS: dict[str, Callable[[Entry], Any]] = {
 def list_of(rooms: Rooms, who: Principal, list_id: str) -> Any:
     """A list's row. Raises NotYours when it is unknown or of a school one has no duty at."""
     with rooms.database.reading() as conn:
-        row = conn.execute(select(warning_lists).where(warning_lists.c.id == list_id)).one_or_none()
+        row = judging.one_list(conn, list_id)
     if row is None or row.school not in {s.id for s in rooms.gateway.schools_of(who)}:
         raise NotYours
     return row
@@ -89,17 +89,15 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
     """The entries the asker's duties cover today, by place on the list."""
     rooms = rooms_of(request)
     with rooms.database.reading() as conn:
-        listed = conn.execute(
-            select(list_entries)
-            .where(list_entries.c.list_id == row.id)
-            .order_by(list_entries.c.place)
-        ).all()
+        listed = judging.entries(conn, row.id)
         reviews = followed.reviews_of(conn, row.id)
         latest = followed.latest_of(conn, [e.student for e in listed], row.published_at)
     children = rooms.gateway.children(who, [e.student for e in listed], why=why)
     playbook = rooms.playbooks.of(who.board)
     lang = language(request)
-    classes = {c.id: worded(c, lang) for c in playbook.review.classes}
+    rules = playbook.review
+    scheme = rules.scheme_label_en if lang == "en" else rules.scheme_label
+    classes = {c.id: worded(c, lang) for c in rules.classes}
     actions = {c.id: worded(c, lang) for c in playbook.follow_up.actions}
     changes = {c.id: worded(c, lang) for c in playbook.follow_up.changes}
     found = []
@@ -116,9 +114,10 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
             Entry(
                 row=entry,
                 child=child,
-                evidence=json.loads(entry.evidence),
+                evidence=judging.evidence_of(entry),
                 review=review,
-                review_words="" if review is None else classes.get(review.chosen, ""),
+                class_words="" if review is None else classes.get(review.chosen, ""),
+                scheme=scheme,
                 latest=record,
                 latest_words=words,
             )
@@ -133,12 +132,9 @@ def summaries(request: Request, who: Principal) -> list[Summary]:
     newest: set[str] = set()
     found = []
     with rooms.database.reading() as conn:
-        rows = conn.execute(
-            select(warning_lists)
-            .where(warning_lists.c.school.in_(schools))
-            .order_by(warning_lists.c.list_date.desc(), warning_lists.c.school)
-            .limit(60)
-        ).all()
+        rows = [row for school in schools for row in judging.lists_of_school(conn, school)]
+        rows.sort(key=lambda row: (-row.list_date.toordinal(), row.school))
+        del rows[MOST_LISTS:]
         own = {c.id for c in rooms.gateway.classes_of(who)}
         for row in rows:
             listed = _in_scope(conn, rooms, who, row, own)
@@ -164,9 +160,9 @@ def summaries(request: Request, who: Principal) -> list[Summary]:
 
 
 def _in_scope(conn: Any, rooms: Rooms, who: Principal, row: Any, own: set[str]) -> list[Any]:
-    listed = conn.execute(select(list_entries).where(list_entries.c.list_id == row.id)).all()
+    listed = judging.entries(conn, row.id)
     if row.school in who.schools:
-        return list(listed)
+        return listed
     mine = set()
     for class_id in own:
         roll = roster.on_roll(conn, rooms.clock.today(), class_id=class_id)
@@ -210,7 +206,7 @@ def one_list(
         who,
         "portal_list.html",
         row=row,
-        judge_why=_judge_why(row.judge_why),
+        judge_why=_judge_why(row),
         entries=chosen,
         counts={name: sum(_wanted(e, name) for e in every) for name in SHOWN},
         sort=sort,
@@ -233,8 +229,6 @@ def _wanted(entry: Entry, only: str) -> bool:
     return True
 
 
-def _judge_why(text: str) -> dict[str, Any]:
-    found = json.loads(text) if text else {}
-    if not isinstance(found, dict):
-        return {}
+def _judge_why(row: Any) -> dict[str, Any]:
+    found = judging.why_of(row)
     return found if found.get("reason") in JUDGE_REASONS else {**found, "reason": ""}

@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from warning_service.catalogue.items import Item
-from warning_service.catalogue.questionnaires import Question, questionnaire
+from warning_service.catalogue.questionnaires import Question, plain, questionnaire
 from warning_service.clock import at
 from warning_service.events import log
 from warning_service.events.tables import events
@@ -110,7 +110,9 @@ def self_reports(found: Sequence[CheckIn], lang: str) -> list[Series]:
             if question.id not in one.answers:
                 continue
             value = one.answers[question.id]
-            words = {a.value: a.text_en if lang == "en" else a.text for a in question.answers}
+            words = {
+                a.value: a.text_en if lang == "en" else plain(a.text) for a in question.answers
+            }
             series = by_question.setdefault(question.id, Series(question=question, points=[]))
             series.points.append((one.on, value, "" if value is None else words.get(value, "")))
     return list(by_question.values())

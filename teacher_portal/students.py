@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from sqlalchemy import Connection, select
 
 from design.render import language
 from teacher_portal import queries
@@ -23,7 +22,7 @@ from warning_service.access.sealing import CannotOpen
 from warning_service.access.sessions import Principal
 from warning_service.access.web import Needs
 from warning_service.follow_up import queries as followed
-from warning_service.judging.tables import list_entries, warning_lists
+from warning_service.judging import queries as judging
 from warning_service.rooms import rooms_of
 
 router = APIRouter()
@@ -61,7 +60,7 @@ def student(
             facts = queries.observations(conn, playbook, student, today)
         records = followed.of_student(conn, student)
         reviews = followed.reviews_of_student(conn, student) if sees_lists else []
-        listed = _lists_of(conn, student) if sees_lists else []
+        listed = judging.entries_of_student(conn, student) if sees_lists else []
     classes = {c.id: worded(c, lang) for c in playbook.review.classes}
     return show(
         request,
@@ -105,20 +104,3 @@ def _done(request: Request, who: Principal, rows: list[Any]) -> list[Done]:
             )
         )
     return found
-
-
-def _lists_of(conn: Connection, student: str) -> list[Any]:
-    """Lists the child was on, newest first."""
-    return list(
-        conn.execute(
-            select(
-                list_entries.c.list_id,
-                list_entries.c.place,
-                list_entries.c.times_running,
-                warning_lists.c.list_date,
-            )
-            .join(warning_lists, warning_lists.c.id == list_entries.c.list_id)
-            .where(list_entries.c.student == student)
-            .order_by(warning_lists.c.list_date.desc())
-        )
-    )
