@@ -70,6 +70,17 @@ class Folded:
         return np.asarray(self.weights * (row.astype(np.float64) - self.means), dtype=np.float64)
 
 
+class _AdaGrad(optim.AdaGrad):
+    """River's AdaGrad, with the constant learning rate read once a step and not once a feature."""
+
+    def _step_with_dict(self, w: Any, g: Any) -> Any:
+        rate, eps, squares = self.learning_rate, self.eps, self.g2
+        for name, slope in g.items():
+            squares[name] += slope**2
+            w[name] -= rate / (squares[name] + eps) ** 0.5 * slope
+        return w
+
+
 class OnlineModel:
     """River's pipeline over a fixed list of feature names."""
 
@@ -77,7 +88,7 @@ class OnlineModel:
         self.names = tuple(names)
         self.scaler: Any = preprocessing.StandardScaler()
         self.regression: Any = linear_model.LogisticRegression(
-            optim.AdaGrad(LEARNING_RATE), l2=L2, intercept_lr=INTERCEPT_RATE
+            _AdaGrad(LEARNING_RATE), l2=L2, intercept_lr=INTERCEPT_RATE
         )
         self.pipeline: Any = self.scaler | self.regression
 

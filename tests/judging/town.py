@@ -59,7 +59,7 @@ def _new(on: date, student: str | None, body: object, *name: str) -> NewEvent:
     )  # fmt: skip
 
 
-def days_of_events(days: int = 100, children: int = 60, seed: int = 4) -> list[list[NewEvent]]:
+def days_of_events(days: int = 90, children: int = 44, seed: int = 4) -> list[list[NewEvent]]:
     """One list of events per day, in the order in which they come."""
     dice = random.Random(seed)
     found: list[list[NewEvent]] = []

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from river import linear_model, optim
 
 from models.features import Schema, extract
 from models.items import ItemSpec
 from models.labels import label
 from models.learner import Learner, TrainingBlock
 from models.memory import HITS, NEGATIVES, Kept, Memory, priority
-from models.online import OnlineModel
+from models.online import INTERCEPT_RATE, L2, LEARNING_RATE, OnlineModel
 from models.student_state import Outcome, Spell, StudentState, from_bytes, to_bytes
 
 DAY = date(2031, 4, 7).toordinal()
@@ -201,6 +202,19 @@ def test_folded_score_is_rivers_own() -> None:
         average = folded.constant + folded.weights @ folded.means
         assert parts + average == pytest.approx(float(found), abs=1e-4)
     assert np.corrcoef(odds, block[:, 0])[0, 1] > 0.9, "it learned what it was taught"
+
+
+def test_our_adagrad_is_rivers_to_the_bit() -> None:
+    model, dice = OnlineModel(NAMES), random.Random(2)
+    plain = linear_model.LogisticRegression(
+        optim.AdaGrad(LEARNING_RATE), l2=L2, intercept_lr=INTERCEPT_RATE
+    )
+    for _ in range(200):
+        x = {name: dice.gauss(0, 1) for name in NAMES}
+        for one in (model.regression, plain):
+            one.learn_one(x, x["f01"] > 0.5, 0.7)
+    assert plain.weights == model.regression.weights and plain.intercept != 0
+    assert plain.intercept == model.regression.intercept
 
 
 def test_bytes_of_other_columns_are_refused() -> None:

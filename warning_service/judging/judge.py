@@ -239,7 +239,7 @@ class Judge:
         began = cpu_seconds()
         folded, schema = self.learner.raw(), self.setup.schema
         rows: list[tuple[str, str, bytes, bytes, bytes]] = []
-        for school, states in self._by_school(day).items():
+        for school, states in self.by_school(day).items():
             group = extract(schema, list(states), list(states.values()), day)
             points = rules.total(rules.points_by_item(self.setup, group), len(states))
             scores = folded.score(group.block).astype("<f4")
@@ -268,7 +268,7 @@ class Judge:
         self.changes.blocks[day] = msgspec.msgpack.encode(block)
         self.waiting.append(day)
 
-    def _by_school(self, day: int) -> dict[str, dict[str, StudentState]]:
+    def by_school(self, day: int) -> dict[str, dict[str, StudentState]]:
         """Students on the roll on `day` whose families did not refuse, by school, keys sorted."""
         found: dict[str, dict[str, StudentState]] = {}
         for student in self.ordered():
@@ -286,7 +286,7 @@ class Judge:
         if day <= previous:
             return  # asked twice for one list: the first one stands
         began = cpu_seconds()
-        states = self._by_school(day).get(body.school, {})
+        states = self.by_school(day).get(body.school, {})
         known_until = day if self.book.closed >= day else day - 1
         published = make(
             self.setup,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -164,25 +164,26 @@ def _by_day(data: Folder) -> dict[date, list[NewEvent]]:
     return known
 
 
-def _play(
-    data: Folder,
-    log: Log,
-    dispatcher: Dispatcher,
-    progress: Progress | None,
-) -> None:
-    days = _days(data)
+def events_of_days(data: Folder) -> Iterator[tuple[date, list[NewEvent]]]:
+    """Each day of the replay with its events: facts, the day's close, then the lists."""
     known = _by_day(data)
     groups = sorted({s.group for s in data.students})
-    lists = set(data.list_dates)
-    new: list[NewEvent] = []
-    for done, day in enumerate(days, start=1):
-        new += known.get(day, [])
-        new.append(_event(day, None, DayClosed(), "closed", day.isoformat()))
-        if day in lists:
-            new += [
+    for day in _days(data):
+        events = known.get(day, [])
+        events.append(_event(day, None, DayClosed(), "closed", day.isoformat()))
+        if day in data.list_dates:
+            events += [
                 _event(day, None, ListDue(school=g), "list", g, day.isoformat()) for g in groups
             ]
-        if len(new) >= BATCH or done == len(days):
+        yield day, events
+
+
+def _play(data: Folder, log: Log, dispatcher: Dispatcher, progress: Progress | None) -> None:
+    of = len(_days(data))
+    new: list[NewEvent] = []
+    for done, (day, events) in enumerate(events_of_days(data), start=1):
+        new += events
+        if len(new) >= BATCH or done == of:
             assert isinstance(log.clock, MovableClock)
             log.clock.move_to(_end_of(day))
             with log.unit_of_work() as unit:
@@ -190,7 +191,7 @@ def _play(
             new = []
             dispatcher.drain()
         if progress is not None:
-            progress(day, done, len(days))
+            progress(day, done, of)
 
 
 def _end_of(day: date) -> datetime:

@@ -30,17 +30,21 @@ class Row(Protocol):
     def listed(self) -> bool: ...
 
 
+def histories_of(data: Folder) -> dict[str, StudentState]:
+    """All outcomes of all students, also those that become known after the last list."""
+    found: dict[str, StudentState] = defaultdict(StudentState)
+    for o in data.outcomes:
+        over = None if o.over_on is None else o.over_on.toordinal()
+        found[o.student].outcomes.append(Outcome(o.on.toordinal(), o.known_on.toordinal(), over))
+    return found
+
+
 def accuracy(data: Folder, scores: Sequence[Row]) -> dict[str, Any]:
     """Within-group AUC, precision in the listed, base rate, Brier score: in all and for each date.
 
     Student-dates inside an outcome nobody knew of yet are scored but do not count.
     """
-    histories: dict[str, StudentState] = defaultdict(StudentState)
-    for o in data.outcomes:
-        over = None if o.over_on is None else o.over_on.toordinal()
-        histories[o.student].outcomes.append(
-            Outcome(o.on.toordinal(), o.known_on.toordinal(), over)
-        )
+    histories = histories_of(data)
     counted: list[tuple[Row, bool]] = []
     for row in scores:
         found = label(histories[row.student], row.list_date.toordinal(), data.horizon)
