@@ -130,7 +130,7 @@ def test_a_cry_for_help_finds_a_place_in_a_full_queue_and_goes_first(
     assert [row.id for row in stored] == [e.id for e in [*urgent[:2], *ordinary[:3]]]
 
 
-def test_requests_of_one_turn_of_the_loop_share_a_commit(log: Log, clock: MovableClock) -> None:
+def test_requests_of_the_same_moment_share_a_commit(log: Log, clock: MovableClock) -> None:
     before = _commits()
     intake = Intake(log, queue=1000, batch=1000)
     intake.start()

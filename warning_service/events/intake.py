@@ -5,9 +5,9 @@ appends them in one transaction and answers each of them after the commit. The q
 full one raises `QueueFull`, which the page turns into 503 with Retry-After, so that a tablet keeps
 the answer and tries again instead of waiting in a growing line.
 
-The writer is woken once per turn of the event loop, not once per request: woken at the first of
-many it would commit that one alone, and the two threads would spend their time handing the
-interpreter to each other.
+The writer is woken a millisecond after the first of many, not at each: else it would commit that
+one alone, and the two threads would spend their time handing the interpreter to each other. A cry
+for help does not wait.
 
 When one event of a batch conflicts with what the log holds, the batch is appended one by one, so
 that only the offender is refused.
@@ -36,6 +36,7 @@ BATCH = Histogram(
 )
 
 PATIENCE_SECONDS = 0.1
+GATHER_SECONDS = 0.001
 Waiting = tuple[NewEvent, "asyncio.Future[None]"]
 
 
@@ -93,9 +94,12 @@ class Intake:
                 REFUSED.labels("queue_full").inc()
                 raise QueueFull
             (self._urgent if urgent else self._waiting).append((event, future))
-            hint, self._hinted = not self._hinted, True
-        if hint:
-            loop.call_soon(self._hint)
+            hint = not self._hinted and not urgent
+            self._hinted = self._hinted or hint
+        if urgent:
+            self._wake.set()
+        elif hint:
+            loop.call_later(GATHER_SECONDS, self._hint)
         await future
 
     def _hint(self) -> None:
