@@ -77,7 +77,13 @@ class Own:
 
     def __init__(self, rooms: Rooms) -> None:
         self._dispatchers = [
-            Dispatcher(rooms.log, AlertsConsumer(rooms.log, rooms.playbooks), BOARD, batch=5000),
+            # Nobody is told of the past: chat begins when the town is served.
+            Dispatcher(
+                rooms.log,
+                AlertsConsumer(rooms.log, rooms.playbooks, tell=False),
+                BOARD,
+                batch=5000,
+            ),
             Dispatcher(rooms.log, JudgingConsumer(rooms.log, rooms.playbooks), BOARD, batch=5000),
         ]
 

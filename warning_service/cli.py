@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -155,18 +156,18 @@ def import_command(
     """Take in files that a school or city hands over.
 
     Good rows go in, bad rows are kept for correction, and a report names each by row and reason.
-    The same file again changes nothing. Exit status 1 when rows were rejected.
+    The same file again changes nothing. Exit status 1 when a row or a file was rejected.
     """
     from connectors.records.importer import import_file
 
     rooms = build(_settings())
     check(rooms.database)
-    rejected = 0
+    whole = True
     for file in files:
         report = import_file(rooms, board, file, actor="system:import", kind=kind)
         out.print(report.table())
-        rejected += report.rows_rejected
-    raise typer.Exit(1 if rejected else 0)
+        whole = whole and report.ok
+    raise typer.Exit(0 if whole else 1)
 
 
 @cli.command()
@@ -205,8 +206,9 @@ def replay(
 
     Nothing dated after a list date reaches that list. The format is described in docs/replay.md.
     """
-    from models.replay_folder import FolderError
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    from models.replay_folder import FolderError
 
     columns = (
         *Progress.get_default_columns(),
@@ -215,10 +217,10 @@ def replay(
     )
     try:
         with Progress(*columns, console=err, transient=True) as progress:
-            task = progress.add_task("replay", total=1.0, day="")
+            task = progress.add_task("replay", total=None, day="")
 
-            def tell(done: float, day: str) -> None:
-                progress.update(task, completed=done, day=day)
+            def tell(day: date, done: int, all_days: int) -> None:
+                progress.update(task, completed=done, total=all_days, day=day.isoformat())
 
             report = run_replay(folder, target, playbook, without, tell)
     except FolderError as error:
@@ -230,8 +232,8 @@ def replay(
 
 @cli.command()
 def rebuild(
-    repair: Annotated[
-        bool, typer.Option(help="Put the rebuilt state in the place of a differing one.")
+    replace: Annotated[
+        bool, typer.Option(help="Store what the log gives; takes children out who refused.")
     ] = False,
 ) -> None:
     """Derive features, models, lists and alerts from the log again and compare with what is stored.
@@ -244,10 +246,19 @@ def rebuild(
     with rooms.database.reading() as conn:
         boards = [row.id for row in roster.boards(conn)]
     for board in boards:
-        report = judging_rebuild.rebuild(rooms.log, rooms.playbooks, board, repair=repair)
-        out.print(f"{board}: {report.summary()}")
-        differences += report.differences
-        differences += alerts_rebuild.differences(rooms.log, board)
+        with err.status(f"{board}: playing the log") as status:
+            report = judging_rebuild.rebuild(
+                rooms.log, rooms.playbooks, board, replace=replace, progress=status.update
+            )
+            if replace:
+                alerts_rebuild.replace(rooms.log, board)
+            told = alerts_rebuild.differences(rooms.log, board)
+        out.print(
+            f"{board}: log up to {report.position}, {report.students} students,"
+            f" {report.lists} lists, {report.rows_compared} rows compared,"
+            f" {report.found + len(told)} differences"
+        )
+        differences += [*report.differences, *told]
     for line in differences:
         err.print(f"differs: {line}", markup=False)
     if not differences:
@@ -287,7 +298,12 @@ def main() -> None:
     """Entry point: known failures are one line and status 1, not a traceback."""
     try:
         cli()
-    except (StorageUnavailable, SchemaNotCurrent, upkeep.BackupError) as error:
+    except (
+        StorageUnavailable,
+        SchemaNotCurrent,
+        upkeep.BackupError,
+        judging_rebuild.StillRunning,
+    ) as error:
         err.print(f"{type(error).__name__}: {error}", markup=False)
         sys.exit(1)
     except BrokenPipeError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -63,9 +62,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_alerts_student"), "alerts", ["student"], unique=False)
     op.create_table(
         "audit",
-        sa.Column(
-            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
-        ),
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.Column("board", sa.String(), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
@@ -133,12 +130,8 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(
-        op.f("ix_deliveries_alert_id"), "deliveries", ["alert_id"], unique=False
-    )
-    op.create_index(
-        "ix_deliveries_next", "deliveries", ["state", "next_at"], unique=False
-    )
+    op.create_index(op.f("ix_deliveries_alert_id"), "deliveries", ["alert_id"], unique=False)
+    op.create_index("ix_deliveries_next", "deliveries", ["state", "next_at"], unique=False)
     op.create_table(
         "enrolments",
         sa.Column("student", sa.String(), nullable=False),
@@ -151,12 +144,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("student", "class_id", "from_day"),
     )
     op.create_index(op.f("ix_enrolments_board"), "enrolments", ["board"], unique=False)
-    op.create_index(
-        "ix_enrolments_class", "enrolments", ["class_id", "from_day"], unique=False
-    )
-    op.create_index(
-        op.f("ix_enrolments_school"), "enrolments", ["school"], unique=False
-    )
+    op.create_index("ix_enrolments_class", "enrolments", ["class_id", "from_day"], unique=False)
+    op.create_index(op.f("ix_enrolments_school"), "enrolments", ["school"], unique=False)
     op.create_table(
         "events",
         sa.Column(
@@ -176,12 +165,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("id"),
         sqlite_autoincrement=True,
     )
-    op.create_index(
-        "ix_events_board_position", "events", ["board", "position"], unique=False
-    )
-    op.create_index(
-        "ix_events_student_position", "events", ["student", "position"], unique=False
-    )
+    op.create_index("ix_events_board_position", "events", ["board", "position"], unique=False)
+    op.create_index("ix_events_student_position", "events", ["student", "position"], unique=False)
     op.create_index(
         "ix_events_outcomes",
         "events",
@@ -218,15 +203,9 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(
-        op.f("ix_follow_ups_alert_id"), "follow_ups", ["alert_id"], unique=False
-    )
-    op.create_index(
-        op.f("ix_follow_ups_list_id"), "follow_ups", ["list_id"], unique=False
-    )
-    op.create_index(
-        op.f("ix_follow_ups_student"), "follow_ups", ["student"], unique=False
-    )
+    op.create_index(op.f("ix_follow_ups_alert_id"), "follow_ups", ["alert_id"], unique=False)
+    op.create_index(op.f("ix_follow_ups_list_id"), "follow_ups", ["list_id"], unique=False)
+    op.create_index(op.f("ix_follow_ups_student"), "follow_ups", ["student"], unique=False)
     op.create_table(
         "job_runs",
         sa.Column("job", sa.String(), nullable=False),
@@ -247,9 +226,7 @@ def upgrade() -> None:
         sa.Column("evidence", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("list_id", "student"),
     )
-    op.create_index(
-        op.f("ix_list_entries_student"), "list_entries", ["student"], unique=False
-    )
+    op.create_index(op.f("ix_list_entries_student"), "list_entries", ["student"], unique=False)
     op.create_table(
         "list_scores",
         sa.Column("list_id", sa.String(), nullable=False),
@@ -344,9 +321,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("student", "class_id"),
         schema="roster",
     )
-    op.create_index(
-        "ux_seats_number", "seats", ["class_id", "seat"], unique=True, schema="roster"
-    )
+    op.create_index("ux_seats_number", "seats", ["class_id", "seat"], unique=True, schema="roster")
     op.create_table(
         "staff",
         sa.Column("staff", sa.String(), nullable=False),
@@ -465,12 +440,8 @@ def upgrade() -> None:
         sa.Column("published_at", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(
-        op.f("ix_warning_lists_board"), "warning_lists", ["board"], unique=False
-    )
-    op.create_index(
-        op.f("ix_warning_lists_school"), "warning_lists", ["school"], unique=False
-    )
+    op.create_index(op.f("ix_warning_lists_board"), "warning_lists", ["board"], unique=False)
+    op.create_index(op.f("ix_warning_lists_school"), "warning_lists", ["school"], unique=False)
     guard_append_only("events")
     guard_append_only("audit")
 
@@ -490,15 +461,11 @@ def downgrade() -> None:
     op.drop_index("ux_students_number", table_name="students", schema="roster")
     op.drop_table("students", schema="roster")
     op.drop_table("student_secrets", schema="roster")
-    op.drop_index(
-        op.f("ix_roster_staff_slack_user"), table_name="staff", schema="roster"
-    )
+    op.drop_index(op.f("ix_roster_staff_slack_user"), table_name="staff", schema="roster")
     op.drop_table("staff", schema="roster")
     op.drop_index("ux_seats_number", table_name="seats", schema="roster")
     op.drop_table("seats", schema="roster")
-    op.drop_index(
-        op.f("ix_roster_rejects_import_id"), table_name="rejects", schema="roster"
-    )
+    op.drop_index(op.f("ix_roster_rejects_import_id"), table_name="rejects", schema="roster")
     op.drop_table("rejects", schema="roster")
     op.drop_table("imports", schema="roster")
     op.drop_table("duties", schema="roster")

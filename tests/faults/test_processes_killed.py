@@ -22,7 +22,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from warning_service.judging.rebuild import rebuild
 
 from tests import make
 from warning_service.access.web import CHILD_COOKIE
@@ -32,6 +31,7 @@ from warning_service.clock import Clock
 from warning_service.database import Database
 from warning_service.events.tables import events
 from warning_service.events.types import new_id
+from warning_service.judging.rebuild import rebuild
 from warning_service.settings import Settings
 
 ROUNDS = int(os.environ.get("KIZASHI_FAULT_ROUNDS", "6"))

@@ -76,9 +76,7 @@ class Gateway:
             through = select(c.c.school).where(c.c.id.in_(who.classes))
             return list(
                 conn.execute(
-                    select(s)
-                    .where(s.c.id.in_(who.schools) | s.c.id.in_(through))
-                    .order_by(s.c.id)
+                    select(s).where(s.c.id.in_(who.schools) | s.c.id.in_(through)).order_by(s.c.id)
                 )
             )
 
@@ -115,7 +113,9 @@ class Gateway:
             room = queries.school_class(conn, class_id)
             if room is None or not self.covers(who, school=room.school, class_id=class_id):
                 raise NotYours
-            keys = [e.student for e in queries.on_roll(conn, self._clock.today(), class_id=class_id)]
+            keys = [
+                e.student for e in queries.on_roll(conn, self._clock.today(), class_id=class_id)
+            ]
         found = self.children(who, keys, why=why)
         return sorted(found.values(), key=lambda child: (child.seat or 999, child.kana))
 

@@ -33,7 +33,9 @@ class Item(BaseModel):
     owner: str
     legal_basis: str
     fresh_days: int = Field(ge=1, description="Older than this is shown as out of date.")
-    shown: Shown = Field(description="To school staff: the value, only 'other departments: +n', or nothing.")
+    shown: Shown = Field(
+        description="To school staff: the value, only 'other departments: +n', or nothing."
+    )
     basic: int | None = Field(default=None, ge=1, le=19)
 
 

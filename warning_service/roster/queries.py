@@ -26,7 +26,9 @@ def board(conn: Connection, board_id: str) -> Any | None:
 def schools(conn: Connection, board_id: str) -> list[Any]:
     """A board's schools, in the order of their ids."""
     return list(
-        conn.execute(select(t.schools).where(t.schools.c.board == board_id).order_by(t.schools.c.id))
+        conn.execute(
+            select(t.schools).where(t.schools.c.board == board_id).order_by(t.schools.c.id)
+        )
     )
 
 

@@ -38,7 +38,9 @@ def random_key() -> str:
     return secrets.token_hex(10)
 
 
-def put_rows(conn: Connection, table: Any, keys: list[str], rows: Sequence[Mapping[str, Any]]) -> None:
+def put_rows(
+    conn: Connection, table: Any, keys: list[str], rows: Sequence[Mapping[str, Any]]
+) -> None:
     """Insert rows or bring them up to date, by their keys."""
     if rows:
         conn.execute(upsert(conn, table, keys), [dict(row) for row in rows])
