@@ -15,8 +15,6 @@ import sys
 import time
 from pathlib import Path
 
-from warning_service.judging.consumer import JudgingConsumer
-
 from tests.make import BOARD
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.clock import Clock, MovableClock
@@ -24,6 +22,7 @@ from warning_service.database import Database
 from warning_service.events.dispatcher import LEASE, Dispatcher
 from warning_service.events.log import Log
 from warning_service.events.wakeups import Wakeups
+from warning_service.judging.consumer import JudgingConsumer
 from warning_service.playbooks.service import Playbooks
 
 
