@@ -61,7 +61,8 @@ class ItemColumns:
 
     `rows`, `days`, `values`: one entry per remembered student-day, sorted by student, then day.
     `recent`: sum of the last 28 days (measures: the last value). `usual`: the child's own usual
-    before that, per 28 days (measures: mean before the last week); NaN when there is none yet.
+    before that, per 28 days; NaN with less than a week of it (measures: the mean of the earlier
+    values, NaN with fewer than two of them).
     `last_on`: ordinal of the last row, 0 for none.
     """
 
@@ -277,8 +278,9 @@ def _measure(
     last_good = ends - held - 1
     last_good[runs[~bad]] = np.flatnonzero(~bad)
     run = (ends - 1 - last_good).astype(np.float64)
+    own = np.where(count >= 3, (total - last) / np.maximum(count - 1, 1.0), np.nan)
     return ItemColumns(
-        rows, days, values, np.where(seen, last, np.nan), usual, last_on,
+        rows, days, values, np.where(seen, last, np.nan), own, last_on,
         {
             "last": last,
             "mean7": mean7,

@@ -254,8 +254,9 @@ def test_evidence_has_own_numbers_and_keeps_to_the_catalogue(played: Log) -> Non
             for e in queries.entries(conn, row.id)
         ]
     texts = [f["text_ja"] for _, e in found for f in (*e["raising"], *e["lowering"])]
-    assert any("欠席 28日で" in t and "ふだん月" in t for t in texts)
-    assert any(t.startswith("気分 直近") for t in texts)
+    assert any("欠席 28日で" in t and "ふだん" in t for t in texts)
+    assert any(t.startswith("気分:「") and "日前" in t for t in texts)
+    assert not any("直近" in t for t in texts), "an answer is told in its words, not as a code"
     for judge, e in found:
         assert set(e) == {
             "judge", "score", "rules_points", "probability", "base_rate", "raising", "lowering",

@@ -20,6 +20,7 @@ from models.learner import Learner
 from models.student_state import StudentState
 from warning_service.events.types import ListPublished, NewEvent, derived_id
 from warning_service.judging import evidence, rules
+from warning_service.judging.facts import Facts
 from warning_service.judging.hand_over import Decision, decide
 from warning_service.judging.lists import choose, on_grid, order, probability, score_block
 from warning_service.judging.setup import Setup
@@ -102,6 +103,7 @@ def make(
     day = date.fromordinal(occasion.day)
     list_id = derived_id("list", occasion.board, occasion.school, day.isoformat())
     standing = learner.standing
+    facts = Facts(setup, group, occasion.day)
     entries = []
     for place, at in enumerate(chosen, start=1):
         row = int(ranked[at])
@@ -115,7 +117,7 @@ def make(
             if decision.judge == "model"
             else evidence.from_rules(setup, points, row)
         )
-        raising, lowering = evidence.told(setup, group, row, factors, by_points=by_points)
+        raising, lowering = evidence.told(facts, row, factors, by_points=by_points)
         chance = chances[at] if decision.measured else None
         entries.append(
             {

@@ -13,7 +13,7 @@ from typing import Literal
 
 from models.features import Schema
 from models.items import SLACK, WINDOW, ItemSpec
-from warning_service.catalogue.questionnaires import plain, questionnaire
+from warning_service.catalogue.questionnaires import Question, plain, questionnaire
 from warning_service.playbooks.model import ItemInUse, Playbook, fingerprint
 
 ANSWER_FRESH_DAYS = 45
@@ -21,7 +21,10 @@ ANSWER_FRESH_DAYS = 45
 
 @dataclass(frozen=True)
 class Use:
-    """One item in use: what it is, how people call it, and its points. `points` 0: no points."""
+    """One item in use: what it is, how people call it, and its points. `points` 0: no points.
+
+    `answers`: of a question, (value, Japanese, English) of each answer a child can choose.
+    """
 
     spec: ItemSpec
     label_ja: str
@@ -32,6 +35,8 @@ class Use:
     points: float = 0.0
     at: float = 0.0
     window: int = WINDOW
+    answers: tuple[tuple[float, str, str], ...] = ()
+    question_en: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,17 +118,25 @@ def _use(playbook: Playbook, item: ItemInUse) -> Use:
             known.label, known.label_en, known.unit, known.shown, known.fresh_days,
             item.points, item.at, item.window_days,
         )  # fmt: skip
-    label_ja, label_en = _question_labels(playbook, item.id)
+    question = _question(playbook, item.id)
+    spec = ItemSpec(id=item.id, kind="measure", worse="high", keep_days=keep)
+    if question is None:
+        return Use(
+            spec, item.id, item.id,
+            points=item.points, at=item.at, window=item.window_days,
+        )  # fmt: skip
     return Use(
-        ItemSpec(id=item.id, kind="measure", worse="high", keep_days=keep),
-        label_ja, label_en, "", "value", ANSWER_FRESH_DAYS,
-        item.points, item.at, item.window_days,
+        spec, plain(question.label), question.id.replace("_", " ").capitalize(),
+        points=item.points, at=item.at, window=item.window_days,
+        answers=tuple((a.value, plain(a.text), plain(a.text_en)) for a in question.answers),
+        question_en=plain(question.text_en),
     )  # fmt: skip
 
 
-def _question_labels(playbook: Playbook, item: str) -> tuple[str, str]:
+def _question(playbook: Playbook, item: str) -> Question | None:
+    """The question behind an item; of several questionnaires' the first one's words."""
     for name in playbook.questionnaires:
         for question in questionnaire(name).questions:
             if question.item == item:
-                return plain(question.label), question.id.replace("_", " ").capitalize()
-    return item, item
+                return question
+    return None
