@@ -17,6 +17,7 @@ from demo.life import make_world
 from demo.play import CLOCK_FACT, TownEnds, next_goal, next_month, seed_of, set_fact
 from demo.progress import State, Watched
 from warning_service.access.tables import sessions
+from warning_service.clock import MovableClock
 from warning_service.rooms import Rooms
 
 log = structlog.get_logger()
@@ -54,6 +55,20 @@ class Mover:
             self._progress.station("…", 1)
             self._thread = threading.Thread(target=self._run, name="demo-mover", daemon=True)
             self._thread.start()
+        return True
+
+    def minutes(self, count: int) -> bool:
+        """Let so many minutes pass at once, for whoever wants to see what happens when nobody
+        answers a call; False while a month is passing.
+        """
+        with self._lock:
+            clock = self._rooms.clock
+            if not isinstance(clock, MovableClock):
+                return False
+            if self._thread is not None and self._thread.is_alive():
+                return False
+            clock.move_by(timedelta(minutes=count))
+            set_fact(self._rooms, CLOCK_FACT, clock.now().isoformat())
         return True
 
     def wait(self, seconds: float) -> None:

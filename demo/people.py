@@ -83,6 +83,13 @@ class People:
         """The login of a member of staff."""
         return next(login for login, key in self._staff.items() if key == principal.key)
 
+    def code_of(self, class_id: str) -> str:
+        """The digits a tablet of that class is set to; "…" while its register has not come."""
+        c = t.classes
+        with self._rooms.database.reading() as conn:
+            code = conn.execute(select(c.c.code).where(c.c.id == class_id)).scalar_one_or_none()
+        return code or "…"
+
     def settle_in(self) -> None:
         """Give passwords to staff and pictures to children who have none yet."""
         self._passwords()
@@ -201,7 +208,8 @@ def sign_ins(rooms: Rooms, town: Town) -> list[SignIn]:
 
     for n, child in enumerate(shown_children(town)):
         place = child.at[year]
-        code = f"{place.school}-{year % 100:02d}-{place.door_grade}-{place.room}"
+        class_id = f"{place.school}-{year % 100:02d}-{place.door_grade}-{place.room}"
+        code = people.code_of(class_id)
         where = f"{place.door_grade}年{place.room}組"
         daily = n == 1
         found.append(
@@ -212,7 +220,7 @@ def sign_ins(rooms: Rooms, town: Town) -> list[SignIn]:
                 number=str(place.seat), secret=town.secret_of(child),
             )
         )  # fmt: skip
-        add_staff(Role.HOMEROOM, "担任", "homeroom teacher", code, where)
+        add_staff(Role.HOMEROOM, "担任", "homeroom teacher", class_id, where)
         if daily:
             continue
         add_staff(Role.NURSE, "養護教諭", "school nurse", place.school, "")

@@ -27,6 +27,7 @@ from warning_service.access.web import OPEN
 from warning_service.rooms import Rooms
 
 HERE = Path(__file__).parent
+MINUTES = 15
 
 
 @lru_cache(maxsize=1)
@@ -57,6 +58,7 @@ def make_router(rooms: Rooms, slack_secret: str) -> APIRouter:
     router.add_api_route("", pages.index, methods=["GET"])
     router.add_api_route("/progress", pages.progress, methods=["GET"])
     router.add_api_route("/next-month", pages.next_month, methods=["POST"])
+    router.add_api_route("/minutes", pages.minutes, methods=["POST"])
     router.add_api_route("/demo.css", pages.style, methods=["GET"])
     town = make_world(seed_of(rooms)).town
     room = slack_room.make_router(
@@ -119,6 +121,13 @@ class Pages:
         if not hmac.compare_digest(form_token.encode(), self._form_token.encode()):
             return JSONResponse({"error": "the page was too old; load it again"}, status_code=403)
         self.mover.start()
+        return RedirectResponse("/demo", status_code=303)
+
+    def minutes(self, form_token: Annotated[str, Form()] = "") -> Response:
+        """Let a quarter of an hour pass."""
+        if not hmac.compare_digest(form_token.encode(), self._form_token.encode()):
+            return JSONResponse({"error": "the page was too old; load it again"}, status_code=403)
+        self.mover.minutes(MINUTES)
         return RedirectResponse("/demo", status_code=303)
 
     def style(self) -> FileResponse:

@@ -193,10 +193,12 @@ def _put_classes(job: Job, entries: list[Entry]) -> None:
             "school_year": year,
             "grade": e.place.grade,
             "name": f"{grade}年{room}組",
-            "code": e.place.class_id,
         }
     with job.rooms.database.writing() as conn:
-        service.put_rows(conn, t.classes, ["id"], list(rows.values()))
+        codes = service.class_codes(conn, list(rows))
+        service.put_rows(
+            conn, t.classes, ["id"], [{**row, "code": codes[key]} for key, row in rows.items()]
+        )
 
 
 def _moved_seats(job: Job, entries: list[Entry]) -> list[bulk.Seat]:

@@ -221,16 +221,33 @@ class Walk:
         guidance = self.staff("guidance lead")
         guidance.goto(f"{self.town.address}/portal/lists")
         lists = guidance.locator("tbody tr").count()
+        guidance.goto(f"{self.town.address}/portal/alerts")
+        before = _open_alerts(guidance)
         self._ask(child)
         demo = self.page(t.DESK)
         demo.goto(f"{self.town.address}/demo")
         self.keep(demo, "demo")
+        guidance.reload()
+        [asked] = _open_alerts(guidance) - before
+        guidance.goto(self.town.address + asked)
+        told = guidance.locator("dl.figures div", has_text="知らせた先")
+        expect(told).not_to_contain_text("生徒指導")
+        demo.locator("form[action='/demo/minutes'] button").click()
+        for _ in range(20):
+            guidance.reload()
+            if "生徒指導" in told.inner_text():
+                break
+            guidance.wait_for_timeout(500)
+        expect(told).to_contain_text("生徒指導")
+        self.keep(guidance, "escalated")
+        chat = self.page(t.DESK)
+        chat.goto(f"{self.town.address}/demo/slack")
+        expect(chat.locator("#messages")).to_contain_text("まだ誰も対応していない")
+        chat.context.close()
         demo.locator("form[action='/demo/next-month'] button").click()
         expect(demo.locator("form[action='/demo/next-month'] button")).to_be_visible(
             timeout=180_000
         )
         guidance.goto(f"{self.town.address}/portal/lists")
         expect(guidance.locator("tbody tr")).to_have_count(lists + 1, timeout=30_000)
-        guidance.goto(f"{self.town.address}/portal/alerts")
-        self.keep(guidance, "escalated")
         demo.context.close()

@@ -10,6 +10,7 @@ Not here: reading files (connectors/records) and looking people up for a page (a
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
@@ -44,6 +45,26 @@ def put_rows(
     """Insert rows or bring them up to date, by their keys."""
     if rows:
         conn.execute(upsert(conn, table, keys), [dict(row) for row in rows])
+
+
+def class_codes(conn: Connection, class_ids: Sequence[str]) -> dict[str, str]:
+    """Class id -> the five digits a shared tablet is set to; a class keeps the code it has.
+
+    Digits, because a child of six taps them; made from the id, so that a second import of the same
+    file into a fresh database gives the same. Not a secret: the child's pictures are.
+    """
+    held = {row.id: row.code for row in conn.execute(select(t.classes.c.id, t.classes.c.code))}
+    taken = set(held.values())
+    found = {}
+    for class_id in class_ids:
+        code = held.get(class_id)
+        number = int.from_bytes(hashlib.sha256(class_id.encode()).digest()[:4], "big")
+        while code is None or (class_id not in held and code in taken):
+            code = str(10_000 + number % 90_000)
+            number += 1
+        taken.add(code)
+        found[class_id] = code
+    return found
 
 
 def student_keys(
