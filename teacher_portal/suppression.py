@@ -54,7 +54,9 @@ def protect(
     while spare and not _ambiguous(counts, bounds, small, withheld):
         withheld.add(spare.pop(0))
     total = Cell(sum(counts))
-    if not _ambiguous(counts, bounds, small, withheld):
+    if is_small(sum(counts)):
+        total = Cell(None, "small")  # and then no count is large enough to be withheld
+    elif not _ambiguous(counts, bounds, small, withheld):
         # Nothing can stand in for the small counts: only without the total are they safe, and then
         # nothing else need be withheld.
         withheld, total = set(), Cell(None, "withheld")
