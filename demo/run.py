@@ -15,7 +15,6 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-import uvicorn
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -225,15 +224,7 @@ def start(data_dir: Path, *, port: int, fresh: bool, build_only: bool, console: 
         "(Ctrl+C で止まります。町は残ります / Ctrl+C stops it; the town is kept)", style="dim"
     )
     try:
-        uvicorn.run(
-            make_app(rooms, slack_secret),
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-        )
+        app.listen(make_app(rooms, slack_secret), settings)
     finally:
         keeper.stop()
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import structlog
+import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -223,3 +224,16 @@ def create_app(rooms: Rooms, jobs: Jobs | None = None) -> FastAPI:
     errors.install(app)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=rooms.settings.allowed_hosts)
     return app
+
+
+def listen(application: FastAPI, settings: Settings) -> None:
+    """Answer requests until told to stop; pages that listen for news are let go after 2 s."""
+    uvicorn.run(
+        application,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from warning_service import logs, upkeep
 from warning_service.alerts import rebuild as alerts_rebuild
-from warning_service.app import Jobs, Running, build, create_app
+from warning_service.app import Jobs, Running, build, create_app, listen
 from warning_service.clock import Clock
 from warning_service.database import Database, StorageUnavailable
 from warning_service.judging import queries as judging
@@ -64,15 +63,7 @@ def _reasons(error: Exception) -> list[str]:
 def _serve(settings: Settings, jobs: Jobs, clock: Clock | None = None) -> None:
     rooms = build(settings, clock)
     check(rooms.database)
-    uvicorn.run(
-        create_app(rooms, jobs),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
+    listen(create_app(rooms, jobs), settings)
 
 
 @cli.command()
