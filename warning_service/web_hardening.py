@@ -1,17 +1,22 @@
-"""Headers on every answer, and one log line for every request.
+"""Headers on every answer, a bound on every body, and one log line for every request.
 
 The log line names the route's template (`/portal/students/{student}`), never the path itself.
-Pages hold personal data, so nothing but static files may be cached.
+Pages hold personal data, so nothing but static files may be cached. No form here is large, and
+files come in through the command line: a body beyond the bound is refused while it arrives, before
+a framework keeps it (a file in a form would go to disk, and a full disk silences everybody).
 """
 
 from __future__ import annotations
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from warning_service.clock import monotonic
 
 log = structlog.get_logger()
+
+LARGEST_BODY = 128 * 1024
 
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -28,6 +33,21 @@ HEADERS = [
     (b"x-frame-options", b"DENY"),
 ]
 HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+
+def bounded(receive: Receive) -> Receive:
+    """`receive`, raising HTTPException 413 once more than LARGEST_BODY bytes have come."""
+    taken = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > LARGEST_BODY:
+            raise HTTPException(413, "too large")
+        return message
+
+    return receive_bounded
 
 
 class Hardened:
@@ -57,7 +77,7 @@ class Hardened:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_hardened)
+            await self._app(scope, bounded(receive), send_hardened)
         finally:
             route = scope.get("route")
             log.debug(

@@ -10,7 +10,13 @@ import pytest
 from tests import make
 from warning_service.access.roles import Ability, Role
 from warning_service.access.sealing import CannotOpen, Sealer
-from warning_service.access.sessions import ACCOUNT_FREE_TRIES, Sessions, TooManyTries
+from warning_service.access.sessions import (
+    ACCOUNT_FREE_TRIES,
+    ADDRESS_FREE_TRIES,
+    ADDRESS_SECONDS_A_TRY,
+    Sessions,
+    TooManyTries,
+)
 from warning_service.access.tables import sessions as table
 from warning_service.clock import MovableClock
 from warning_service.events.log import Log
@@ -80,6 +86,31 @@ def test_one_child_guessing_does_not_lock_out_its_class(
     who = sessions.find(token)
     assert who is not None
     assert (who.key, who.kind, who.abilities) == (keys[1], "child", {Ability.ANSWER})
+
+
+def test_a_whole_school_that_mistypes_behind_one_address_waits_seconds(
+    log: Log, sessions: Sessions, sealer: Sealer, clock: MovableClock
+) -> None:
+    room = make.places(log.database)[0]
+    keys = make.children(log, room, 1)
+    make.seats(log.database, sealer, room, keys, "cat-sun-boat")
+    for number in range(ADDRESS_FREE_TRIES):  # many children, a wrong picture or two each
+        assert sessions.sign_in_child(room.upper(), 100 + number // 2, "dog", "10.0.0.1") is None
+    for _ in range(5):
+        with pytest.raises(TooManyTries) as slowed:
+            sessions.sign_in_child(room.upper(), 1, "cat-sun-boat", "10.0.0.1")
+        assert slowed.value.seconds <= ADDRESS_SECONDS_A_TRY + 1
+        clock.move_by(timedelta(seconds=slowed.value.seconds))
+        assert sessions.sign_in_child(room.upper(), 1, "cat-sun-boat", "10.0.0.1") is not None
+        while True:  # the others go on mistyping, as fast as they may
+            try:
+                sessions.sign_in_child(room.upper(), 999, "dog", "10.0.0.1")
+            except TooManyTries:
+                break
+    # The budget fills up again, so that a bad morning is no bad noon.
+    clock.move_by(timedelta(seconds=ADDRESS_SECONDS_A_TRY * 20))
+    for number in range(15):
+        assert sessions.sign_in_child(room.upper(), 500 + number, "dog", "10.0.0.1") is None
 
 
 def test_sessions_end_when_idle_when_old_and_when_signed_out(

@@ -9,8 +9,10 @@ once, in other processes it takes those seconds.
 A child's secret is three pictures: too few to be protected by a slow hash, so it is kept as a keyed
 hash under the child's own data key, and guessing is held up by counting.
 
-Failed sign-ins slow down further tries for that account and that address. A class shares an
-address, so an address is only slowed after far more failures than one account, and never locked.
+Failed sign-ins slow down further tries for that account and that address. A school, or behind a
+proxy a town, shares an address, and who cannot sign in cannot ask for help: so an address has a
+budget of failures that fills up again by itself, and once it is spent nobody waits longer than the
+few seconds until there is room for one more.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -38,7 +40,9 @@ REMEMBER_SECONDS = {"staff": 3.0, "child": 30.0}
 SWEEP_SECONDS = 60.0
 MOST_REMEMBERED = 200_000
 ACCOUNT_FREE_TRIES = 5
-ADDRESS_FREE_TRIES = 100
+ADDRESS_FREE_TRIES = 300
+ADDRESS_SECONDS_A_TRY = 5
+"""One failure of an address is forgiven every so many seconds, whatever else happens there."""
 _hasher = PasswordHash.recommended()
 _NOBODY = _hasher.hash("nobody has this password")
 
@@ -121,6 +125,16 @@ def _principal(row: Any, duties: tuple[Duty, ...]) -> Principal:
         class_id=row.class_id,
         token_hash=row.token_hash,
     )
+
+
+def _after_forgiving(failures: int, last: datetime, now: datetime) -> tuple[int, datetime]:
+    """An address's failures with one more, and since when the next is being forgiven."""
+    forgiven = int((now - last).total_seconds() // ADDRESS_SECONDS_A_TRY)
+    if forgiven >= failures:
+        return 1, now
+    # Tries that were under way together may overshoot the budget; nobody waits for that.
+    left = min(failures - forgiven + 1, ADDRESS_FREE_TRIES)
+    return left, last + timedelta(seconds=forgiven * ADDRESS_SECONDS_A_TRY)
 
 
 class Sessions:
@@ -325,26 +339,31 @@ class Sessions:
                 select(attempts).where(attempts.c.subject.in_([account, address]))
             ).all()
         for row in rows:
-            free = ACCOUNT_FREE_TRIES if row.subject == account else ADDRESS_FREE_TRIES
-            if row.failures < free:
-                continue
-            pause = min(2 ** (row.failures - free), 60)
+            if row.subject == account:
+                over = row.failures - ACCOUNT_FREE_TRIES
+                pause = min(2 ** min(over, 6), 60) if over >= 0 else 0
+            else:
+                over = row.failures - ADDRESS_FREE_TRIES
+                pause = (over + 1) * ADDRESS_SECONDS_A_TRY if over >= 0 else 0
             left = (row.last_at + timedelta(seconds=pause) - now).total_seconds()
-            if left > 0:
+            if pause and left > 0:
                 raise TooManyTries(int(left) + 1)
 
-    def _count_failure(self, *subjects: str) -> None:
+    def _count_failure(self, account: str, address: str) -> None:
         now = self._clock.now()
         with self._database.writing() as conn:
-            for subject in subjects:
+            for subject in (account, address):
                 row = conn.execute(
                     select(attempts).where(attempts.c.subject == subject)
                 ).one_or_none()
-                fresh = row is None or row.last_at < now - timedelta(hours=1)
-                failures = 1 if fresh or row is None else row.failures + 1
+                failures, last = 1, now
+                if row is not None and row.last_at >= now - timedelta(hours=1):
+                    failures = row.failures + 1
+                    if subject == address:
+                        failures, last = _after_forgiving(row.failures, row.last_at, now)
                 conn.execute(
                     upsert(conn, attempts, ["subject"]).values(
-                        subject=subject, failures=failures, last_at=now
+                        subject=subject, failures=failures, last_at=last
                     )
                 )
 
