@@ -7,6 +7,7 @@ out is sorted. `trait_*` columns are checked for nothing and not even kept: they
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from models.items import ItemSpec, Kind, Worse
+
+MOST_DAYS = 36600
 
 
 class FolderError(ValueError):
@@ -125,12 +128,14 @@ def _settings(path: Path) -> dict[str, Any]:
     known = {"outcome", "horizon_days", "label_delay_days", "list_share", "list_dates", "items"}
     if unknown := sorted(set(data) - known):
         raise wrong(f"unknown key '{unknown[0]}'")
-    for key, kind, least in (("horizon_days", int, 1), ("label_delay_days", int, 0)):
-        if type(data.get(key)) is not kind or data[key] < least:
-            raise wrong(f"'{key}' must be a whole number of at least {least}")
+    for key, least in (("horizon_days", 1), ("label_delay_days", 0)):
+        if type(data.get(key)) is not int or not least <= data[key] <= MOST_DAYS:
+            raise wrong(f"'{key}' must be a whole number from {least} to {MOST_DAYS}")
     if not isinstance(data.get("outcome"), str) or not data["outcome"]:
         raise wrong("'outcome' must be a name")
     share = data.get("list_share")
+    if isinstance(share, Decimal) and not share.is_finite():
+        share = None
     if not isinstance(share, (int, Decimal)) or isinstance(share, bool) or not 0 < share <= 1:
         raise wrong("'list_share' must be a number above 0 and up to 1")
     dates = data.get("list_dates")
@@ -166,6 +171,8 @@ def _items(file: str, data: Any) -> tuple[FolderItem, ...]:
 
 
 def _text(path: Path, data: bytes) -> str:
+    if data.startswith(codecs.BOM_UTF8):
+        raise FolderError(path.name, 1, "begins with a byte order mark; save as plain UTF-8")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -202,7 +209,10 @@ def _columns(file: str, header: list[str] | None, needed: list[str], optional: l
 def _rows(path: Path, needed: list[str], optional: list[str]) -> Iterator[tuple[int, list[str]]]:
     """(line, values of needed + optional columns, absent ones as "-") of each different row."""
     reader = csv.reader(io.StringIO(_opened(path), newline=""), strict=True)
-    header = next(reader, None)
+    try:
+        header = next(reader, None)
+    except csv.Error as error:
+        raise FolderError(path.name, 1, str(error)) from None
     _columns(path.name, header, needed, optional)
     assert header is not None
     where = [header.index(c) if c in header else -1 for c in (*needed, *optional)]
@@ -279,8 +289,7 @@ def _observations(
             value = math.nan
         if not math.isfinite(value) or "_" in text:
             raise FolderError(path.name, line, f"value '{text}' is not a number")
-        held = found.get((student, on, item))
-        if held is not None and held.value != value:
+        if (student, on, item) in found:
             raise FolderError(path.name, line, f"'{item}' of '{student}' on {on} is there twice")
         found[student, on, item] = FolderObservation(on, student, item, value)
     return sorted(found.values())
@@ -295,11 +304,13 @@ def _outcomes(path: Path, roll: dict[str, FolderStudent], delay: int) -> list[Fo
             raise FolderError(path.name, line, f"unknown student '{student}'")
         on = dates.read(line, "on", on_text)
         known_on = dates.read(line, "known_on", known_text)
-        if not on <= known_on <= on + timedelta(days=delay):
+        if not timedelta(0) <= known_on - on <= timedelta(days=delay):
             raise FolderError(path.name, line, f"known_on must be 0 to {delay} days after on")
-        over_on: date | None = known_on + timedelta(days=1)
-        if over_text != "-":
-            over_on = dates.read(line, "over_on", over_text) if over_text else None
+        over_on: date | None = None  # as good as the day after the calendar's last
+        if over_text == "-" and known_on < date.max:
+            over_on = known_on + timedelta(days=1)
+        elif over_text not in {"", "-"}:
+            over_on = dates.read(line, "over_on", over_text)
         if over_on is not None and over_on < on:
             raise FolderError(path.name, line, "over_on must not be earlier than on")
         rows.append((line, FolderOutcome(student, on, known_on, over_on)))

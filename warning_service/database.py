@@ -11,9 +11,10 @@ Nothing here knows a table. Statements are SQLAlchemy Core; the ORM stays off ev
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -31,11 +32,13 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlmodel import SQLModel
 
 ROSTER = "roster"
 BUSY_SECONDS = 30.0
+_TROUBLE = (OperationalError, InterfaceError)
+_TROUBLE_NAMES = frozenset({"DatabaseError", "ReadOnlySqlTransaction"})
 
 
 class StorageUnavailable(RuntimeError):
@@ -98,6 +101,10 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            for file in (self.path, self.identity_path):
+                # SQLite would let everybody on the machine read it; -wal and -shm follow its mode.
+                with suppress(FileExistsError):
+                    os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             self.engine = _sqlite_engine(url, self.identity_path)
         else:
             self.engine = create_engine(
@@ -166,12 +173,10 @@ def storage_errors() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        # By family, not by name: psycopg has a class of its own for each SQLSTATE (a deadlock, a
+        # server that shuts down, a standby that takes no writes), sqlite3 one for a damaged file.
         name = type(error.orig).__name__
-        if error.connection_invalidated or name in {
-            "OperationalError",
-            "InterfaceError",
-            "DiskFull",
-        }:
+        if error.connection_invalidated or isinstance(error, _TROUBLE) or name in _TROUBLE_NAMES:
             raise StorageUnavailable(name) from error
         raise
     except SQLAlchemyError as error:

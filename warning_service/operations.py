@@ -5,11 +5,14 @@ No personal data in any of it; counts and durations only.
 
 from __future__ import annotations
 
+import math
+
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from warning_service.access.web import OPEN
 from warning_service.database import StorageUnavailable
+from warning_service.errors import RETRY_AFTER_SECONDS
 from warning_service.events.log import head
 from warning_service.migrate import SchemaNotCurrent, check
 from warning_service.rooms import Rooms, rooms_of
@@ -38,14 +41,18 @@ def readyz(response: Response, rooms: Rooms = Depends(rooms_of)) -> dict[str, st
         problem = problem or "IntakeStopped"
     if problem:
         response.status_code = 503
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return {"status": "not ready", "problem": problem}
     return {"status": "ready"}
 
 
 @router.get("/metrics", dependencies=[Depends(OPEN)])
 def metrics(rooms: Rooms = Depends(rooms_of)) -> Response:
-    """Prometheus metrics."""
+    """Prometheus metrics. Without a database the log's head is NaN, the rest is told."""
     WAITING.set(rooms.intake.waiting)
-    with rooms.database.reading() as conn:
-        HEAD.set(head(conn))
+    try:
+        with rooms.database.reading() as conn:
+            HEAD.set(head(conn))
+    except StorageUnavailable:  # the hour in which the other figures are wanted most
+        HEAD.set(math.nan)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

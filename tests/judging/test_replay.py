@@ -247,6 +247,16 @@ def change(name: str, text: str) -> Callable[[Path], None]:
     return apply
 
 
+def replace(old: str, new: str) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        file = folder / "replay.toml"
+        text = file.read_text("utf-8")
+        assert old in text
+        file.write_text(text.replace(old, new), "utf-8")
+
+    return apply
+
+
 BAD = {
     "students.csv:72: student 's001' is there twice": change(
         "students.csv", "s001,g9,2031-05-01,,F\n"
@@ -275,6 +285,19 @@ BAD = {
     "replay.toml: unknown key 'colour'": lambda folder: (folder / "replay.toml").write_text(
         'colour = "red"\n' + (folder / "replay.toml").read_text("utf-8"), "utf-8"
     ) and None,
+    "'list_share' must be a number above 0": replace("list_share = 0.10", "list_share = nan"),
+    "'label_delay_days' must be a whole number from 0 to 36600": replace(
+        "label_delay_days = 6", "label_delay_days = 99999999999"
+    ),
+    "'visits' of 's001' on 2031-05-01 is there twice": change(
+        "observations.csv.gz", "s001,2031-05-01,visits,1\ns001,2031-05-01,visits,1.0\n"
+    ),
+    "students.csv:1: begins with a byte order mark": lambda folder: (
+        folder / "students.csv"
+    ).write_bytes(b"\xef\xbb\xbf" + (folder / "students.csv").read_bytes()) and None,
+    "outcomes.csv:1: unexpected end of data": lambda folder: (
+        folder / "outcomes.csv"
+    ).write_text('"student,on,known_on\n', "utf-8") and None,
     "outcomes.csv: the file is missing": lambda folder: (folder / "outcomes.csv").unlink(),
     "observations.csv.gz: not a complete gzip file": lambda folder: (
         folder / "observations.csv.gz"
@@ -289,3 +312,15 @@ def test_bad_folders_name_file_and_line(tmp_path: Path, wanted: str) -> None:
     with pytest.raises(FolderError) as caught:
         read_folder(folder)
     assert wanted in str(caught.value)
+
+
+def test_an_outcome_on_the_calendars_last_day_is_no_error(tmp_path: Path) -> None:
+    rows: Lines = {
+        "students": ["a,g,2031-05-20,,F"],
+        "observations": [],
+        "outcomes": ["a,9999-12-31,9999-12-31,"],
+    }
+    folder = write(tmp_path, rows)
+    file = folder / "outcomes.csv"
+    file.write_text("student,on,known_on\na,9999-12-31,9999-12-31\n", "utf-8")
+    assert read_folder(folder).outcomes[0].over_on is None
