@@ -8,6 +8,7 @@ API. "とどきました" is only ever shown for an event that is in the log.
 from __future__ import annotations
 
 from pathlib import Path
+from string import digits
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -42,6 +43,7 @@ router = APIRouter(prefix="/child")
 TheChild = Annotated[Principal, Depends(Needs(Ability.ANSWER))]
 TheDesk = Annotated[Desk, Depends(desk_of)]
 SKIP = "skip"
+NO_CHOICE = -1
 RETRY_AFTER_SECONDS = 5
 
 
@@ -120,8 +122,12 @@ async def answer_questions(
     answers: dict[str, int | None] = {}
     for question in asked.questions:
         value = str(form.get(question.item, ""))
-        if value:
-            answers[question.id] = int(value) if value.isascii() and value.isdigit() else None
+        if value == SKIP:
+            answers[question.id] = None
+        elif value:
+            # What is no choice of the page must not become "I would rather not say".
+            known = len(value) == 1 and value in digits
+            answers[question.id] = int(value) if known else NO_CHOICE
     if not answers:
         return _questions(request, who, place, asked, status=422, missing="answers")
     at = desk.rooms.clock.now()

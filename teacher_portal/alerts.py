@@ -105,10 +105,17 @@ def fragment(
 
 @router.get("/portal/alerts/{alert_id}")
 def alert(request: Request, who: Reader, alert_id: str) -> Response:
-    """One alert: what it is, who is told next, and the form that closes it."""
+    """One alert: what it is, who is told next, and the form that closes it.
+
+    A child that has left the roll, or the school, since it asked is still to be answered: until the
+    alert is closed those who were told can open it, without the name that is no longer theirs.
+    """
     rooms = rooms_of(request)
     found = rooms.alerts.one(who, alert_id)
-    rooms.gateway.child(who, found.student, why="alert")
+    if found.state == "handled":
+        rooms.gateway.child(who, found.student, why="alert")
+    else:
+        rooms.gateway.note(who, "alert", [found.student], found.id)
     card = cards_of(request, who, [found])[0]
     told = may_read_words(who, found)
     return show(

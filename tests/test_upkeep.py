@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tarfile
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -114,3 +116,50 @@ def test_a_sqlite_copy_made_while_writing_is_whole(tmp_path: Path, filled: Rooms
     upkeep.restore(fresh, archive)
     with sqlite3.connect(fresh.path) as plain:
         assert plain.execute("SELECT count(*) FROM facts WHERE name = 'half'").fetchone() == (0,)
+
+
+def test_names_are_for_the_service_alone(filled: Rooms, tmp_path: Path) -> None:
+    if not filled.database.is_sqlite:
+        return  # the server's own matter
+    archive = tmp_path / "backup.tar.gz"
+    upkeep.back_up(filled.database, archive, Clock())
+    made = Database(f"sqlite:///{tmp_path / 'new' / 'kizashi.db'}")
+    for brought_back in (False, True):
+        if brought_back:
+            upkeep.restore(made, archive)
+        with made.writing() as conn:
+            conn.exec_driver_sql("CREATE TABLE IF NOT EXISTS roster.one (a)")
+            modes = [file.stat().st_mode & 0o077 for file in made.path.parent.iterdir()]
+        assert len(modes) >= 4  # both files with their logs
+        assert not any(modes)
+    made.close()
+
+
+def test_the_database_password_is_on_no_command_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tool = tmp_path / "pg_dump"
+    tool.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/seen; echo "$PGPASSWORD" > {tmp_path}/given; exit 1\n'
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    database = Database("postgresql://kizashi:hush-hush@127.0.0.1:1/kizashi")
+    with pytest.raises(upkeep.BackupError):
+        upkeep.back_up(database, tmp_path / "backup", Clock())
+    assert "kizashi@127.0.0.1" in (tmp_path / "seen").read_text()
+    assert "hush-hush" not in (tmp_path / "seen").read_text()
+    assert (tmp_path / "given").read_text() == "hush-hush\n"
+    database.close()
+
+
+def test_an_archive_without_its_parts_leaves_the_target_alone(tmp_path: Path) -> None:
+    manifest = upkeep.Manifest(made_at="", schema="", backend="sqlite", head=1, files={})
+    archive = tmp_path / "empty.tar.gz"
+    (tmp_path / upkeep.MANIFEST).write_bytes(msgspec.json.encode(manifest))
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(tmp_path / upkeep.MANIFEST, arcname=upkeep.MANIFEST)
+    database = Database(f"sqlite:///{tmp_path / 'kizashi.db'}")
+    with pytest.raises(upkeep.BackupError, match="does not hold"):
+        upkeep.restore(database, archive)
+    assert database.path.exists()

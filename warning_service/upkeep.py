@@ -8,6 +8,7 @@ The secret keys are not in it: without them, what children wrote stays sealed.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -86,8 +87,11 @@ def restore(database: Database, source: Path) -> Manifest:
         backend = "sqlite" if database.is_sqlite else "postgresql"
         if manifest.backend != backend:
             raise BackupError(f"the archive is of {manifest.backend}, the database is {backend}")
+        parts = {"roster.db", "kizashi.db"} if database.is_sqlite else {"kizashi.dump"}
+        if set(manifest.files) != parts:  # before anything of the target is touched
+            raise BackupError("the archive does not hold what its kind of database needs")
         for name, sha in manifest.files.items():
-            part = Path(folder) / Path(name).name
+            part = Path(folder) / name
             if not part.is_file() or _sha256(part) != sha:
                 raise BackupError(f"{name} is damaged")
         _load(database, Path(folder))
@@ -117,7 +121,8 @@ def _load(database: Database, folder: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             for old in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
                 old.unlink(missing_ok=True)
-            shutil.copy(folder / name, path)
+            shutil.copyfile(folder / name, path)
+            path.chmod(0o600)
         return
     _postgres("pg_restore", database, "--clean", "--if-exists", str(folder / "kizashi.dump"))
 
@@ -126,9 +131,16 @@ def _postgres(tool: str, database: Database, *arguments: str) -> None:
     program = shutil.which(tool)
     if program is None:
         raise BackupError(f"{tool} is not installed here")
+    # Everybody on the machine can read a command line; the password goes by the environment.
     url = database.url.set(drivername="postgresql")
+    environment = dict(os.environ)
+    if url.password:
+        environment["PGPASSWORD"] = str(url.password)
+        url = url._replace(password=None)  # `set` takes None for "as it is"
     flag = [f"--dbname={url.render_as_string(hide_password=False)}"]
-    done = subprocess.run([program, *flag, *arguments], capture_output=True, check=False)  # noqa: S603
+    done = subprocess.run(  # noqa: S603
+        [program, *flag, *arguments], capture_output=True, check=False, env=environment
+    )
     if done.returncode != 0:
         raise BackupError(f"{tool} failed with status {done.returncode}")
 

@@ -8,11 +8,13 @@ from datetime import date, datetime, timedelta
 import pytest
 from sqlalchemy import delete, insert, select
 
+from tests import make
 from tests.alerts.town import BOARD, Town, principal
 from warning_service.alerts import rebuild
 from warning_service.alerts.deadlines import due_after, retold_at
+from warning_service.alerts.escalation import AT_ONCE
 from warning_service.alerts.service import AlertView
-from warning_service.alerts.tables import deliveries, routes
+from warning_service.alerts.tables import alerts, deliveries, routes
 from warning_service.clock import MovableClock, at
 from warning_service.events.tables import events
 from warning_service.playbooks.model import Escalation, Step
@@ -213,3 +215,20 @@ def test_with_nobody_anywhere_it_is_raised_shown_and_never_lost(
     assert town.alerts.escalate_due() == 1
     assert only(town).unanswered
     assert [view.id for view in town.alerts.inbox(principal("nurse1"))] == [only(town).id]
+
+
+def test_a_board_whose_playbook_is_broken_does_not_hold_up_another(
+    town: Town, clock: MovableClock
+) -> None:
+    town.asks("kid1")
+    town.work()
+    row = dict(make.rows(town.log.database, alerts)[0]._mapping)
+    with town.log.database.writing() as conn:  # the broken board's alerts are the older ones
+        lost = [
+            row | {"id": f"lost-{n}", "board": "lost", "due_at": row["raised_at"]}
+            for n in range(AT_ONCE + 1)
+        ]
+        conn.execute(insert(alerts), lost)
+    clock.move_by(timedelta(minutes=10))
+    assert town.alerts.escalate_due() == 1
+    assert told(town) == ["C-head1"]

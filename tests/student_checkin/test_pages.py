@@ -210,3 +210,14 @@ def test_no_page_has_inline_script_or_style(town: Town) -> None:
         assert worker.headers["service-worker-allowed"] == "/child"
         for file in re.findall(r'"([\w-]+\.(?:js|css|svg))"', worker.text):
             assert tablet.get(f"/static/child/{file}").status_code == 200, file
+
+
+@pytest.mark.parametrize("value", ["sometimes", "-1", "9" * 5000, "７", "9"])
+def test_what_is_no_choice_of_the_page_is_refused_and_not_taken_for_silence(
+    town: Town, value: str
+) -> None:
+    with town.client(seat=1) as tablet:
+        form = {**open_questions(tablet), "q.mood": value, "q.sleep": "skip", "q.body": "0"}
+        sent = tablet.post("/child/questionnaires/kokoro_daily", data=form)
+        assert sent.status_code == 422
+    assert stored(town) == []

@@ -8,6 +8,7 @@ from tests import make
 from tests.teacher_portal.conftest import Browsers
 from tests.teacher_portal.school import School
 from warning_service.access.tables import audit
+from warning_service.roster import service
 
 NAMES = ("兆 児", "きざし こ")
 
@@ -140,3 +141,27 @@ def test_a_refusal_takes_a_child_off_the_pages_at_once(school: School, browsers:
     page = browser.get(f"/portal/students/{student}")
     assert "不同意書" in page and list_id not in page
     assert "他部署のデータ" not in page
+
+
+def test_a_call_of_a_child_that_has_left_can_still_be_read_and_closed(
+    school: School, browsers: Browsers
+) -> None:
+    gone = school.children["sakura-1"][0]
+    alert = school.alert(gone, "nurse", words="カナリアの言葉")
+    with school.rooms.log.unit_of_work() as unit:
+        service.end_enrolment(
+            unit, board=make.BOARD, student=gone, class_id="sakura-1",
+            on=school.rooms.clock.today(), actor="test",
+        )  # fmt: skip
+    nurse, homeroom, elsewhere = browsers("nurse"), browsers("homeroom"), browsers("nurse2")
+    assert "カナリアの言葉" in nurse.get(f"/portal/alerts/{alert}")
+    assert "カナリアの言葉" not in homeroom.get(f"/portal/alerts/{alert}")  # not told of it
+    elsewhere.get(f"/portal/alerts/{alert}", 404)
+    nurse.get(f"/portal/students/{gone}", 404)  # the call, and nothing else about the child
+    chosen = {"action": "talked", "change": "same", "back": "/portal"}
+    for browser in (nurse, elsewhere):  # without the call in hand there is no record to write
+        assert browser.post(f"/portal/follow-up/{gone}", **chosen).status_code == 404
+    assert elsewhere.post(f"/portal/follow-up/{gone}", alert_id=alert, **chosen).status_code == 404
+    assert nurse.post(f"/portal/follow-up/{gone}", alert_id=alert, **chosen).status_code == 303
+    assert school.rooms.alerts.of_student(gone)[0].state == "handled"
+    nurse.get(f"/portal/alerts/{alert}", 404)

@@ -23,6 +23,7 @@ from warning_service.alerts.deadlines import chain_of
 from warning_service.alerts.tables import alerts
 from warning_service.alerts.telling import ESCALATED, Place, Telling, Told, put_deliveries
 from warning_service.clock import Clock
+from warning_service.database import StorageUnavailable
 from warning_service.events.log import Log
 from warning_service.events.types import AlertEscalated, NewEvent, derived_id
 from warning_service.playbooks.service import Playbooks
@@ -37,12 +38,17 @@ ESCALATED_TOTAL = Counter("kizashi_alerts_escalated_total", "Steps told for want
 def escalate_due(log_: Log, playbooks: Playbooks, wall: Clock) -> int:
     """Move every open alert that is due one step on; return how many. Raises StorageUnavailable."""
     moved = 0
+    broken: set[str] = set()
     while True:
         now = log_.clock.now()
         with log_.database.reading() as conn:
             due = conn.execute(
                 select(alerts)
-                .where(alerts.c.state == states.OPEN, alerts.c.due_at <= now)
+                .where(
+                    alerts.c.state == states.OPEN,
+                    alerts.c.due_at <= now,
+                    alerts.c.board.not_in(broken),
+                )
                 .order_by(alerts.c.due_at, alerts.c.id)
                 .limit(AT_ONCE)
             ).all()
@@ -50,7 +56,13 @@ def escalate_due(log_: Log, playbooks: Playbooks, wall: Clock) -> int:
         for row in due:
             by_board.setdefault(row.board, []).append(row)
         for board, rows in by_board.items():
-            moved += _escalate_board(log_, playbooks, wall, board, rows)
+            try:
+                moved += _escalate_board(log_, playbooks, wall, board, rows)
+            except StorageUnavailable:
+                raise
+            except Exception as error:  # a board whose playbook is broken must not hold up another
+                log.exception("escalation_of_board_failed", board=board, error=type(error).__name__)
+                broken.add(board)
         if len(due) < AT_ONCE:
             return moved
 

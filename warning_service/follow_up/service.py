@@ -18,6 +18,7 @@ from warning_service.access.gateway import NotYours
 from warning_service.access.sealing import Sealer
 from warning_service.access.sessions import Principal
 from warning_service.alerts.service import Alerts
+from warning_service.alerts.states import HANDLED
 from warning_service.alerts.tables import alerts as alert_rows
 from warning_service.database import insert_new, upsert
 from warning_service.events.log import Log
@@ -126,11 +127,10 @@ class FollowUps:
         _offered("change", [change], offered.changes)
         record_id = derived_id("follow_up", who.key, student, once) if once else new_id()
         with self._log.database.reading() as conn:
-            place = self._place_of(conn, who, student)
+            alert = None if alert_id is None else _alert(conn, who, alert_id, student)
+            place = self._place_of(conn, who, student, alert)
             if list_id is not None:
                 self._entry(conn, who, list_id, student)
-            if alert_id is not None:
-                _alert(conn, who, alert_id, student)
             if self._is_there(conn, record_id):
                 return record_id
         sealed = self._seal(student, note)
@@ -161,14 +161,23 @@ class FollowUps:
 
     # -- what has to hold before anything is written -----------------------------------------------
 
-    def _place_of(self, conn: Connection, who: Principal, student: str) -> Any:
-        """The child's enrolment today. Raises NotYours when the asker's duties do not reach it."""
-        place = roster.enrolment_on(conn, student, self._log.clock.today())
-        if place is None or place.board != who.board:
-            raise NotYours
-        if place.school not in who.schools and place.class_id not in who.classes:
-            raise NotYours
-        return place
+    def _place_of(
+        self, conn: Connection, who: Principal, student: str, alert: Any | None = None
+    ) -> Any:
+        """The child's enrolment today. Raises NotYours when the asker's duties do not reach it.
+
+        An alert that is not closed counts where it was raised: a child that has left since must
+        not leave a call behind that nobody can answer.
+        """
+        found = [roster.enrolment_on(conn, student, self._log.clock.today())]
+        if alert is not None and alert.state != HANDLED:
+            found.append(alert)
+        for place in found:
+            if place is None or place.board != who.board:
+                continue
+            if place.school in who.schools or place.class_id in who.classes:
+                return place
+        raise NotYours
 
     def _entry(self, conn: Connection, who: Principal, list_id: str, student: str) -> None:
         found = conn.execute(
@@ -194,9 +203,9 @@ class FollowUps:
         return self._sealer.seal(student, words) if words else None
 
 
-def _alert(conn: Connection, who: Principal, alert_id: str, student: str) -> None:
+def _alert(conn: Connection, who: Principal, alert_id: str, student: str) -> Any:
     found = conn.execute(
-        select(alert_rows.c.id).where(
+        select(alert_rows).where(
             alert_rows.c.id == alert_id,
             alert_rows.c.student == student,
             alert_rows.c.board == who.board,
@@ -204,6 +213,7 @@ def _alert(conn: Connection, who: Principal, alert_id: str, student: str) -> Non
     ).first()
     if found is None:
         raise NotYours
+    return found
 
 
 def _offered(field: str, given: Sequence[str], choices: Sequence[Choice]) -> None:
