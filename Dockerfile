@@ -1,6 +1,7 @@
 # The image of every process in docker-compose.yml. Installs exactly what the lock file pins, as a
 # user without rights; the code is read-only at run time.
-FROM python:3.12-slim
+# trixie: its postgresql-client is 17, like the server; an older pg_dump refuses a newer server.
+FROM python:3.12-slim-trixie
 
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 RUN apt-get update \

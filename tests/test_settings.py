@@ -21,6 +21,17 @@ def test_production_without_keys_does_not_start() -> None:
         ({"public_url": "http://kizashi.example"}, "public_url"),
         ({"allowed_hosts": ["*"]}, "allowed_hosts"),
         ({"slack_bot_token": "xoxb-1"}, "slack_signing_secret"),
+        (
+            {
+                "slack_bot_token": "xoxb-1",
+                "slack_signing_secret": "s",
+                "slack_api_url": "http://chat.example/api/",
+            },
+            "slack_api_url",
+        ),
+        ({"database_url": "mysql://kizashi@database/kizashi"}, "database_url"),
+        ({"staff_session_idle": -5}, "staff_session_idle"),
+        ({"port": 99999}, "port"),
     ],
 )
 def test_each_unsafe_value_is_named(secret_key: str, change: dict[str, object], word: str) -> None:

@@ -10,6 +10,7 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Annotated
 
 import typer
@@ -98,7 +99,11 @@ def up() -> None:
 
 @cli.command()
 def serve() -> None:
-    """Answer requests only. Run `work` and `schedule` beside it, on the same database."""
+    """Answer requests only. Run `work` and `schedule` beside it, on the same database.
+
+    Listens where `KIZASHI_HOST` and `KIZASHI_PORT` say; put a TLS proxy of the house in front.
+    Refuses to start on a schema that `migrate` has not brought up to date.
+    """
     _serve(_settings(), Jobs())
 
 
@@ -113,7 +118,11 @@ def work() -> None:
 
 @cli.command()
 def schedule() -> None:
-    """Close days and make lists fall due. Several may run; one leads."""
+    """Close days and make lists fall due. Several may run; one leads.
+
+    Days that were missed while none ran are caught up, in order. It only writes that a day is over
+    or a list is due; `work` does what follows.
+    """
     _run_until_told(Jobs(schedule=True))
 
 
@@ -132,7 +141,7 @@ def _run_until_told(jobs: Jobs) -> None:
 
 @cli.command(name="migrate")
 def migrate_command() -> None:
-    """Bring the database to this version's schema."""
+    """Bring the database to this version's schema. Back up first; `up` does this by itself."""
     settings = _settings()
     migrate(Database(settings.sqlalchemy_url))
     out.print("The schema is current.")
@@ -140,7 +149,10 @@ def migrate_command() -> None:
 
 @cli.command(name="import")
 def import_command(
-    files: Annotated[list[Path], typer.Argument(help="CSV files, CP932 or UTF-8.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="CSV files, CP932 or UTF-8.", exists=True, dir_okay=False),
+    ],
     board: Annotated[str, typer.Option(help="The board's id.")],
     kind: Annotated[str | None, typer.Option(help="Kind of file; else told by its header.")] = None,
 ) -> None:
@@ -149,10 +161,17 @@ def import_command(
     Good rows go in, bad rows are kept for correction, and a report names each by row and reason.
     The same file again changes nothing. Exit status 1 when a row or a file was rejected.
     """
+    from connectors.records.columns import BY_ID
     from connectors.records.importer import import_file
 
+    if kind is not None and kind not in BY_ID:
+        raise typer.BadParameter(f"'{kind}' is none of: {', '.join(sorted(BY_ID))}")
     rooms = build(_settings())
     check(rooms.database)
+    with rooms.database.reading() as conn:
+        boards = [row.id for row in roster.boards(conn)]
+    if board not in boards:
+        raise typer.BadParameter(f"no board '{board}' here; there is: {', '.join(boards) or '-'}")
     whole = True
     for file in files:
         report = import_file(rooms, board, file, actor="system:import", kind=kind)
@@ -165,8 +184,13 @@ def import_command(
 def lists(
     school: Annotated[str | None, typer.Option(help="Only this school's id.")] = None,
 ) -> None:
-    """Show which warning lists were published, by whom judged, how long. No names."""
+    """Show which warning lists were published, by whom judged, how long. No child's name.
+
+    `judge` says whether rules or the model ranked the list, `ranked` how many children were
+    ranked for the places in `budget`, `model` the version frozen with the list.
+    """
     rooms = build(_settings())
+    check(rooms.database)
     table = Table("school", "date", "judge", "listed", "ranked", "budget", "model")
     with rooms.database.reading() as conn:
         for board in roster.boards(conn):
@@ -188,9 +212,17 @@ def lists(
 
 @cli.command()
 def replay(
-    folder: Annotated[Path, typer.Argument(help="Historic data: replay.toml, students.csv, …")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Historic data: replay.toml, students.csv, …", exists=True, file_okay=False
+        ),
+    ],
     target: Annotated[Path, typer.Option("--out", help="Folder for scores.csv and report.json.")],
-    playbook: Annotated[Path | None, typer.Option(help="A playbook file for the rules.")] = None,
+    playbook: Annotated[
+        Path | None,
+        typer.Option(help="A playbook file for the rules.", exists=True, dir_okay=False),
+    ] = None,
     without: Annotated[str | None, typer.Option(help="As if this student had never been.")] = None,
 ) -> None:
     """Play historic data forward in time through the service's own events, features and models.
@@ -214,7 +246,7 @@ def replay(
                 progress.update(task, completed=done, total=all_days, day=day.isoformat())
 
             report = run_replay(folder, target, playbook, without, tell)
-    except FolderError as error:
+    except (FolderError, ValidationError, TOMLDecodeError) as error:  # the last two: the playbook
         err.print(str(error), markup=False)
         raise typer.Exit(2) from error
     for name in ("students", "rows", "labels_learned", "learn_cpu_s", "score_cpu_s", "wall_s"):
@@ -229,7 +261,8 @@ def rebuild(
 ) -> None:
     """Derive features, models, lists and alerts from the log again and compare with what is stored.
 
-    Exit status 1 when anything differs; each difference is named.
+    Exit status 1 when anything differs; each difference is named. Lists are compared with what this
+    version would write: after an upgrade that words reasons anew, older entries' evidence differs.
     """
     rooms = build(_settings())
     check(rooms.database)
@@ -259,7 +292,11 @@ def rebuild(
 
 @cli.command()
 def verify() -> None:
-    """Check that every event can be read and that the audit trail's chain is whole."""
+    """Check that every event can be read and that the audit trail's chain is whole.
+
+    Names each row that was changed, is missing or cannot be read. Exit status 1 when there is one.
+    Whether lists and models follow from the log is for `rebuild` to say.
+    """
     settings = _settings()
     found = upkeep.verify(Database(settings.sqlalchemy_url))
     for line in found:
@@ -271,7 +308,11 @@ def verify() -> None:
 
 @cli.command()
 def backup(target: Annotated[Path, typer.Argument(help="The archive to write.")]) -> None:
-    """Write one consistent archive while the service runs. It holds no secret keys."""
+    """Write one consistent archive while the service runs. It holds no secret keys.
+
+    It does hold names: keep it where you keep the register, and the keys somewhere else. Without
+    the keys what children wrote stays sealed. PostgreSQL needs `pg_dump` of its own version.
+    """
     settings = _settings()
     manifest = upkeep.back_up(Database(settings.sqlalchemy_url), target, Clock())
     out.print(f"{target}: log up to {manifest.head}, schema {manifest.schema}")
@@ -279,7 +320,11 @@ def backup(target: Annotated[Path, typer.Argument(help="The archive to write.")]
 
 @cli.command()
 def restore(source: Annotated[Path, typer.Argument(help="An archive of `backup`.")]) -> None:
-    """Put an archive into an empty database, after checking every hash in it."""
+    """Put an archive into an empty database, after checking every hash in it.
+
+    The database may not hold any event yet, and has to be of the archive's kind. Go on with
+    `migrate`, with the secret keys of then, and prove it with `verify` and `rebuild`.
+    """
     settings = _settings()
     manifest = upkeep.restore(Database(settings.sqlalchemy_url), source)
     out.print(f"restored: log up to {manifest.head}, made {manifest.made_at}")
@@ -289,13 +334,16 @@ def main() -> None:
     """Entry point: known failures are one line and status 1, not a traceback."""
     try:
         cli()
+    except BrokenPipeError:
+        os._exit(1)
+    except StorageUnavailable as error:
+        err.print(f"The database is gone, busy or full ({error}). Try again later.")
+        sys.exit(1)
     except (
-        StorageUnavailable,
+        OSError,
         SchemaNotCurrent,
         upkeep.BackupError,
         judging_rebuild.StillRunning,
     ) as error:
         err.print(f"{type(error).__name__}: {error}", markup=False)
         sys.exit(1)
-    except BrokenPipeError:
-        os._exit(1)

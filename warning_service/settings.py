@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         description="Where people reach the portal; links in chat messages begin with it.",
     )
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: int = Field(default=8000, ge=1, le=65535)
     allowed_hosts: list[str] = Field(default_factory=lambda: ["127.0.0.1", "localhost"])
     secret_keys: list[SecretStr] = Field(
         default_factory=list,
@@ -53,9 +53,9 @@ class Settings(BaseSettings):
     )
     intake_queue: int = Field(default=4000, ge=1, description="Check-ins waiting for a commit.")
     intake_batch: int = Field(default=500, ge=1, description="Check-ins in one transaction.")
-    staff_session_idle: int = 30 * 60
-    staff_session_longest: int = 10 * 3600
-    child_session_longest: int = 50 * 60
+    staff_session_idle: int = Field(default=30 * 60, ge=60)
+    staff_session_longest: int = Field(default=10 * 3600, ge=60)
+    child_session_longest: int = Field(default=50 * 60, ge=60)
     slack_api_url: str = "https://slack.com/api/"
     slack_bot_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     def _refuse_unsafe(self) -> Settings:
         for key in self.secret_keys:
             Fernet(key.get_secret_value())  # raises ValueError for anything that is not a key
+        if not self.sqlalchemy_url.startswith(
+            ("sqlite:///", "postgresql://", "postgresql+psycopg://")
+        ):
+            raise ValueError("database_url begins neither with postgresql:// nor with sqlite:///")
         if self.environment != "production":
             return self
         unsafe = []
@@ -103,6 +107,8 @@ class Settings(BaseSettings):
             unsafe.append("allowed_hosts contains '*'")
         if self.slack_bot_token and not self.slack_signing_secret:
             unsafe.append("slack_bot_token is set but slack_signing_secret is not")
+        if self.slack_bot_token and not self.slack_api_url.startswith("https://"):
+            unsafe.append("slack_api_url does not begin with https://: its token would be readable")
         if unsafe:
             raise UnsafeSettings("unsafe outside the demo: " + "; ".join(unsafe))
         return self
