@@ -52,6 +52,7 @@ from warning_service.web_hardening import Hardened
 log = structlog.get_logger()
 
 ESCALATION_SECONDS = 1.0
+NEW_BOARDS_SECONDS = 2.0
 
 
 def build(settings: Settings, clock: Clock | None = None) -> Rooms:
@@ -131,22 +132,68 @@ class Running:
         escalator = Escalator(rooms)
         escalator.start()
         self._stops.append(escalator.stop)
-        with rooms.database.reading() as conn:
-            boards = [row.id for row in queries.boards(conn)]
-        for board in boards:
-            # Alerts first and apart: a broken model must never hold back a cry for help.
-            for dispatcher in (
-                Dispatcher(
-                    rooms.log, AlertsConsumer(rooms.log, rooms.playbooks, direct=deliverer), board
-                ),
-                Dispatcher(rooms.log, JudgingConsumer(rooms.log, rooms.playbooks), board),
-            ):
-                dispatcher.start()
-                self._stops.append(dispatcher.stop)
+        readers = Readers(rooms, deliverer)
+        readers.start()
+        self._stops.append(readers.stop)
 
     def __exit__(self, *_: object) -> None:
         for stop in reversed(self._stops):
             stop()
+
+
+class Readers:
+    """The consumers of every board; a board that comes while we run gets its own within seconds.
+
+    An installation is started before its first board is set up, and nobody would think of starting
+    it again: until then what the new board's children ask for would be stored and told to nobody.
+    """
+
+    def __init__(self, rooms: Rooms, deliverer: Deliverer) -> None:
+        self._rooms = rooms
+        self._deliverer = deliverer
+        self._dispatchers: list[Dispatcher] = []
+        self._boards: set[str] = set()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="readers", daemon=True)
+
+    def start(self) -> None:
+        """Start the readers of the boards there are, then look for new ones.
+
+        Raises StorageUnavailable.
+        """
+        self._look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End all readers after their batch."""
+        self._stopping.set()
+        self._thread.join(timeout=10)
+        for dispatcher in reversed(self._dispatchers):
+            dispatcher.stop()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(NEW_BOARDS_SECONDS):
+            try:
+                self._look()
+            except StorageUnavailable as error:
+                log.error("readers_storage_unavailable", error=str(error))
+            except Exception:  # the next look must come, whatever this one met
+                log.exception("readers_failed")
+
+    def _look(self) -> None:
+        rooms = self._rooms
+        with rooms.database.reading() as conn:
+            boards = [row.id for row in queries.boards(conn)]
+        for board in boards:
+            if board in self._boards:
+                continue
+            self._boards.add(board)
+            # Alerts first and apart: a broken model must never hold back a cry for help.
+            alerts = AlertsConsumer(rooms.log, rooms.playbooks, direct=self._deliverer)
+            for consumer in (alerts, JudgingConsumer(rooms.log, rooms.playbooks)):
+                dispatcher = Dispatcher(rooms.log, consumer, board)
+                self._dispatchers.append(dispatcher)
+                dispatcher.start()
 
 
 class Escalator:
