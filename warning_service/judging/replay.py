@@ -168,7 +168,11 @@ def events_of_days(data: Folder) -> Iterator[tuple[date, list[NewEvent]]]:
     """Each day of the replay with its events: facts, the day's close, then the lists."""
     known = _by_day(data)
     groups = sorted({s.group for s in data.students})
-    for day in _days(data):
+    days = _days(data)
+    # What was known before the replay begins is known when it begins, in the order it came.
+    before = [event for day in sorted(known) if day < days[0] for event in known[day]]
+    known[days[0]] = before + known.get(days[0], [])
+    for day in days:
         events = known.get(day, [])
         events.append(_event(day, None, DayClosed(), "closed", day.isoformat()))
         if day in data.list_dates:
