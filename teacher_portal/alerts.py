@@ -51,7 +51,7 @@ def cards_of(request: Request, who: Principal, found: Sequence[AlertView]) -> li
     children = rooms.gateway.children(who, sorted({a.student for a in found}), why="alerts")
     takers = rooms.gateway.staff_names(who, [a.acknowledged_by for a in found if a.acknowledged_by])
     lang = language(request)
-    escalation = rooms.playbooks.of(who.board).escalation
+    escalation = rooms.playbooks.for_help(who.board).escalation
     cards = []
     for alert in found:
         chain = escalation.urgent if alert.urgency == "urgent" else escalation.today

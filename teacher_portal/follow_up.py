@@ -55,7 +55,7 @@ def form_values(
 ) -> FormValues:
     """A fresh form in the reader's language, with what was entered before, if anything."""
     lang = language(request)
-    offered = rooms_of(request).playbooks.of(who.board).follow_up
+    offered = rooms_of(request).playbooks.for_help(who.board).follow_up
     return FormValues(
         actions=[(c.id, worded(c, lang)) for c in offered.actions],
         changes=[(c.id, worded(c, lang)) for c in offered.changes],

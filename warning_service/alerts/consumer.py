@@ -128,7 +128,7 @@ class AlertsConsumer:
         answered = [e for e in events if isinstance(e.body, CheckInSubmitted) and e.student]
         if not asked and not answered:
             return nothing
-        playbook = self._playbooks.of(self._board)
+        playbook = self._playbooks.for_help(self._board)
         urgent = playbook.escalation.urgent
         drafts = [
             Draft(e, CONSULTATION, URGENT, CONSULTATION, _asked_for(e, urgent)) for e in asked
@@ -160,7 +160,7 @@ class AlertsConsumer:
         self, conn: Connection, drafts: Sequence[Draft]
     ) -> tuple[list[NewEvent], dict[str, list[dict[str, Any]]]]:
         """Where each child is, who is told and by when: events to append, and messages owed."""
-        escalation = self._playbooks.of(self._board).escalation
+        escalation = self._playbooks.for_help(self._board).escalation
         places = _places(conn, drafts)
         telling = Telling(
             conn, self._board, escalation, places=set(places.values()),

@@ -71,7 +71,7 @@ def _escalate_board(
     log_: Log, playbooks: Playbooks, wall: Clock, board: str, due: Sequence[Any]
 ) -> int:
     now = log_.clock.now()
-    escalation = playbooks.of(board).escalation
+    escalation = playbooks.for_help(board).escalation
     with log_.database.reading() as conn:
         telling = Telling(
             conn, board, escalation,

@@ -131,7 +131,7 @@ class Alerts:
             return conn.execute(select(alerts).where(alerts.c.id == alert_id)).one_or_none()
 
     def _view(self, row: Any) -> AlertView:
-        playbook = self._playbooks.of(row.board)
+        playbook = self._playbooks.for_help(row.board)
         label, label_en = CONSULTATION_LABELS
         if row.rule != row.kind:
             # A rule the playbook no longer has keeps its id, so that old alerts stay readable.
