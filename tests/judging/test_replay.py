@@ -240,7 +240,7 @@ def test_who_was_inside_an_outcome_long_before_the_first_day_is_not_listed(tmp_p
     rows = {
         "students": ["a,g,2031-05-05,,F", "b,g,2031-05-05,,F", "c,g,2031-05-05,,F"],
         "observations": ["a,2031-05-05,visits,3"],
-        "outcomes": ["a,2031-03-01,2031-03-10,", "b,2031-02-01,2031-02-10,2031-03-05"],
+        "outcomes": ["a,2031-03-01,2031-03-04,", "b,2031-02-01,2031-02-04,2031-03-05"],
     }
     lines = scores(write(tmp_path / "in", rows, days=70), tmp_path / "out")
     assert {line.split(",")[1] for line in lines[1:]} == {"b", "c"}
