@@ -20,9 +20,9 @@ from warning_service.events.log import Log
 from warning_service.events.tables import events
 
 
+# PostgreSQL cannot be given a small disk here; its DiskFull is one family with those below.
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_full_disk_is_told_and_nothing_half_stored(log: Log, clock: MovableClock) -> None:
-    if not log.database.is_sqlite:
-        pytest.skip("PostgreSQL cannot be given a small disk here; its DiskFull is one family with")
     make.append(log, make.check_in("s", clock, mood=1))
     with log.database.engine.connect() as conn:  # this one connection is the pool's next
         conn.exec_driver_sql("PRAGMA max_page_count = 1")  # no more pages than it has
@@ -46,18 +46,17 @@ def test_a_standby_that_takes_no_writes_is_storage_trouble(log: Log, clock: Mova
         conn.execute(events.delete())
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # there has to be a server
 def test_a_server_that_ends_the_connection_is_storage_trouble(database: Database) -> None:
-    if database.is_sqlite:
-        pytest.skip("there is no server")
     with pytest.raises(StorageUnavailable), database.writing() as conn:
         conn.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
     with database.writing() as conn:  # and the next one gets a new connection
         conn.execute(text("SELECT 1"))
 
 
+# SQLite has one writer; its waiting is in test_log.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_waiting_too_long_for_a_lock_is_storage_trouble(database: Database) -> None:
-    if database.is_sqlite:
-        pytest.skip("SQLite has one writer; its waiting is in test_log")
     with database.writing() as holder:
         holder.execute(text("LOCK TABLE events IN ACCESS EXCLUSIVE MODE"))
         with pytest.raises(StorageUnavailable), database.writing() as conn:
@@ -72,8 +71,8 @@ def test_a_damaged_file_is_storage_trouble(tmp_path: Path) -> None:
         conn.execute(text("SELECT 1 FROM sqlite_master"))
 
 
+# sqlite3 calls a wrong statement an OperationalError too.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_bug_stays_a_bug(database: Database) -> None:
-    if database.is_sqlite:
-        pytest.skip("sqlite3 calls a wrong statement an OperationalError too")
     with pytest.raises(ProgrammingError), database.reading() as conn:
         conn.execute(text("SELECT nothing FROM nowhere"))
