@@ -11,8 +11,10 @@ import pytest
 from cryptography.fernet import Fernet
 
 from tests import make
+from tests.conftest import START
 from warning_service.database import Database
 from warning_service.migrate import migrate
+from warning_service.roster.tables import seats
 
 
 def kizashi(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -78,3 +80,46 @@ def test_an_empty_board_is_rebuilt_as_equal(folder: Path) -> None:
     done = kizashi(folder, "rebuild")
     assert done.returncode == 0, done.stderr
     assert "everything is equal" in done.stdout
+
+
+def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
+    """Board, files, a password, pictures; then both can sign in. Nothing of it is a demo."""
+    from warning_service.access.sealing import Sealer
+    from warning_service.access.sessions import Sessions
+    from warning_service.access.setting_up import add_board, make_cards, set_password
+    from warning_service.clock import MovableClock
+    from warning_service.events.log import Log
+    from warning_service.events.wakeups import Wakeups
+    from warning_service.settings import Settings
+
+    key = Fernet.generate_key().decode()
+    settings = Settings(environment="test", data_dir=tmp_path, secret_keys=[key])  # type: ignore[list-item]
+    database = Database(settings.sqlalchemy_url)
+    migrate(database)
+    assert add_board(database, "newtown", "新しい市", "nishinomiya")
+    assert not add_board(database, "newtown", "新しい市", "nishinomiya")
+    with pytest.raises(KeyError):
+        add_board(database, "other", "市", "no_such_playbook")
+    clock = MovableClock(START)
+    log = Log(database, clock, Wakeups())
+    room = make.places(database)[0]
+    make.staff(database, "sato", ("homeroom", room))
+    kids = make.children(log, room, 2)
+    sealer = Sealer(database, settings)
+    with database.writing() as conn:
+        for seat, kid in enumerate(kids, 1):
+            conn.execute(
+                seats.insert().values(student=kid, class_id=room, seat=seat, secret_hash="")
+            )
+    sessions = Sessions(database, clock, settings, sealer)
+    assert set_password(database, "sato", "ひみつのことば-2026-五月")
+    assert not set_password(database, "nobody", "ひみつのことば-2026-五月")
+    with pytest.raises(ValueError, match="at least"):
+        set_password(database, "sato", "short")
+    assert sessions.sign_in_staff("sato", "ひみつのことば-2026-五月", "127.0.0.1")
+    cards = make_cards(database, sealer, room.upper(), ["cat", "sun", "boat"], 3)
+    assert [seat for seat, _ in cards] == [1, 2]
+    assert make_cards(database, sealer, room.upper(), ["cat", "sun", "boat"], 3) == []
+    seat, secret = cards[1]
+    assert sessions.sign_in_child(room.upper(), seat, secret, "127.0.0.1")
+    database.close()

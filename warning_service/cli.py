@@ -18,7 +18,9 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from student_checkin.pictures import LENGTH, PICTURES
 from warning_service import logs, upkeep
+from warning_service.access import setting_up
 from warning_service.alerts import rebuild as alerts_rebuild
 from warning_service.app import Jobs, Running, build, create_app, listen
 from warning_service.clock import Clock
@@ -178,6 +180,54 @@ def import_command(
         out.print(report.table())
         whole = whole and report.ok
     raise typer.Exit(0 if whole else 1)
+
+
+@cli.command(name="add-board")
+def add_board(
+    board: Annotated[str, typer.Argument(help="Its id, letters and digits.")],
+    name: Annotated[str, typer.Option(help="Its name, as pages show it.")],
+    playbook: Annotated[str, typer.Option(help="The shipped playbook.")] = "nishinomiya",
+) -> None:
+    """Add an education board. Then import its schools, roster and staff."""
+    rooms = build(_settings())
+    check(rooms.database)
+    try:
+        added = setting_up.add_board(rooms.database, board, name, playbook)
+    except (KeyError, ValueError) as error:
+        err.print(f"not added: {error}", markup=False)
+        raise typer.Exit(2) from error
+    out.print("Added." if added else "There is a board of that id already; nothing changed.")
+
+
+@cli.command()
+def password(login: Annotated[str, typer.Argument(help="The login in the staff file.")]) -> None:
+    """Give a member of staff a password; it is asked for and never shown."""
+    rooms = build(_settings())
+    check(rooms.database)
+    given = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    try:
+        known = setting_up.set_password(rooms.database, login, given)
+    except ValueError as error:
+        err.print(str(error), markup=False)
+        raise typer.Exit(2) from error
+    out.print("Set." if known else "Nobody has that login.")
+    raise typer.Exit(0 if known else 1)
+
+
+@cli.command()
+def cards(class_code: Annotated[str, typer.Argument(help="The digits of the class.")]) -> None:
+    """Give every child of a class that has none its three pictures, and print them once.
+
+    Cut the lines apart and hand each child its own; only keyed hashes are kept.
+    """
+    rooms = build(_settings())
+    check(rooms.database)
+    made = setting_up.make_cards(rooms.database, rooms.sealer, class_code, list(PICTURES), LENGTH)
+    for seat, secret in made:
+        names = "・".join(PICTURES[one][0] for one in secret.split("-"))
+        out.print(f"{class_code}  {seat}番  {names}", markup=False, highlight=False)
+    if not made:
+        out.print("No child of a class with that code is without pictures.")
 
 
 @cli.command()
