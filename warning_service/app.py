@@ -19,7 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import student_checkin.routes
 import teacher_portal.routes
@@ -234,10 +234,18 @@ class Application(FastAPI):
     """
 
     def build_middleware_stack(self) -> ASGIApp:
-        """FastAPI's stack inside our coats."""
+        """FastAPI's stack inside our inner coat."""
         rooms: Rooms = self.state.rooms
         https = rooms.settings.public_url.startswith("https")
-        return FastPath(Hardened(super().build_middleware_stack(), https=https), rooms)
+        return Hardened(super().build_middleware_stack(), https=https)
+
+    def dress(self, rooms: Rooms) -> None:
+        """Put the outer coat on; what FastAPI does first for each request is a tenth of it."""
+        self._fast_path = FastPath(super().__call__, rooms)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Through the fast path, then the framework."""
+        await self._fast_path(scope, receive, send)
 
 
 def create_app(rooms: Rooms, jobs: Jobs | None = None) -> FastAPI:
@@ -256,6 +264,7 @@ def create_app(rooms: Rooms, jobs: Jobs | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
+    app.dress(rooms)
     app.state.rooms = rooms
     app.state.sessions = rooms.sessions
     for room, name in (
