@@ -39,7 +39,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import insert
 
 from warning_service.access.sealing import Sealer
-from warning_service.access.sessions import _token_hash
+from warning_service.access.sessions import token_hash
 from warning_service.access.tables import sessions
 from warning_service.alerts.tables import routes
 from warning_service.clock import Clock, monotonic
@@ -227,7 +227,7 @@ def prepare(folder: Path, chat_port: int) -> list[Child]:
             insert(sessions),
             [
                 {
-                    "token_hash": _token_hash(child.token), "kind": "child", "key": child.student,
+                    "token_hash": token_hash(child.token), "kind": "child", "key": child.student,
                     "board": BOARD, "class_id": name, "csrf": child.csrf, "started_at": now,
                     "seen_at": now, "ends_at": now.replace(year=now.year + 1), "revoked": False,
                 }

@@ -40,7 +40,7 @@ from fastapi import FastAPI
 from sqlalchemy import func, insert, select
 
 from student_checkin.bodies import CheckInBody, Received
-from warning_service.access.sessions import _token_hash
+from warning_service.access.sessions import token_hash
 from warning_service.access.tables import sessions
 from warning_service.clock import Clock, monotonic
 from warning_service.database import Database
@@ -173,7 +173,7 @@ def prepare(folder: Path, count: int) -> list[Child]:
             insert(sessions),
             [
                 {
-                    "token_hash": _token_hash(child.token), "kind": "child",
+                    "token_hash": token_hash(child.token), "kind": "child",
                     "key": f"student{n:06d}", "board": BOARD, "class_id": rooms[n // CLASS_SIZE],
                     "csrf": child.csrf, "started_at": now, "seen_at": now,
                     "ends_at": now + timedelta(hours=1), "revoked": False,

@@ -18,8 +18,8 @@ from sqlalchemy import select
 from demo.people import People
 from demo.town import SCHOOLS, Town
 from warning_service.access.gateway import NotYours
+from warning_service.access.principals import Principal
 from warning_service.access.roles import Role
-from warning_service.access.sessions import Principal
 from warning_service.alerts.service import AlertView
 from warning_service.clock import day_of
 from warning_service.follow_up.tables import reviews

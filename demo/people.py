@@ -18,8 +18,9 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import select
 
 from demo.town import BOARD, Child, Town
+from warning_service.access.principals import Principal, duty_at
 from warning_service.access.roles import Role
-from warning_service.access.sessions import Duty, Principal, hash_secret
+from warning_service.access.staff_sign_in import hash_secret
 from warning_service.rooms import Rooms
 from warning_service.roster import bulk
 from warning_service.roster import tables as t
@@ -72,7 +73,7 @@ class People:
         for row in self._duties:
             if (row.role, row.place) == (role.value, place) and _in_force(row, on):
                 duties = tuple(
-                    Duty(Role(other.role), other.place)
+                    duty_at(Role(other.role), other.place)
                     for other in self._duties
                     if other.staff == row.staff and _in_force(other, on)
                 )

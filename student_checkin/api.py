@@ -32,8 +32,8 @@ from student_checkin.bodies import (
     decode,
 )
 from student_checkin.desk import Desk, desk_of
+from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.sessions import Principal
 from warning_service.access.web import CHILD_COOKIE, Needs
 from warning_service.database import StorageUnavailable
 from warning_service.events.intake import QueueFull

@@ -19,8 +19,8 @@ from sqlalchemy import select
 from student_checkin.bodies import CheckIn, Consultation, Refused
 from student_checkin.known import Known
 from student_checkin.places import Place, Places, Plan
+from warning_service.access.principals import Principal
 from warning_service.access.sealing import CannotOpen
-from warning_service.access.sessions import Principal
 from warning_service.catalogue.questionnaires import consultation, questionnaire
 from warning_service.clock import day_of
 from warning_service.events.log import ConflictingEvent, from_row

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from student_checkin.places import Place, Plan, asked_at
-from warning_service.access.sessions import Principal
+from warning_service.access.principals import Principal
 from warning_service.catalogue.questionnaires import Questionnaire
 from warning_service.events.tables import events
 from warning_service.events.types import CheckInSubmitted, ConsultationRequested, decode, tag_of

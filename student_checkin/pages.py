@@ -29,8 +29,8 @@ from student_checkin.due import Today, today_of
 from student_checkin.places import Place, Plan
 from student_checkin.show import FIRST_GRADE, child_page, small_form
 from warning_service.access.gateway import NotYours
+from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.sessions import Principal
 from warning_service.access.web import OPEN, Needs
 from warning_service.catalogue.questionnaires import Questionnaire, consultation
 from warning_service.database import StorageUnavailable

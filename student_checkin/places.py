@@ -11,7 +11,7 @@ from datetime import date
 import msgspec
 from sqlalchemy import Connection, select
 
-from warning_service.access.sessions import Principal
+from warning_service.access.principals import Principal
 from warning_service.catalogue.questionnaires import Questionnaire, questionnaire
 from warning_service.clock import Clock, monotonic
 from warning_service.database import Database

@@ -16,8 +16,10 @@ from fastapi.responses import RedirectResponse, Response
 from design.render import language
 from student_checkin.pictures import LENGTH, PICTURES, picked, secret
 from student_checkin.show import FIRST_GRADE, child_page, from_here, small_form
+from warning_service.access.child_sign_in import ClassDoor
+from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.sessions import ClassDoor, Principal, TooManyTries
+from warning_service.access.tries import TooManyTries
 from warning_service.access.web import CHILD_COOKIE, OPEN, Needs, session_token
 from warning_service.rooms import Rooms, rooms_of
 
@@ -45,7 +47,7 @@ def _set_cookie(rooms: Rooms, response: Response, name: str, value: str, seconds
 async def class_page(request: Request, rooms: TheRooms, other: int = 0) -> Response:
     """Which class? Goes on to the numbers when the tablet knows."""
     code = request.cookies.get(CLASS_COOKIE, "")
-    door = await run_in_threadpool(rooms.sessions.class_door, code) if code else None
+    door = await run_in_threadpool(rooms.child_door.class_door, code) if code else None
     if door and not other:
         return RedirectResponse(f"/child/sign-in/{code}", 303)
     return child_page(request, "child_class.html", grade=FIRST_GRADE, unknown=False)
@@ -56,7 +58,7 @@ async def choose_class(
     request: Request, rooms: TheRooms, code: Annotated[str, Form()] = ""
 ) -> Response:
     """Set the tablet to a class."""
-    door = await run_in_threadpool(rooms.sessions.class_door, code.strip()[:40])
+    door = await run_in_threadpool(rooms.child_door.class_door, code.strip()[:40])
     if door is None:
         return child_page(request, "child_class.html", grade=FIRST_GRADE, status=422, unknown=True)
     response = RedirectResponse(f"/child/sign-in/{door.code}", 303)
@@ -67,7 +69,7 @@ async def choose_class(
 @router.get("/sign-in/{class_code}", dependencies=[Depends(OPEN)])
 async def seat_page(request: Request, class_code: str, rooms: TheRooms) -> Response:
     """Which number?"""
-    door = await run_in_threadpool(rooms.sessions.class_door, class_code)
+    door = await run_in_threadpool(rooms.child_door.class_door, class_code)
     if door is None:
         return RedirectResponse("/child/sign-in?other=1", 303)
     return child_page(request, "child_seat.html", grade=door.grade, door=door)
@@ -76,7 +78,7 @@ async def seat_page(request: Request, class_code: str, rooms: TheRooms) -> Respo
 @router.get("/sign-in/{class_code}/{seat}", dependencies=[Depends(OPEN)])
 async def picture_page(request: Request, class_code: str, seat: int, rooms: TheRooms) -> Response:
     """Which three pictures?"""
-    door = await run_in_threadpool(rooms.sessions.class_door, class_code)
+    door = await run_in_threadpool(rooms.child_door.class_door, class_code)
     if door is None or seat not in door.seats:
         return RedirectResponse("/child/sign-in?other=1", 303)
     return _pictures(request, door, seat)
@@ -96,7 +98,7 @@ async def sign_in(
     pick: Annotated[str, Form()] = "",
 ) -> Response:
     """One more picture; with the third, the session. `pick` = "again" begins anew."""
-    door = await run_in_threadpool(rooms.sessions.class_door, class_code)
+    door = await run_in_threadpool(rooms.child_door.class_door, class_code)
     if door is None or seat not in door.seats:
         return RedirectResponse("/child/sign-in?other=1", 303)
     so_far = [] if pick == "again" else picked(f"{chosen}-{pick}")
@@ -105,7 +107,7 @@ async def sign_in(
     address = request.client.host if request.client else ""
     try:
         token = await run_in_threadpool(
-            rooms.sessions.sign_in_child, class_code, seat, secret(so_far), address
+            rooms.child_door.sign_in, class_code, seat, secret(so_far), address
         )
     except TooManyTries as error:
         response = _pictures(request, door, seat, status=429, wait=error.seconds)

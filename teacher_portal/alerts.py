@@ -20,9 +20,9 @@ from teacher_portal import queries
 from teacher_portal.follow_up import form_values
 from teacher_portal.frame import duty_words, go, place_name, show
 from warning_service.access.gateway import Child
-from warning_service.access.roles import WHOLE_SCHOOL, Ability, Role
+from warning_service.access.principals import Principal
+from warning_service.access.roles import AT_SCHOOL, Ability, Role
 from warning_service.access.sealing import CannotOpen
-from warning_service.access.sessions import Principal
 from warning_service.access.web import Needs
 from warning_service.alerts.service import AlertView
 from warning_service.catalogue.questionnaires import consultation, plain
@@ -48,7 +48,9 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 def cards_of(request: Request, who: Principal, found: Sequence[AlertView]) -> list[Card]:
     """Alerts with names (each look on the trail), urgent ones first, then the oldest."""
     rooms = rooms_of(request)
-    children = rooms.gateway.children(who, sorted({a.student for a in found}), why="alerts")
+    children = rooms.gateway.children(
+        who, sorted({a.student for a in found}), using=Ability.SEE_ALERTS, why="alerts"
+    )
     takers = rooms.gateway.staff_names(who, [a.acknowledged_by for a in found if a.acknowledged_by])
     lang = language(request)
     escalation = rooms.playbooks.for_help(who.board).escalation
@@ -113,7 +115,7 @@ def alert(request: Request, who: Reader, alert_id: str) -> Response:
     rooms = rooms_of(request)
     found = rooms.alerts.one(who, alert_id)
     if found.state == "handled":
-        rooms.gateway.child(who, found.student, why="alert")
+        rooms.gateway.child(who, found.student, using=Ability.SEE_ALERTS, why="alert")
     else:
         rooms.gateway.note(who, "alert", [found.student], found.id)
     card = cards_of(request, who, [found])[0]
@@ -148,7 +150,7 @@ def may_read_words(who: Principal, alert: AlertView) -> bool:
             continue
         if duty.role is Role.HOMEROOM and duty.place == alert.class_id:
             return True
-        if duty.role in WHOLE_SCHOOL and duty.place == alert.school:
+        if duty.role in AT_SCHOOL and duty.place == alert.school:
             return True
     return False
 

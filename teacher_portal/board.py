@@ -17,8 +17,8 @@ from fastapi.responses import Response
 
 from teacher_portal.frame import show
 from teacher_portal.suppression import Bounds, Cell, is_small, protect
+from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.sessions import Principal
 from warning_service.access.web import Needs
 from warning_service.follow_up.evaluation import Rightness, how_right, lists_between, wilson
 from warning_service.follow_up.queries import Answered, Funnel, acknowledgements, funnels

@@ -17,8 +17,8 @@ from teacher_portal import queries
 from teacher_portal.frame import go, show
 from teacher_portal.home import classes_today
 from warning_service.access.gateway import Child
+from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.sessions import Principal
 from warning_service.access.web import Needs
 from warning_service.rooms import rooms_of
 from warning_service.roster import queries as roster
@@ -53,7 +53,7 @@ def classes(request: Request, who: Reader) -> Response:
 def one_class(request: Request, who: Reader, class_id: str) -> Response:
     """The roll of a class by seat."""
     rooms = rooms_of(request)
-    roll = rooms.gateway.class_roll(who, class_id, why="class")
+    roll = rooms.gateway.class_roll(who, class_id, using=Ability.SEE_STUDENT, why="class")
     today = rooms.clock.today()
     since = min(today.replace(day=1), today - timedelta(days=TREND_DAYS))
     keys = [child.student for child in roll]

@@ -14,11 +14,11 @@ from fastapi.responses import Response
 
 from design.render import language
 from teacher_portal.frame import go, show, worded
-from teacher_portal.lists import Entry, entries_of, list_of
+from teacher_portal.lists import Entry, entries_of, list_of, may_review
 from warning_service.access.gateway import NotYours
+from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.sealing import CannotOpen
-from warning_service.access.sessions import Principal
 from warning_service.access.web import Needs
 from warning_service.follow_up.service import LONGEST_NOTE, NoteTooLong, UnknownChoice
 from warning_service.rooms import Rooms, rooms_of
@@ -32,7 +32,7 @@ def meeting(request: Request, who: Reviewer, list_id: str, n: int = 0) -> Respon
     """The `n`-th child of the list; without `n` the first one that is not classed yet."""
     rooms = rooms_of(request)
     row = list_of(rooms, who, list_id)
-    if row.school not in who.schools:  # a homeroom duty is not a seat in the meeting
+    if not may_review(who, row):  # a homeroom duty is not a seat in the meeting
         raise NotYours
     entries = entries_of(request, who, row, why="committee")
     reviewed = sum(e.review is not None for e in entries)
@@ -144,7 +144,7 @@ def decide(
     """Record the class for one child and go on to the next."""
     rooms = rooms_of(request)
     row = list_of(rooms, who, list_id)
-    if row.school not in who.schools:
+    if not may_review(who, row):
         raise NotYours
     try:
         rooms.follow_ups.review(who, list_id, student, chosen, directions or [], note=note)

@@ -14,8 +14,8 @@ from fastapi.responses import Response
 
 from design.render import language
 from teacher_portal.frame import go, local_path, show, worded
+from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.sessions import Principal
 from warning_service.access.web import Needs
 from warning_service.events.types import new_id
 from warning_service.follow_up.service import LONGEST_NOTE, NoteTooLong, UnknownChoice
@@ -82,7 +82,9 @@ def page(
     back: str = "",
 ) -> Response:
     """The form on a page of its own."""
-    child = rooms_of(request).gateway.child(who, student, why="follow_up_form")
+    child = rooms_of(request).gateway.child(
+        who, student, using=Ability.RECORD_FOLLOW_UP, why="follow_up_form"
+    )
     back = local_path(back, f"/portal/students/{student}")
     form = form_values(request, who, back=back, alert_id=alert_id, list_id=list_id)
     return show(request, who, "portal_follow_up.html", child=child, form=form)
@@ -111,7 +113,9 @@ def record(
             list_id=list_id or None, alert_id=alert_id or None, once=once,
         )  # fmt: skip
     except (UnknownChoice, NoteTooLong) as error:
-        child = rooms.gateway.child(who, student, why="follow_up_form")
+        child = rooms.gateway.child(
+            who, student, using=Ability.RECORD_FOLLOW_UP, why="follow_up_form"
+        )
         problem = error.field if isinstance(error, UnknownChoice) else "note"
         form = form_values(
             request, who, back=back, alert_id=alert_id, list_id=list_id,

@@ -13,7 +13,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from design.render import language, page, say, texts
-from warning_service.access.sessions import Principal
+from warning_service.access.principals import Principal
 from warning_service.playbooks.model import Choice
 from warning_service.rooms import rooms_of
 from warning_service.roster import queries as roster
@@ -41,10 +41,14 @@ def show(
 def place_name(request: Request, who: Principal) -> str:
     """The one school of a person's duties, else the board."""
     rooms = rooms_of(request)
-    schools = rooms.gateway.schools_of(who)
-    if len(schools) == 1:
-        return str(schools[0].name)
     with rooms.database.reading() as conn:
+        names = roster.names_of_schools(
+            conn,
+            {school for duty in who.duties for school in duty.schools},
+            {class_id for duty in who.duties for class_id in duty.classes},
+        )
+        if len(names) == 1:
+            return names[0]
         board = roster.board(conn, who.board)
     return "" if board is None else str(board.name)
 

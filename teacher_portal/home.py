@@ -16,8 +16,8 @@ from teacher_portal import queries
 from teacher_portal.alerts import live_values
 from teacher_portal.frame import go, show
 from teacher_portal.lists import Summary, summaries
+from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.sessions import Principal
 from warning_service.access.web import AnyStaff
 from warning_service.rooms import Rooms, rooms_of
 from warning_service.roster import queries as roster
@@ -63,7 +63,7 @@ def home(request: Request, who: Annotated[Principal, Depends(AnyStaff())]) -> Re
 def classes_today(rooms: Rooms, who: Principal) -> list[ClassToday]:
     """The asker's classes with their check-in counts. Counts only: nobody is looked at by name."""
     today = rooms.clock.today()
-    rows = rooms.gateway.classes_of(who)
+    rows = rooms.gateway.classes_of(who, using=Ability.SEE_STUDENT)
     with rooms.database.reading() as conn:
         rolls = {
             row.id: {e.student for e in roster.on_roll(conn, today, class_id=row.id)}

@@ -18,8 +18,8 @@ from fastapi.responses import Response
 from design.render import language
 from teacher_portal.frame import show, worded
 from warning_service.access.gateway import Child, NotYours
+from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.sessions import Principal
 from warning_service.access.web import Needs
 from warning_service.follow_up import queries as followed
 from warning_service.judging import queries as judging
@@ -80,9 +80,17 @@ def list_of(rooms: Rooms, who: Principal, list_id: str) -> Any:
     """A list's row. Raises NotYours when it is unknown or of a school one has no duty at."""
     with rooms.database.reading() as conn:
         row = judging.one_list(conn, list_id)
-    if row is None or row.school not in {s.id for s in rooms.gateway.schools_of(who)}:
+    if row is None or row.school not in {
+        s.id for s in rooms.gateway.schools_of(who, using=Ability.SEE_LIST)
+    }:
         raise NotYours
     return row
+
+
+def may_review(who: Principal, row: Any) -> bool:
+    """Has the asker a seat in the meeting on this list?"""
+    extent = who.reach(Ability.REVIEW)
+    return row.school in extent.schools | extent.agendas
 
 
 def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Entry]:
@@ -92,7 +100,9 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
         listed = judging.entries(conn, row.id)
         reviews = followed.reviews_of(conn, row.id)
         latest = followed.latest_of(conn, [e.student for e in listed], row.published_at)
-    children = rooms.gateway.children(who, [e.student for e in listed], why=why)
+    children = rooms.gateway.children(
+        who, [e.student for e in listed], using=Ability.SEE_LIST, why=why
+    )
     playbook = rooms.playbooks.of(who.board)
     lang = language(request)
     rules = playbook.review
@@ -128,16 +138,17 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
 def summaries(request: Request, who: Principal) -> list[Summary]:
     """Lists of the asker's schools, newest first; keys are matched to the scope without names."""
     rooms = rooms_of(request)
-    schools = {school.id: school.name for school in rooms.gateway.schools_of(who)}
+    schools = {
+        school.id: school.name for school in rooms.gateway.schools_of(who, using=Ability.SEE_LIST)
+    }
     newest: set[str] = set()
     found = []
     with rooms.database.reading() as conn:
         rows = [row for school in schools for row in judging.lists_of_school(conn, school)]
         rows.sort(key=lambda row: (-row.list_date.toordinal(), row.school))
         del rows[MOST_LISTS:]
-        own = {c.id for c in rooms.gateway.classes_of(who)}
         for row in rows:
-            listed = _in_scope(conn, rooms, who, row, own)
+            listed = _in_scope(conn, rooms, who, row)
             keys = [e.student for e in listed]
             done = followed.reviews_of(conn, row.id)
             records = followed.latest_of(conn, keys, row.published_at)
@@ -151,7 +162,7 @@ def summaries(request: Request, who: Principal) -> list[Summary]:
                     new=sum(e.is_new for e in listed),
                     reviewed=sum(key in done for key in keys),
                     recorded=len(records),
-                    whole_school=row.school in who.schools,
+                    whole_school=row.school in who.reach(Ability.SEE_LIST).schools,
                     latest=row.school not in newest,
                 )
             )
@@ -159,14 +170,10 @@ def summaries(request: Request, who: Principal) -> list[Summary]:
     return found
 
 
-def _in_scope(conn: Any, rooms: Rooms, who: Principal, row: Any, own: set[str]) -> list[Any]:
+def _in_scope(conn: Any, rooms: Rooms, who: Principal, row: Any) -> list[Any]:
     listed = judging.entries(conn, row.id)
-    if row.school in who.schools:
-        return listed
-    mine = set()
-    for class_id in own:
-        roll = roster.on_roll(conn, rooms.clock.today(), class_id=class_id)
-        mine |= {e.student for e in roll}
+    roll = {e.student: e for e in roster.on_roll(conn, rooms.clock.today(), school=row.school)}
+    mine = rooms.gateway.within(conn, who, roll, using=Ability.SEE_LIST)
     return [entry for entry in listed if entry.student in mine]
 
 
@@ -212,8 +219,8 @@ def one_list(
         sort=sort,
         direction="desc" if descending else "asc",
         only=only,
-        whole_school=row.school in who.schools,
-        may_review=Ability.REVIEW in who.abilities and row.school in who.schools,
+        whole_school=row.school in who.reach(Ability.SEE_LIST).schools,
+        may_review=may_review(who, row),
         may_record=Ability.RECORD_FOLLOW_UP in who.abilities,
         outcome=rooms.playbooks.of(who.board).outcome,
     )

@@ -19,8 +19,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from teacher_portal import queries
+from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.sessions import Principal
 from warning_service.access.web import Needs, session_token
 from warning_service.clock import monotonic
 from warning_service.database import StorageUnavailable

@@ -14,7 +14,7 @@ from fastapi.responses import Response
 
 from design.render import page
 from teacher_portal.frame import go, local_path
-from warning_service.access.sessions import TooManyTries
+from warning_service.access.tries import TooManyTries
 from warning_service.access.web import OPEN, STAFF_COOKIE, AnyStaff, session_token
 from warning_service.rooms import rooms_of
 
@@ -41,7 +41,7 @@ def sign_in(
     rooms = rooms_of(request)
     address = request.client.host if request.client else ""
     try:
-        token = rooms.sessions.sign_in_staff(login.strip(), password, address)
+        token = rooms.staff_door.sign_in(login.strip(), password, address)
     except TooManyTries as wait:
         answer = _form(request, next=next, key="portal.wait", seconds=wait.seconds, status=429)
         answer.headers["Retry-After"] = str(wait.seconds)

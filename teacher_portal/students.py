@@ -17,9 +17,9 @@ from fastapi.responses import Response
 from design.render import language
 from teacher_portal import queries
 from teacher_portal.frame import show, worded
+from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.sealing import CannotOpen
-from warning_service.access.sessions import Principal
 from warning_service.access.web import Needs
 from warning_service.follow_up import queries as followed
 from warning_service.judging import queries as judging
@@ -48,7 +48,7 @@ def student(
 ) -> Response:
     """The child's page."""
     rooms = rooms_of(request)
-    child = rooms.gateway.child(who, student, why="student")
+    child = rooms.gateway.child(who, student, using=Ability.SEE_STUDENT, why="student")
     today = rooms.clock.today()
     lang = language(request)
     playbook = rooms.playbooks.of(who.board)

@@ -84,9 +84,12 @@ def test_an_empty_board_is_rebuilt_as_equal(folder: Path) -> None:
 
 def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
     """Board, files, a password, pictures; then both can sign in. Nothing of it is a demo."""
+    from warning_service.access.child_sign_in import ChildSignIn
     from warning_service.access.sealing import Sealer
     from warning_service.access.sessions import Sessions
     from warning_service.access.setting_up import add_board, make_cards, set_password
+    from warning_service.access.staff_sign_in import StaffSignIn
+    from warning_service.access.tries import Tries
     from warning_service.clock import MovableClock
     from warning_service.events.log import Log
     from warning_service.events.wakeups import Wakeups
@@ -111,15 +114,18 @@ def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
             conn.execute(
                 seats.insert().values(student=kid, class_id=room, seat=seat, secret_hash="")
             )
-    sessions = Sessions(database, clock, settings, sealer)
+    sessions, tries = Sessions(database, clock, settings), Tries(database, clock)
     assert set_password(database, "sato", "ひみつのことば-2026-五月")
     assert not set_password(database, "nobody", "ひみつのことば-2026-五月")
     with pytest.raises(ValueError, match="at least"):
         set_password(database, "sato", "short")
-    assert sessions.sign_in_staff("sato", "ひみつのことば-2026-五月", "127.0.0.1")
+    assert StaffSignIn(database, sessions, tries).sign_in(
+        "sato", "ひみつのことば-2026-五月", "127.0.0.1"
+    )
     cards = make_cards(database, sealer, room.upper(), ["cat", "sun", "boat"], 3)
     assert [seat for seat, _ in cards] == [1, 2]
     assert make_cards(database, sealer, room.upper(), ["cat", "sun", "boat"], 3) == []
     seat, secret = cards[1]
-    assert sessions.sign_in_child(room.upper(), seat, secret, "127.0.0.1")
+    door = ChildSignIn(database, sessions, tries, sealer)
+    assert door.sign_in(room.upper(), seat, secret, "127.0.0.1")
     database.close()

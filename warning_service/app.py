@@ -28,9 +28,12 @@ from connectors.messaging.slack import SlackChannel
 from design.render import folder
 from student_checkin.api import FastPath
 from warning_service import errors, operations
+from warning_service.access.child_sign_in import ChildSignIn
 from warning_service.access.gateway import Gateway
 from warning_service.access.sealing import Sealer
 from warning_service.access.sessions import Sessions
+from warning_service.access.staff_sign_in import StaffSignIn
+from warning_service.access.tries import Tries
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.alerts.deliver import Channel, Deliverer
 from warning_service.alerts.service import Alerts
@@ -40,6 +43,7 @@ from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.intake import Intake
 from warning_service.events.log import Log
 from warning_service.events.wakeups import Wakeups
+from warning_service.follow_up.circles import FollowUpCircles
 from warning_service.follow_up.service import FollowUps
 from warning_service.judging.consumer import JudgingConsumer
 from warning_service.playbooks.service import Playbooks
@@ -61,9 +65,10 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
     database = Database(settings.sqlalchemy_url)
     log_ = Log(database, clock, Wakeups(database))
     sealer = Sealer(database, settings)
-    gateway = Gateway(database, clock)
+    sessions, tries = Sessions(database, clock, settings), Tries(database, clock)
+    gateway = Gateway(database, clock, FollowUpCircles())
     playbooks = Playbooks(database, settings.data_dir / "playbooks")
-    alerts = Alerts(log_, playbooks, gateway)
+    alerts = Alerts(log_, playbooks)
     return Rooms(
         settings=settings,
         clock=clock,
@@ -71,11 +76,13 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
         log=log_,
         intake=Intake(log_, queue=settings.intake_queue, batch=settings.intake_batch),
         sealer=sealer,
-        sessions=Sessions(database, clock, settings, sealer),
+        sessions=sessions,
+        staff_door=StaffSignIn(database, sessions, tries),
+        child_door=ChildSignIn(database, sessions, tries, sealer),
         gateway=gateway,
         playbooks=playbooks,
         alerts=alerts,
-        follow_ups=FollowUps(log_, sealer, playbooks, alerts),
+        follow_ups=FollowUps(log_, sealer, playbooks, alerts, gateway),
     )
 
 

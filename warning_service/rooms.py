@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from warning_service.access.child_sign_in import ChildSignIn
 from warning_service.access.gateway import Gateway
 from warning_service.access.sealing import Sealer
 from warning_service.access.sessions import Sessions
+from warning_service.access.staff_sign_in import StaffSignIn
 from warning_service.alerts.service import Alerts
 from warning_service.clock import Clock
 from warning_service.database import Database
@@ -33,6 +35,8 @@ class Rooms:
     intake: Intake
     sealer: Sealer
     sessions: Sessions
+    staff_door: StaffSignIn
+    child_door: ChildSignIn
     gateway: Gateway
     playbooks: Playbooks
     alerts: Alerts

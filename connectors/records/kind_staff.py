@@ -19,8 +19,8 @@ from connectors.records.cells import Cells
 from connectors.records.job import Job
 from connectors.records.kind_roster import class_id_of
 from connectors.records.places import Schools
-from warning_service.access.roles import WHOLE_SCHOOL, Role
-from warning_service.access.sessions import hash_secret
+from warning_service.access.roles import AT_SCHOOL, Role
+from warning_service.access.staff_sign_in import hash_secret
 from warning_service.roster import service
 from warning_service.roster import tables as t
 from warning_service.roster.calendar import school_year_of
@@ -146,7 +146,7 @@ def _place(job: Job, cells: Cells, role: str, on: date, schools: Schools) -> str
         if school.stage == "junior_high" and grade > 6:
             grade -= 6
         return class_id_of(school.id, school_year_of(on), grade, room)
-    if Role(role) in WHOLE_SCHOOL:
+    if Role(role) in AT_SCHOOL:
         school = schools.read(cells)
         return "" if school is None else str(school.id)
     return job.board

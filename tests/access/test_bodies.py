@@ -34,7 +34,7 @@ async def _file(parts: int) -> AsyncIterator[bytes]:
 def test_a_large_file_is_refused_while_it_arrives(rooms: Rooms, path: str) -> None:
     make.places(rooms.database)
     make.staff(rooms.database, "tanaka", ("board", make.BOARD))
-    token = rooms.sessions.sign_in_staff("tanaka", make.PASSWORD, "a")
+    token = rooms.staff_door.sign_in("tanaka", make.PASSWORD, "a")
     asyncio.run(_try(rooms, path, token or ""))
 
 

@@ -11,49 +11,54 @@ from sqlalchemy.exc import DBAPIError
 from tests import make
 from warning_service.access import audit
 from warning_service.access.gateway import Gateway, NotYours
-from warning_service.access.roles import Role
-from warning_service.access.sessions import Duty, Principal
+from warning_service.access.principals import Principal, duty_at
+from warning_service.access.roles import Ability, Role
 from warning_service.access.tables import audit as trail
 from warning_service.database import StorageUnavailable
 from warning_service.events.log import Log
+from warning_service.follow_up.circles import FollowUpCircles
 from warning_service.roster import service
 
 
 def who(*duties: tuple[Role, str], key: str = "staff-1") -> Principal:
     return Principal(
         kind="staff", key=key, board=make.BOARD, csrf="c",
-        duties=tuple(Duty(role, place) for role, place in duties),
+        duties=tuple(duty_at(role, place) for role, place in duties),
     )  # fmt: skip
 
 
 @pytest.fixture
 def gateway(log: Log) -> Gateway:
-    return Gateway(log.database, log.clock)
+    return Gateway(log.database, log.clock, FollowUpCircles())
 
 
 def test_a_homeroom_teacher_sees_the_own_class_only(log: Log, gateway: Gateway) -> None:
     own, other = make.places(log.database, classes=2)
     mine, theirs = make.children(log, own, 2), make.children(log, other, 2)
     teacher = who((Role.HOMEROOM, own))
-    assert {c.student for c in gateway.class_roll(teacher, own, why="class")} == set(mine)
-    assert gateway.child(teacher, mine[0], why="page").class_id == own
+    assert {
+        c.student for c in gateway.class_roll(teacher, own, using=Ability.SEE_STUDENT, why="class")
+    } == set(mine)
+    assert gateway.child(teacher, mine[0], using=Ability.SEE_STUDENT, why="page").class_id == own
     for ask in (
-        lambda: gateway.child(teacher, theirs[0], why="page"),
-        lambda: gateway.class_roll(teacher, other, why="class"),
-        lambda: gateway.child(teacher, "no such child", why="page"),
+        lambda: gateway.child(teacher, theirs[0], using=Ability.SEE_STUDENT, why="page"),
+        lambda: gateway.class_roll(teacher, other, using=Ability.SEE_STUDENT, why="class"),
+        lambda: gateway.child(teacher, "no such child", using=Ability.SEE_STUDENT, why="page"),
     ):
         with pytest.raises(NotYours):
             ask()
-    assert gateway.children(teacher, [*mine, *theirs], why="list").keys() == set(mine)
+    assert gateway.children(
+        teacher, [*mine, *theirs], using=Ability.SEE_STUDENT, why="list"
+    ).keys() == set(mine)
 
 
 def test_the_whole_school_role_ends_at_the_school(log: Log, gateway: Gateway) -> None:
     here, there = make.places(log.database, schools=2)
     mine, theirs = make.children(log, here, 1), make.children(log, there, 1)
     nurse = who((Role.NURSE, make.SCHOOL))
-    assert gateway.child(nurse, mine[0], why="page").name == "兆 児1"
+    assert gateway.child(nurse, mine[0], using=Ability.SEE_STUDENT, why="page").name == "兆 児1"
     with pytest.raises(NotYours):
-        gateway.child(nurse, theirs[0], why="page")
+        gateway.child(nurse, theirs[0], using=Ability.SEE_STUDENT, why="page")
 
 
 @pytest.mark.parametrize("role", [Role.BOARD, Role.OPERATOR])
@@ -61,29 +66,29 @@ def test_boards_and_operators_see_no_child(log: Log, gateway: Gateway, role: Rol
     room = make.places(log.database)[0]
     keys = make.children(log, room, 1)
     with pytest.raises(NotYours):
-        gateway.child(who((role, make.BOARD)), keys[0], why="page")
+        gateway.child(who((role, make.BOARD)), keys[0], using=Ability.SEE_STUDENT, why="page")
 
 
 def test_who_has_left_the_class_is_no_longer_seen(log: Log, gateway: Gateway) -> None:
     room = make.places(log.database)[0]
     keys = make.children(log, room, 1)
     teacher = who((Role.HOMEROOM, room))
-    gateway.child(teacher, keys[0], why="page")
+    gateway.child(teacher, keys[0], using=Ability.SEE_STUDENT, why="page")
     with log.unit_of_work() as unit:
         service.end_enrolment(
             unit, board=make.BOARD, student=keys[0], class_id=room, on=date(2026, 5, 1), actor="t"
         )
     with pytest.raises(NotYours):
-        gateway.child(teacher, keys[0], why="page")
+        gateway.child(teacher, keys[0], using=Ability.SEE_STUDENT, why="page")
 
 
 def test_every_look_and_every_refusal_is_on_the_trail(log: Log, gateway: Gateway) -> None:
     own, other = make.places(log.database, classes=2)
     mine, theirs = make.children(log, own, 1), make.children(log, other, 1)
     teacher = who((Role.HOMEROOM, own))
-    gateway.child(teacher, mine[0], why="page")
+    gateway.child(teacher, mine[0], using=Ability.SEE_STUDENT, why="page")
     with pytest.raises(NotYours):
-        gateway.child(teacher, theirs[0], why="page")
+        gateway.child(teacher, theirs[0], using=Ability.SEE_STUDENT, why="page")
     found = [(r.actor, r.action, r.subject) for r in make.rows(log.database, trail)]
     assert found == [("staff-1", "page", mine[0]), ("staff-1", "refused:page", theirs[0])]
 
@@ -94,14 +99,16 @@ def test_when_the_look_cannot_be_recorded_nothing_is_shown(log: Log, gateway: Ga
     with log.database.writing() as conn:
         conn.execute(text("ALTER TABLE audit RENAME TO audit_away"))
     with pytest.raises((StorageUnavailable, DBAPIError)):
-        gateway.child(who((Role.NURSE, make.SCHOOL)), keys[0], why="page")
+        gateway.child(
+            who((Role.NURSE, make.SCHOOL)), keys[0], using=Ability.SEE_STUDENT, why="page"
+        )
 
 
 def test_a_changed_row_of_the_trail_is_named(log: Log, gateway: Gateway) -> None:
     room = make.places(log.database)[0]
     keys = make.children(log, room, 3)
     for key in keys:
-        gateway.child(who((Role.NURSE, make.SCHOOL)), key, why="page")
+        gateway.child(who((Role.NURSE, make.SCHOOL)), key, using=Ability.SEE_STUDENT, why="page")
     with log.database.reading() as conn:
         assert audit.verify(conn) == []
     with pytest.raises((DBAPIError, StorageUnavailable)), log.database.writing() as conn:

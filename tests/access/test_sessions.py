@@ -8,16 +8,21 @@ from pathlib import Path
 import pytest
 
 from tests import make
+from warning_service.access.child_sign_in import ChildSignIn
 from warning_service.access.roles import Ability, Role
 from warning_service.access.sealing import CannotOpen, Sealer
 from warning_service.access.sessions import (
+    Sessions,
+)
+from warning_service.access.staff_sign_in import StaffSignIn
+from warning_service.access.tables import sessions as table
+from warning_service.access.tries import (
     ACCOUNT_FREE_TRIES,
     ADDRESS_FREE_TRIES,
     ADDRESS_SECONDS_A_TRY,
-    Sessions,
     TooManyTries,
+    Tries,
 )
-from warning_service.access.tables import sessions as table
 from warning_service.clock import MovableClock
 from warning_service.events.log import Log
 from warning_service.settings import Settings
@@ -33,25 +38,39 @@ def sealer(log: Log, settings: Settings) -> Sealer:
     return Sealer(log.database, settings)
 
 
+class Doors(Sessions):
+    """Sessions with their two doors."""
+
+    def __init__(self, log: Log, clock: MovableClock, settings: Settings, sealer: Sealer) -> None:
+        super().__init__(log.database, clock, settings)
+        tries = Tries(log.database, clock)
+        self.sign_in_staff = StaffSignIn(log.database, self, tries).sign_in
+        self.sign_in_child = ChildSignIn(log.database, self, tries, sealer).sign_in
+
+
 @pytest.fixture
-def sessions(log: Log, settings: Settings, sealer: Sealer) -> Sessions:
-    return Sessions(log.database, log.clock, settings, sealer)
+def sessions(log: Log, clock: MovableClock, settings: Settings, sealer: Sealer) -> Doors:
+    return Doors(log, clock, settings, sealer)
 
 
-def test_a_teacher_signs_in_with_the_duties_in_force(log: Log, sessions: Sessions) -> None:
+def test_a_teacher_signs_in_with_the_duties_in_force(log: Log, sessions: Doors) -> None:
     room = make.places(log.database)[0]
     key = make.staff(log.database, "tanaka", ("homeroom", room))
     token = sessions.sign_in_staff("tanaka", make.PASSWORD, "127.0.0.1")
     assert token is not None
     who = sessions.find(token)
     assert who is not None
-    assert (who.key, who.classes, who.has(Role.HOMEROOM)) == (key, {room}, True)
+    assert (who.key, who.reach(Ability.SEE_ALERTS).classes, who.has(Role.HOMEROOM)) == (
+        key,
+        {room},
+        True,
+    )
     assert Ability.SEE_ALERTS in who.abilities
     assert Ability.SEE_COUNTS not in who.abilities
     assert token not in str(make.rows(log.database, table))
 
 
-def test_wrong_password_and_unknown_login_are_the_same_answer(log: Log, sessions: Sessions) -> None:
+def test_wrong_password_and_unknown_login_are_the_same_answer(log: Log, sessions: Doors) -> None:
     make.places(log.database)
     make.staff(log.database, "tanaka", ("board", make.BOARD))
     assert sessions.sign_in_staff("tanaka", "wrong", "10.0.0.1") is None
@@ -59,7 +78,7 @@ def test_wrong_password_and_unknown_login_are_the_same_answer(log: Log, sessions
 
 
 def test_guessing_is_slowed_down_and_the_right_person_gets_in_later(
-    log: Log, sessions: Sessions, clock: MovableClock
+    log: Log, sessions: Doors, clock: MovableClock
 ) -> None:
     make.places(log.database)
     make.staff(log.database, "tanaka", ("board", make.BOARD))
@@ -72,7 +91,7 @@ def test_guessing_is_slowed_down_and_the_right_person_gets_in_later(
 
 
 def test_one_child_guessing_does_not_lock_out_its_class(
-    log: Log, sessions: Sessions, sealer: Sealer
+    log: Log, sessions: Doors, sealer: Sealer
 ) -> None:
     room = make.places(log.database)[0]
     keys = make.children(log, room, 2)
@@ -89,7 +108,7 @@ def test_one_child_guessing_does_not_lock_out_its_class(
 
 
 def test_a_whole_school_that_mistypes_behind_one_address_waits_seconds(
-    log: Log, sessions: Sessions, sealer: Sealer, clock: MovableClock
+    log: Log, sessions: Doors, sealer: Sealer, clock: MovableClock
 ) -> None:
     room = make.places(log.database)[0]
     keys = make.children(log, room, 1)
@@ -118,7 +137,7 @@ def test_sessions_end_when_idle_when_old_and_when_signed_out(
 ) -> None:
     make.places(log.database)
     make.staff(log.database, "tanaka", ("board", make.BOARD))
-    desk = Sessions(log.database, clock, settings, sealer)
+    desk = Doors(log, clock, settings, sealer)
     idle = desk.sign_in_staff("tanaka", make.PASSWORD, "a")
     assert idle is not None
     clock.move_by(timedelta(seconds=settings.staff_session_idle + 1))
@@ -127,10 +146,10 @@ def test_sessions_end_when_idle_when_old_and_when_signed_out(
     used = desk.sign_in_staff("tanaka", make.PASSWORD, "a")
     assert used is not None
     for _ in range(settings.staff_session_longest // 600):
-        another_process = Sessions(log.database, clock, settings, sealer)
+        another_process = Doors(log, clock, settings, sealer)
         assert another_process.find(used) is not None
         clock.move_by(timedelta(seconds=600))
-    assert Sessions(log.database, clock, settings, sealer).find(used) is None
+    assert Doors(log, clock, settings, sealer).find(used) is None
 
     out = desk.sign_in_staff("tanaka", make.PASSWORD, "a")
     assert out is not None

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.alerts.town import BOARD, Town, principal
-from warning_service.access.gateway import Gateway
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.alerts.service import Alerts
 from warning_service.clock import MovableClock
@@ -28,7 +27,7 @@ def test_a_broken_playbook_silences_nobody(
     consumer = AlertsConsumer(town.log, broken)
     town.asks("kid1", ["nurse"])
     Dispatcher(town.log, consumer, BOARD).drain()
-    service = Alerts(town.log, broken, Gateway(town.log.database, clock))
+    service = Alerts(town.log, broken)
     [view] = service.inbox(principal("nurse1"))
     clock.move_to(view.due_at or clock.now())
     assert service.escalate_due() == 1

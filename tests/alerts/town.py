@@ -10,9 +10,8 @@ from datetime import date, timedelta
 
 from sqlalchemy import insert
 
-from warning_service.access.gateway import Gateway
+from warning_service.access.principals import Principal, duty_at
 from warning_service.access.roles import Role
-from warning_service.access.sessions import Duty, Principal
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.alerts.service import Alerts
 from warning_service.alerts.tables import routes
@@ -108,7 +107,7 @@ def build_town(database: Database) -> None:
 
 def principal(staff: str) -> Principal:
     """That member of staff, signed in."""
-    duties = tuple(Duty(Role(role), place) for role, place in STAFF[staff])
+    duties = tuple(duty_at(Role(role), place) for role, place in STAFF[staff])
     return Principal(kind="staff", key=staff, board=BOARD, csrf="x", duties=duties)
 
 
@@ -119,7 +118,7 @@ class Town:
         build_town(log.database)
         self.log = log
         self.playbooks = Playbooks(log.database, tmp_path)  # type: ignore[arg-type]
-        self.alerts = Alerts(log, self.playbooks, Gateway(log.database, log.clock))
+        self.alerts = Alerts(log, self.playbooks)
         self.dispatcher = Dispatcher(log, AlertsConsumer(log, self.playbooks), BOARD)
 
     def asks(

@@ -77,14 +77,14 @@ def test_a_town_is_built_kept_and_goes_on(settings: Settings) -> None:
     # The printed sign-ins work.
     signs = ready(rooms)
     child, board = signs[0], next(s for s in signs if s.role_en == "education board")
-    token = rooms.sessions.sign_in_child(child.name, int(child.number), child.secret, "test")
+    token = rooms.child_door.sign_in(child.name, int(child.number), child.secret, "test")
     assert token is not None
-    staff = rooms.sessions.sign_in_staff(board.name, board.secret, "test")
+    staff = rooms.staff_door.sign_in(board.name, board.secret, "test")
     assert staff is not None
     found = rooms.sessions.find(staff)
     assert found is not None
     assert found.has(Role.BOARD)
-    assert rooms.sessions.sign_in_staff(board.name, board.secret + "x", "test") is None
+    assert rooms.staff_door.sign_in(board.name, board.secret + "x", "test") is None
 
     # Stopped and started again it is the same town, a little later.
     with database.reading() as conn:

@@ -141,7 +141,7 @@ def test_confirmed_is_there_once_and_alerted_once(
     make.seats(rooms.database, rooms.sealer, room, keys, "cat-sun-boat")
     tablets = []
     for seat in range(1, TABLETS + 1):
-        token = rooms.sessions.sign_in_child(room.upper(), seat, "cat-sun-boat", "127.0.0.1")
+        token = rooms.child_door.sign_in(room.upper(), seat, "cat-sun-boat", "127.0.0.1")
         assert token is not None
         who = rooms.sessions.find(token)
         assert who is not None

@@ -21,12 +21,16 @@ from connectors.messaging.slack import SlackChannel
 from demo.slack_room import Member, make_router
 from tests.alerts.town import CANARIES, Town, principal
 from tests.messaging.slack_server import SECRET, served
+from warning_service.access.child_sign_in import ChildSignIn
 from warning_service.access.gateway import Gateway
 from warning_service.access.sealing import Sealer
 from warning_service.access.sessions import Sessions
+from warning_service.access.staff_sign_in import StaffSignIn
+from warning_service.access.tries import Tries
 from warning_service.alerts.deliver import Deliverer
 from warning_service.clock import Clock
 from warning_service.events.intake import Intake
+from warning_service.follow_up.circles import FollowUpCircles
 from warning_service.follow_up.service import FollowUps
 from warning_service.rooms import Rooms
 from warning_service.roster import tables as t
@@ -38,6 +42,9 @@ def rooms(town: Town, settings: Settings) -> Rooms:
     """The rooms around the small town, with the settings of the local Slack server."""
     log = town.log
     sealer = Sealer(log.database, settings)
+    sessions = Sessions(log.database, log.clock, settings)
+    tries = Tries(log.database, log.clock)
+    gateway = Gateway(log.database, log.clock, FollowUpCircles())
     return Rooms(
         settings=settings,
         clock=log.clock,
@@ -45,11 +52,13 @@ def rooms(town: Town, settings: Settings) -> Rooms:
         log=log,
         intake=Intake(log, queue=100, batch=10),
         sealer=sealer,
-        sessions=Sessions(log.database, log.clock, settings, sealer),
-        gateway=Gateway(log.database, log.clock),
+        sessions=sessions,
+        staff_door=StaffSignIn(log.database, sessions, tries),
+        child_door=ChildSignIn(log.database, sessions, tries, sealer),
+        gateway=gateway,
         playbooks=town.playbooks,
         alerts=town.alerts,
-        follow_ups=FollowUps(log, sealer, town.playbooks, town.alerts),
+        follow_ups=FollowUps(log, sealer, town.playbooks, town.alerts, gateway),
     )
 
 

@@ -21,7 +21,7 @@ def tokens(rooms: Rooms) -> list[str]:
     keys = make.children(rooms.log, class_id, 3)
     make.seats(rooms.database, rooms.sealer, class_id, keys, "cat-sun-boat")
     found = [
-        rooms.sessions.sign_in_child(class_id.upper(), seat, "cat-sun-boat", "here")
+        rooms.child_door.sign_in(class_id.upper(), seat, "cat-sun-boat", "here")
         for seat in (1, 2, 3)
     ]
     return [token for token in found if token]
@@ -81,10 +81,10 @@ def test_a_session_signed_out_while_it_was_read_is_not_remembered(
 
 def test_the_door_of_a_class_shows_numbers(rooms: Rooms, tokens: list[str]) -> None:
     assert tokens
-    door = rooms.sessions.class_door("SAKURA-1")
+    door = rooms.child_door.class_door("SAKURA-1")
     assert door is not None
     assert (door.name, door.grade, door.seats) == ("4年1組", 4, (1, 2, 3))
-    assert rooms.sessions.class_door("sakura-9") is None
+    assert rooms.child_door.class_door("sakura-9") is None
 
 
 def test_wording_is_read_by_grade() -> None:

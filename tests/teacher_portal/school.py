@@ -13,7 +13,8 @@ from functools import lru_cache
 from sqlalchemy import insert
 
 from tests import make
-from warning_service.access.sessions import Principal, hash_secret
+from warning_service.access.principals import Principal
+from warning_service.access.staff_sign_in import hash_secret
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.clock import at
 from warning_service.events.dispatcher import Dispatcher
@@ -75,7 +76,7 @@ class School:
 
     def who(self, login: str) -> Principal:
         """That member of staff, signed in through the sessions."""
-        token = self.rooms.sessions.sign_in_staff(login, make.PASSWORD, "test")
+        token = self.rooms.staff_door.sign_in(login, make.PASSWORD, "test")
         assert token is not None
         found = self.rooms.sessions.find(token)
         assert found is not None

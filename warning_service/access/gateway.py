@@ -7,15 +7,16 @@ is shown). No other room outside `access/` and the importers may read the roster
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy import Connection, select
 
 from warning_service.access.audit import Look, record
-from warning_service.access.sessions import Principal
+from warning_service.access.principals import Principal
+from warning_service.access.roles import Ability
 from warning_service.clock import Clock
 from warning_service.database import Database
 from warning_service.roster import queries
@@ -24,6 +25,20 @@ from warning_service.roster import tables as roster
 
 class NotYours(PermissionError):
     """The asker's duties do not cover this; say 404, so that existence is not told."""
+
+
+class PlaceOf(Protocol):
+    """Where a child is on the roll: an enrolment, or a Child."""
+
+    @property
+    def school(self) -> str:
+        """School id."""
+        ...
+
+    @property
+    def class_id(self) -> str:
+        """Class id."""
+        ...
 
 
 class Child(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,26 +57,40 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     opted_out: bool
 
 
-class Gateway:
-    """Names and scope, for one asker at a time."""
+class Circles(Protocol):
+    """Who is reached by something else than a roll; answered by rooms that lie above this one."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def agenda(self, conn: Connection, schools: Collection[str]) -> Set[str]:
+        """Children on the agenda of these schools' current meetings."""
+        ...
+
+    def cases(self, conn: Connection, boards: Collection[str]) -> Set[str]:
+        """Children handed over to these boards' welfare offices and not yet handed back."""
+        ...
+
+
+class Gateway:
+    """Names and scope, for one asker at a time.
+
+    Each question names the ability it is asked `using`: of a person with two duties only those
+    count that give it.
+    """
+
+    def __init__(self, database: Database, clock: Clock, circles: Circles) -> None:
         self._database = database
         self._clock = clock
+        self._circles = circles
 
     # -- scope (no names, no trail) ---------------------------------------------------------------
 
-    def covers(self, who: Principal, *, school: str, class_id: str) -> bool:
-        """Do the asker's duties reach this class of this school?"""
-        return school in who.schools or class_id in who.classes
-
-    def classes_of(self, who: Principal) -> list[Any]:
-        """Classes the asker may look at, in order of grade and name, of this school year."""
+    def classes_of(self, who: Principal, *, using: Ability) -> list[Any]:
+        """Classes the asker sees whole, in order of grade and name, of this school year."""
+        extent = who.reach(using)
         c = roster.classes
         with self._database.reading() as conn:
             rows = conn.execute(
                 select(c)
-                .where(c.c.school.in_(who.schools) | c.c.id.in_(who.classes))
+                .where(c.c.school.in_(extent.schools) | c.c.id.in_(extent.classes))
                 .order_by(c.c.school, c.c.school_year.desc(), c.c.grade, c.c.name)
             ).all()
         if not rows:
@@ -69,25 +98,46 @@ class Gateway:
         latest = max(row.school_year for row in rows)
         return [row for row in rows if row.school_year == latest]
 
-    def schools_of(self, who: Principal) -> list[Any]:
-        """Schools of the asker: seen as a whole, or through a class."""
+    def schools_of(self, who: Principal, *, using: Ability) -> list[Any]:
+        """Schools of the asker: seen as a whole, or through a class or an agenda."""
+        extent = who.reach(using)
         s, c = roster.schools, roster.classes
         with self._database.reading() as conn:
-            through = select(c.c.school).where(c.c.id.in_(who.classes))
-            return list(
-                conn.execute(
-                    select(s).where(s.c.id.in_(who.schools) | s.c.id.in_(through)).order_by(s.c.id)
-                )
-            )
+            through = select(c.c.school).where(c.c.id.in_(extent.classes))
+            whole = s.c.id.in_(extent.schools | extent.agendas)
+            return list(conn.execute(select(s).where(whole | s.c.id.in_(through)).order_by(s.c.id)))
+
+    def within(
+        self, conn: Connection, who: Principal, places: Mapping[str, PlaceOf], *, using: Ability
+    ) -> set[str]:
+        """Those children of `places` (student key -> where it is) whom the asker reaches."""
+        extent = who.reach(using)
+        found = {
+            student
+            for student, place in places.items()
+            if extent.covers(school=place.school, class_id=place.class_id)
+        }
+        if extent.agendas:
+            listed = self._circles.agenda(conn, extent.agendas)
+            found |= {s for s in listed & places.keys() if places[s].school in extent.agendas}
+        if extent.cases:
+            found |= self._circles.cases(conn, extent.cases) & places.keys()
+        return found
 
     # -- children by name (each look on the trail) -------------------------------------------------
 
-    def child(self, who: Principal, student: str, *, why: str) -> Child:
+    def child(self, who: Principal, student: str, *, using: Ability, why: str) -> Child:
         """One child. Raises NotYours when out of scope or on no roll today."""
-        return self.children(who, [student], why=why, strict=True)[student]
+        return self.children(who, [student], using=using, why=why, strict=True)[student]
 
     def children(
-        self, who: Principal, wanted: Sequence[str], *, why: str, strict: bool = False
+        self,
+        who: Principal,
+        wanted: Sequence[str],
+        *,
+        using: Ability,
+        why: str,
+        strict: bool = False,
     ) -> dict[str, Child]:
         """Those of `wanted` whom the asker may see today, by student key.
 
@@ -96,27 +146,25 @@ class Gateway:
         """
         today = self._clock.today()
         with self._database.reading() as conn:
-            seen = {
-                student: child
-                for student, child in _load(conn, wanted, today).items()
-                if self.covers(who, school=child.school, class_id=child.class_id)
-            }
+            there = _load(conn, wanted, today)
+            mine = self.within(conn, who, there, using=using)
+        seen = {student: child for student, child in there.items() if student in mine}
         if strict and (missing := set(wanted) - set(seen)):
             self._trail(who, "refused:" + why, sorted(missing))
             raise NotYours
         self._trail(who, why, sorted(seen))
         return seen
 
-    def class_roll(self, who: Principal, class_id: str, *, why: str) -> list[Child]:
+    def class_roll(self, who: Principal, class_id: str, *, using: Ability, why: str) -> list[Child]:
         """All children of a class today, by seat. Raises NotYours."""
         with self._database.reading() as conn:
             room = queries.school_class(conn, class_id)
-            if room is None or not self.covers(who, school=room.school, class_id=class_id):
+            if room is None or not who.reach(using).covers(school=room.school, class_id=class_id):
                 raise NotYours
             keys = [
                 e.student for e in queries.on_roll(conn, self._clock.today(), class_id=class_id)
             ]
-        found = self.children(who, keys, why=why)
+        found = self.children(who, keys, using=using, why=why)
         return sorted(found.values(), key=lambda child: (child.seat or 999, child.kana))
 
     def own_name(self, who: Principal) -> Child | None:

@@ -1,27 +1,70 @@
-"""Roles, what each may do, and the declaration every route carries.
+"""Roles, what each may do and how far it reaches, and the declaration every route carries.
 
-One table says which abilities a role has; places come from the person's duties (roster). A route
-declares abilities, never roles, so that a board which splits a duty differently changes this table
-and not the pages.
+One table (`OFFICES`) says for each role at what kind of place it is held, which abilities it gives
+and how far those reach; each ability serves one purpose. A route declares abilities, never roles,
+so that a board which splits a duty differently changes this table and not the pages.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 
+import msgspec
+
 
 class Role(StrEnum):
-    """Duties a person can hold. The place of each is named beside it."""
+    """Duties a person can hold."""
 
-    CHILD = "child"  # itself
-    HOMEROOM = "homeroom"  # a class
-    NURSE = "nurse"  # a school
-    COUNSELLOR = "counsellor"  # a school
-    GUIDANCE = "guidance"  # a school: 生徒指導主任
-    MANAGEMENT = "management"  # a school
-    COMMITTEE = "committee"  # a school: the meeting's shared screen
-    BOARD = "board"  # a board: counts only
-    OPERATOR = "operator"  # the installation: no personal data
+    CHILD = "child"
+    HOMEROOM = "homeroom"  # 担任
+    GRADE_LEAD = "grade_lead"  # 学年主任
+    NURSE = "nurse"  # 養護教諭
+    COUNSELLOR = "counsellor"  # スクールカウンセラー
+    SOCIAL_WORKER = "social_worker"  # スクールソーシャルワーカー
+    GUIDANCE = "guidance"  # 生徒指導主任
+    MANAGEMENT = "management"  # 校長・教頭
+    COMMITTEE = "committee"  # 校内委員会: the meeting's shared screen
+    BOARD = "board"  # 教育委員会: statistics only
+    BOARD_GUIDANCE = "board_guidance"  # 指導主事
+    WELFARE = "welfare"  # 福祉部局・こども家庭センター
+    PRIVACY = "privacy"  # 個人情報担当: refusals, disclosure, correction
+    ACCOUNTS = "accounts"  # アカウント管理者: staff, duties, cards
+    AUDITOR = "auditor"  # 監査: the trail, nothing else
+    OPERATOR = "operator"  # 運用担当: the installation, no personal data
+
+
+class Place(StrEnum):
+    """What kind of place a role is held at; the roster's `duties.place` holds its id."""
+
+    SELF = "self"
+    CLASS = "class"
+    GRADE = "grade"  # "school:grade"
+    SCHOOL = "school"
+    BOARD = "board"
+
+
+class Reach(StrEnum):
+    """Which children a role reaches from its place."""
+
+    SELF = "self"
+    CLASS = "class"  # on the roll of the class, or of the grade's classes, today
+    SCHOOL = "school"  # on the roll of the school today
+    BOARD = "board"  # on the roll of any of the board's schools today
+    AGENDA = "agenda"  # listed on the school's current warning list, nobody else
+    CASES = "cases"  # handed over to this office and not yet handed back
+    NOBODY = "nobody"
+
+
+class Purpose(StrEnum):
+    """What personal data may be used for (利用目的); each ability serves one."""
+
+    CARE = "care"  # helping a child: alerts, the child's page, records of what was done
+    SCREENING = "screening"  # the list and the meeting on it
+    STATISTICS = "statistics"
+    RIGHTS = "rights"  # what families may ask of the board
+    ACCOUNTS = "accounts"
+    AUDIT = "audit"
+    OPERATION = "operation"
 
 
 class Ability(StrEnum):
@@ -33,28 +76,83 @@ class Ability(StrEnum):
     SEE_LIST = "see_list"
     REVIEW = "review"  # class entries in a meeting
     RECORD_FOLLOW_UP = "record_follow_up"
+    HAND_OVER = "hand_over"  # give a case to the welfare office, or take it back
+    MANAGE_CARDS = "manage_cards"  # children's sign-in cards
     SEE_COUNTS = "see_counts"  # board statistics, no names
+    EXPORT = "export"  # take entries or counts away as a file
+    HANDLE_REQUESTS = "handle_requests"  # refusals, disclosure, correction, stop of use
+    APPROVE_REQUESTS = "approve_requests"  # the second person where something is withheld
+    MANAGE_ACCOUNTS = "manage_accounts"
+    SEE_TRAIL = "see_trail"
     RUN_DEMO = "run_demo"  # move the demo's clock
     OPERATE = "operate"
 
 
-_SCHOOL_STAFF = frozenset(
-    {Ability.SEE_ALERTS, Ability.SEE_STUDENT, Ability.SEE_LIST, Ability.RECORD_FOLLOW_UP}
-)
-
-ABILITIES: dict[Role, frozenset[Ability]] = {
-    Role.CHILD: frozenset({Ability.ANSWER}),
-    Role.HOMEROOM: _SCHOOL_STAFF,
-    Role.NURSE: _SCHOOL_STAFF,
-    Role.COUNSELLOR: _SCHOOL_STAFF,
-    Role.GUIDANCE: _SCHOOL_STAFF | {Ability.REVIEW},
-    Role.MANAGEMENT: _SCHOOL_STAFF | {Ability.REVIEW},
-    Role.COMMITTEE: frozenset({Ability.SEE_LIST, Ability.SEE_STUDENT, Ability.REVIEW}),
-    Role.BOARD: frozenset({Ability.SEE_COUNTS}),
-    Role.OPERATOR: frozenset({Ability.OPERATE}),
+PURPOSES: dict[Ability, Purpose] = {
+    Ability.ANSWER: Purpose.CARE,
+    Ability.SEE_ALERTS: Purpose.CARE,
+    Ability.SEE_STUDENT: Purpose.CARE,
+    Ability.SEE_LIST: Purpose.SCREENING,
+    Ability.REVIEW: Purpose.SCREENING,
+    Ability.RECORD_FOLLOW_UP: Purpose.CARE,
+    Ability.HAND_OVER: Purpose.CARE,
+    Ability.MANAGE_CARDS: Purpose.ACCOUNTS,
+    Ability.SEE_COUNTS: Purpose.STATISTICS,
+    Ability.EXPORT: Purpose.SCREENING,
+    Ability.HANDLE_REQUESTS: Purpose.RIGHTS,
+    Ability.APPROVE_REQUESTS: Purpose.RIGHTS,
+    Ability.MANAGE_ACCOUNTS: Purpose.ACCOUNTS,
+    Ability.SEE_TRAIL: Purpose.AUDIT,
+    Ability.RUN_DEMO: Purpose.OPERATION,
+    Ability.OPERATE: Purpose.OPERATION,
 }
 
-WHOLE_SCHOOL = frozenset(
-    {Role.NURSE, Role.COUNSELLOR, Role.GUIDANCE, Role.MANAGEMENT, Role.COMMITTEE}
+
+class Office(msgspec.Struct, frozen=True):
+    """What holding a role means. `reach`: whom the abilities about children are for."""
+
+    place: Place
+    reach: Reach
+    abilities: frozenset[Ability]
+
+
+_CARE = frozenset(
+    {Ability.SEE_ALERTS, Ability.SEE_STUDENT, Ability.SEE_LIST, Ability.RECORD_FOLLOW_UP}
 )
-"""Roles whose place is a school; a homeroom teacher's is a class."""
+_LEAD = _CARE | {Ability.REVIEW, Ability.HAND_OVER, Ability.EXPORT}
+
+OFFICES: dict[Role, Office] = {
+    Role.CHILD: Office(Place.SELF, Reach.SELF, frozenset({Ability.ANSWER})),
+    Role.HOMEROOM: Office(Place.CLASS, Reach.CLASS, _CARE | {Ability.MANAGE_CARDS}),
+    Role.GRADE_LEAD: Office(Place.GRADE, Reach.CLASS, _CARE),
+    Role.NURSE: Office(Place.SCHOOL, Reach.SCHOOL, _CARE),
+    Role.COUNSELLOR: Office(Place.SCHOOL, Reach.SCHOOL, _CARE),
+    Role.SOCIAL_WORKER: Office(Place.SCHOOL, Reach.SCHOOL, _CARE | {Ability.HAND_OVER}),
+    Role.GUIDANCE: Office(Place.SCHOOL, Reach.SCHOOL, _LEAD),
+    Role.MANAGEMENT: Office(
+        Place.SCHOOL, Reach.SCHOOL, _LEAD | {Ability.MANAGE_CARDS, Ability.APPROVE_REQUESTS}
+    ),
+    Role.COMMITTEE: Office(
+        Place.SCHOOL,
+        Reach.AGENDA,
+        frozenset({Ability.SEE_LIST, Ability.SEE_STUDENT, Ability.REVIEW}),
+    ),
+    Role.BOARD: Office(
+        Place.BOARD, Reach.NOBODY, frozenset({Ability.SEE_COUNTS, Ability.APPROVE_REQUESTS})
+    ),
+    Role.BOARD_GUIDANCE: Office(
+        Place.BOARD,
+        Reach.BOARD,
+        frozenset({Ability.SEE_COUNTS, Ability.SEE_LIST, Ability.SEE_STUDENT, Ability.HAND_OVER}),
+    ),
+    Role.WELFARE: Office(
+        Place.BOARD, Reach.CASES, frozenset({Ability.SEE_STUDENT, Ability.RECORD_FOLLOW_UP})
+    ),
+    Role.PRIVACY: Office(Place.BOARD, Reach.BOARD, frozenset({Ability.HANDLE_REQUESTS})),
+    Role.ACCOUNTS: Office(Place.BOARD, Reach.NOBODY, frozenset({Ability.MANAGE_ACCOUNTS})),
+    Role.AUDITOR: Office(Place.BOARD, Reach.NOBODY, frozenset({Ability.SEE_TRAIL})),
+    Role.OPERATOR: Office(Place.BOARD, Reach.NOBODY, frozenset({Ability.OPERATE})),
+}
+
+AT_SCHOOL = frozenset(role for role, office in OFFICES.items() if office.place is Place.SCHOOL)
+"""Roles whose place is a school."""

@@ -1,4 +1,4 @@
-"""Sign-in and sessions, for staff and children.
+"""Sessions: started at a door, known again by a cookie, ended at any time.
 
 A session is a row; the cookie holds a random token whose hash is the row's key, so that the server
 can revoke it at once. Looking a session up is on the check-in path, so found sessions are kept in
@@ -6,13 +6,7 @@ memory for a few seconds (a child's for longer: it reaches nothing but the child
 a city's tablets all ask in the same ten minutes); revoking through this object forgets them at
 once, in other processes it takes those seconds.
 
-A child's secret is three pictures: too few to be protected by a slow hash, so it is kept as a keyed
-hash under the child's own data key, and guessing is held up by counting.
-
-Failed sign-ins slow down further tries for that account and that address. A school, or behind a
-proxy a town, shares an address, and who cannot sign in cannot ask for help: so an address has a
-budget of failures that fills up again by itself, and once it is spent nobody waits longer than the
-few seconds until there is room for one more.
+The doors themselves (who may have a session) are in staff_sign_in.py and child_sign_in.py.
 """
 
 from __future__ import annotations
@@ -21,97 +15,26 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-import msgspec
-from pwdlib import PasswordHash
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
-from warning_service.access.roles import ABILITIES, WHOLE_SCHOOL, Ability, Role
-from warning_service.access.sealing import Sealer
-from warning_service.access.tables import attempts, sessions
+from warning_service.access.principals import Duty, Principal
+from warning_service.access.roles import Role
+from warning_service.access.staff_lookup import duties_of
+from warning_service.access.tables import sessions
 from warning_service.clock import Clock, day_of, monotonic
-from warning_service.database import Database, upsert
-from warning_service.roster import tables as roster
+from warning_service.database import Database
 from warning_service.settings import Settings
 
 REMEMBER_SECONDS = {"staff": 3.0, "child": 30.0}
 SWEEP_SECONDS = 60.0
 MOST_REMEMBERED = 200_000
-ACCOUNT_FREE_TRIES = 5
-ADDRESS_FREE_TRIES = 300
-ADDRESS_SECONDS_A_TRY = 5
-"""One failure of an address is forgiven every so many seconds, whatever else happens there."""
-_hasher = PasswordHash.recommended()
-_NOBODY = _hasher.hash("nobody has this password")
 
 
-class TooManyTries(RuntimeError):
-    """Wait `seconds` before the next try."""
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__("too many failed sign-ins")
-        self.seconds = seconds
-
-
-class Duty(msgspec.Struct, frozen=True):
-    """One duty in force: a role at a place (class, school or board id)."""
-
-    role: Role
-    place: str
-
-
-class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is asking. For a child, `key` is the student key and `class_id` where it signed in."""
-
-    kind: str
-    key: str
-    board: str
-    csrf: str
-    duties: tuple[Duty, ...]
-    class_id: str = ""
-    token_hash: str = ""
-
-    @property
-    def abilities(self) -> frozenset[Ability]:
-        """All that any of the duties allows."""
-        return frozenset().union(*(ABILITIES[duty.role] for duty in self.duties))
-
-    def may(self, ability: Ability) -> bool:
-        """Does one of the duties allow it?"""
-        return any(ability in ABILITIES[duty.role] for duty in self.duties)
-
-    @property
-    def schools(self) -> frozenset[str]:
-        """Schools seen as a whole."""
-        return frozenset(d.place for d in self.duties if d.role in WHOLE_SCHOOL)
-
-    @property
-    def classes(self) -> frozenset[str]:
-        """Classes of one's own."""
-        return frozenset(d.place for d in self.duties if d.role is Role.HOMEROOM)
-
-    def has(self, role: Role) -> bool:
-        """Does one of the duties have this role?"""
-        return any(duty.role is role for duty in self.duties)
-
-
-class ClassDoor(msgspec.Struct, frozen=True, kw_only=True):
-    """What the sign-in page of a class shows: its name, its grade (1-9), the numbers in use."""
-
-    code: str
-    name: str
-    grade: int
-    seats: tuple[int, ...]
-
-
-def hash_secret(secret: str) -> str:
-    """Argon2 hash of a member of staff's password."""
-    return _hasher.hash(secret)
-
-
-def _token_hash(token: str) -> str:
+def token_hash(token: str) -> str:
+    """What the table knows a token by."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -124,27 +47,16 @@ def _principal(row: Any, duties: tuple[Duty, ...]) -> Principal:
         duties=duties,
         class_id=row.class_id,
         token_hash=row.token_hash,
+        factors=frozenset(filter(None, row.factors.split(","))),
+        confirmed_at=row.confirmed_at,
     )
 
 
-def _after_forgiving(failures: int, last: datetime, now: datetime) -> tuple[int, datetime]:
-    """An address's failures with one more, and since when the next is being forgiven."""
-    forgiven = int((now - last).total_seconds() // ADDRESS_SECONDS_A_TRY)
-    if forgiven >= failures:
-        return 1, now
-    # Tries that were under way together may overshoot the budget; nobody waits for that.
-    left = min(failures - forgiven + 1, ADDRESS_FREE_TRIES)
-    return left, last + timedelta(seconds=forgiven * ADDRESS_SECONDS_A_TRY)
-
-
 class Sessions:
-    """Sign people in, know them again, sign them out."""
+    """Start sessions, know their holders again, end them."""
 
-    def __init__(
-        self, database: Database, clock: Clock, settings: Settings, sealer: Sealer
-    ) -> None:
+    def __init__(self, database: Database, clock: Clock, settings: Settings) -> None:
         self._database = database
-        self._sealer = sealer
         self._clock = clock
         self._settings = settings
         self._lock = threading.Lock()
@@ -152,61 +64,31 @@ class Sessions:
         self._revoked: set[str] = set()
         self._swept = -SWEEP_SECONDS
 
-    # -- signing in ----------------------------------------------------------------------------
+    # -- starting --------------------------------------------------------------------------------
 
-    def sign_in_staff(self, login: str, password: str, address: str) -> str | None:
-        """A session token, or None when login and password do not fit.
+    def start_staff(self, key: str, board: str, *, factors: Sequence[str] = ()) -> str:
+        """A token for a member of staff who has shown a password, or come from a provider.
 
-        Raises TooManyTries.
+        `factors`: second factors already shown (the session then counts as confirmed now).
         """
-        self._slow_down(f"staff:{login}", f"address:{address}")
-        s = roster.staff
-        with self._database.reading() as conn:
-            row = conn.execute(select(s).where(s.c.login == login, s.c.active)).one_or_none()
-        # An unknown login costs as much time as a wrong password.
-        fits = _hasher.verify(password, row.password_hash if row else _NOBODY)
-        if row is None or not fits:
-            self._count_failure(f"staff:{login}", f"address:{address}")
-            return None
-        self._forget_failures(f"staff:{login}")
-        return self._start("staff", row.staff, row.board, "", self._settings.staff_session_longest)
+        longest = self._settings.staff_session_longest
+        return self._start("staff", key, board, longest=longest, factors=factors)
 
-    def class_door(self, class_code: str) -> ClassDoor | None:
-        """The class a shared tablet is set to, with its numbers and no names; None if unknown."""
-        c, p = roster.classes, roster.seats
-        with self._database.reading() as conn:
-            row = conn.execute(select(c).where(c.c.code == class_code)).one_or_none()
-            if row is None:
-                return None
-            taken = conn.execute(select(p.c.seat).where(p.c.class_id == row.id).order_by(p.c.seat))
-            return ClassDoor(
-                code=row.code, name=row.name, grade=row.grade, seats=tuple(taken.scalars())
-            )
+    def start_child(self, student: str, board: str, class_id: str) -> str:
+        """A token for a child at the door of a class (`class_id` may be '' for an own device)."""
+        longest = self._settings.child_session_longest
+        return self._start("child", student, board, class_id=class_id, longest=longest)
 
-    def sign_in_child(self, class_code: str, seat: int, secret: str, address: str) -> str | None:
-        """A session token for the child with that number in that class, or None.
-
-        Raises TooManyTries.
-        """
-        subject = f"seat:{class_code}:{seat}"
-        self._slow_down(subject, f"address:{address}")
-        c, p, s = roster.classes, roster.seats, roster.students
-        with self._database.reading() as conn:
-            row = conn.execute(
-                select(p.c.student, p.c.secret_hash, p.c.class_id, s.c.board)
-                .join(c, c.c.id == p.c.class_id)
-                .join(s, s.c.student == p.c.student)
-                .where(c.c.code == class_code, p.c.seat == seat)
-            ).one_or_none()
-        if row is None or not self._sealer.fits(row.student, secret, row.secret_hash):
-            self._count_failure(subject, f"address:{address}")
-            return None
-        self._forget_failures(subject)
-        return self._start(
-            "child", row.student, row.board, row.class_id, self._settings.child_session_longest
-        )
-
-    def _start(self, kind: str, key: str, board: str, class_id: str, longest: int) -> str:
+    def _start(
+        self,
+        kind: str,
+        key: str,
+        board: str,
+        *,
+        longest: int,
+        class_id: str = "",
+        factors: Sequence[str] = (),
+    ) -> str:
         token = secrets.token_urlsafe(32)
         now = self._clock.now()
         with self._database.writing() as conn:
@@ -215,7 +97,7 @@ class Sessions:
                 conn.execute(delete(sessions).where(sessions.c.ends_at < now - timedelta(days=1)))
             conn.execute(
                 insert(sessions).values(
-                    token_hash=_token_hash(token),
+                    token_hash=token_hash(token),
                     kind=kind,
                     key=key,
                     board=board,
@@ -225,6 +107,8 @@ class Sessions:
                     seen_at=now,
                     ends_at=now + timedelta(seconds=longest),
                     revoked=False,
+                    factors=",".join(factors),
+                    confirmed_at=now if factors else None,
                 )
             )
         return token
@@ -240,14 +124,14 @@ class Sessions:
             return None
         if (known := self.find_cached(token)) is not None:
             return known
-        key = _token_hash(token)
+        key = token_hash(token)
         principal = self._load(key, touch=touch)
         self._remember(key, principal)
         return principal
 
     def find_children(self, tokens: Sequence[str]) -> dict[str, Principal]:
         """Those of `tokens` that are living sessions of children, in one query, by token."""
-        keys = {_token_hash(token): token for token in tokens}
+        keys = {token_hash(token): token for token in tokens}
         now = self._clock.now()
         t = sessions.c
         with self._database.reading() as conn:
@@ -274,7 +158,7 @@ class Sessions:
 
     def find_cached(self, token: str) -> Principal | None:
         """Like `find`, from memory alone; None also means "ask `find`". Never blocks."""
-        found = self._found.get(_token_hash(token))
+        found = self._found.get(token_hash(token))
         if found is None or monotonic() - found[0] >= REMEMBER_SECONDS[found[1].kind]:
             return None
         return found[1]
@@ -291,7 +175,7 @@ class Sessions:
                 idle = timedelta(seconds=self._settings.staff_session_idle)
                 if row.seen_at + idle <= now:
                     return None
-                duties = self._duties(conn, row.key)
+                duties = duties_of(conn, row.key, day_of(now))
         # Only staff sessions end when idle; a write for each child would stand in check-ins' way.
         if touch and row.kind == "staff" and now - row.seen_at > timedelta(seconds=60):
             with self._database.writing() as conn:
@@ -300,26 +184,11 @@ class Sessions:
                 )
         return _principal(row, duties)
 
-    def _duties(self, conn: Connection, staff: str) -> tuple[Duty, ...]:
-        d, s = roster.duties, roster.staff
-        today = day_of(self._clock.now())
-        active = conn.execute(select(s.c.active).where(s.c.staff == staff)).scalar_one_or_none()
-        if not active:
-            return ()
-        rows = conn.execute(
-            select(d).where(d.c.staff == staff, d.c.from_day <= today).order_by(d.c.role, d.c.place)
-        )
-        return tuple(
-            Duty(Role(row.role), row.place)
-            for row in rows
-            if row.until_day is None or row.until_day > today
-        )
-
     # -- signing out -----------------------------------------------------------------------------
 
     def sign_out(self, token: str) -> None:
         """End one session at once."""
-        self._revoke(_token_hash(token))
+        self._revoke(token_hash(token))
 
     def _revoke(self, key: str) -> None:
         with self._database.writing() as conn:
@@ -329,49 +198,3 @@ class Sessions:
             if len(self._revoked) > MOST_REMEMBERED:
                 self._revoked.clear()
             self._revoked.add(key)
-
-    # -- failed tries ----------------------------------------------------------------------------
-
-    def _slow_down(self, account: str, address: str) -> None:
-        now = self._clock.now()
-        with self._database.reading() as conn:
-            rows = conn.execute(
-                select(attempts).where(attempts.c.subject.in_([account, address]))
-            ).all()
-        for row in rows:
-            if row.subject == account:
-                over = row.failures - ACCOUNT_FREE_TRIES
-                pause = min(2 ** min(over, 6), 60) if over >= 0 else 0
-            else:
-                over = row.failures - ADDRESS_FREE_TRIES
-                pause = (over + 1) * ADDRESS_SECONDS_A_TRY if over >= 0 else 0
-            left = (row.last_at + timedelta(seconds=pause) - now).total_seconds()
-            if pause and left > 0:
-                raise TooManyTries(int(left) + 1)
-
-    def _count_failure(self, account: str, address: str) -> None:
-        now = self._clock.now()
-        with self._database.writing() as conn:
-            for subject in (account, address):
-                row = conn.execute(
-                    select(attempts).where(attempts.c.subject == subject)
-                ).one_or_none()
-                failures, last = 1, now
-                if row is not None and row.last_at >= now - timedelta(hours=1):
-                    failures = row.failures + 1
-                    if subject == address:
-                        failures, last = _after_forgiving(row.failures, row.last_at, now)
-                conn.execute(
-                    upsert(conn, attempts, ["subject"]).values(
-                        subject=subject, failures=failures, last_at=last
-                    )
-                )
-
-    def _forget_failures(self, subject: str) -> None:
-        with self._database.reading() as conn:
-            if not conn.execute(
-                select(attempts.c.failures).where(attempts.c.subject == subject)
-            ).first():
-                return
-        with self._database.writing() as conn:
-            conn.execute(delete(attempts).where(attempts.c.subject == subject))

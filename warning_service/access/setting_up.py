@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from warning_service.access.sealing import Sealer
-from warning_service.access.sessions import hash_secret
+from warning_service.access.staff_sign_in import hash_secret
 from warning_service.database import Database, insert_new
 from warning_service.playbooks.model import shipped
 from warning_service.roster import bulk

@@ -25,6 +25,8 @@ class SessionRow(SQLModel, table=True):
     seen_at: datetime = Field(sa_type=UtcDateTime)
     ends_at: datetime = Field(sa_type=UtcDateTime)
     revoked: bool = False
+    factors: str = ""  # second factors shown in this session, comma-separated
+    confirmed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # the last of them
 
 
 class AttemptRow(SQLModel, table=True):

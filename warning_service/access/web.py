@@ -13,8 +13,9 @@ from typing import cast
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 
+from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.sessions import Principal, Sessions
+from warning_service.access.sessions import Sessions
 
 STAFF_COOKIE = "kizashi_staff"
 CHILD_COOKIE = "kizashi_child"

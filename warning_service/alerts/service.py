@@ -18,8 +18,9 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy import select, update
 
-from warning_service.access.gateway import Gateway, NotYours
-from warning_service.access.sessions import Principal
+from warning_service.access.gateway import NotYours
+from warning_service.access.principals import Principal
+from warning_service.access.roles import Ability
 from warning_service.alerts import escalation, states
 from warning_service.alerts.deadlines import chain_of
 from warning_service.alerts.tables import alerts
@@ -74,12 +75,9 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
 class Alerts:
     """Alerts of all boards. Safe to share between threads."""
 
-    def __init__(
-        self, log_: Log, playbooks: Playbooks, gateway: Gateway, *, wall: Clock | None = None
-    ) -> None:
+    def __init__(self, log_: Log, playbooks: Playbooks, *, wall: Clock | None = None) -> None:
         self._log = log_
         self._playbooks = playbooks
-        self._gateway = gateway
         # Deliveries are about networks, so they run on the real clock (see DeliveryRow).
         self._wall = wall or Clock()
 
@@ -92,7 +90,8 @@ class Alerts:
 
         `include_done` adds those a follow-up record has closed. At most `limit`.
         """
-        mine = alerts.c.school.in_(who.schools) | alerts.c.class_id.in_(who.classes)
+        extent = who.reach(Ability.SEE_ALERTS)
+        mine = alerts.c.school.in_(extent.schools) | alerts.c.class_id.in_(extent.classes)
         query = select(alerts).where(mine, alerts.c.board == who.board)
         if not include_done:
             query = query.where(alerts.c.state != states.HANDLED)
@@ -104,7 +103,11 @@ class Alerts:
     def one(self, who: Principal, alert_id: str) -> AlertView:
         """One alert. Raises NotYours when it is unknown or out of the asker's scope."""
         row = self._row(alert_id)
-        if row is None or row.board != who.board or not self._covers(who, row):
+        if (
+            row is None
+            or row.board != who.board
+            or not who.reach(Ability.SEE_ALERTS).covers(school=row.school, class_id=row.class_id)
+        ):
             raise NotYours
         return self._view(row)
 
@@ -122,9 +125,6 @@ class Alerts:
         """The board an alert belongs to, None for an unknown one."""
         row = self._row(alert_id)
         return None if row is None else str(row.board)
-
-    def _covers(self, who: Principal, row: Any) -> bool:
-        return self._gateway.covers(who, school=row.school, class_id=row.class_id)
 
     def _row(self, alert_id: str) -> Any | None:
         with self._log.database.reading() as conn:

@@ -18,7 +18,7 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy import Connection, insert, select
 
-from warning_service.access.roles import WHOLE_SCHOOL, Role
+from warning_service.access.roles import AT_SCHOOL, Role
 from warning_service.access.staff_lookup import holders
 from warning_service.alerts.deadlines import URGENT, due_after, retold_at
 from warning_service.alerts.tables import deliveries, routes
@@ -146,7 +146,7 @@ class Telling:
     def _where(self, duty: str, place: Place) -> str:
         if duty == Role.HOMEROOM:
             return place.class_id
-        return place.school if duty in WHOLE_SCHOOL else self._board
+        return place.school if duty in AT_SCHOOL else self._board
 
 
 def delivery(

@@ -14,9 +14,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from warning_service.access.gateway import NotYours
+from warning_service.access.gateway import Gateway, NotYours
+from warning_service.access.principals import Principal
+from warning_service.access.roles import Ability
 from warning_service.access.sealing import Sealer
-from warning_service.access.sessions import Principal
 from warning_service.alerts.service import Alerts
 from warning_service.alerts.states import HANDLED
 from warning_service.alerts.tables import alerts as alert_rows
@@ -54,11 +55,14 @@ class NoteTooLong(ValueError):
 class FollowUps:
     """Records reviews and follow-ups of one installation."""
 
-    def __init__(self, log: Log, sealer: Sealer, playbooks: Playbooks, alerts: Alerts) -> None:
+    def __init__(
+        self, log: Log, sealer: Sealer, playbooks: Playbooks, alerts: Alerts, gateway: Gateway
+    ) -> None:
         self._log = log
         self._sealer = sealer
         self._playbooks = playbooks
         self._alerts = alerts
+        self._gateway = gateway
 
     def review(
         self,
@@ -79,7 +83,7 @@ class FollowUps:
         _offered("chosen", [chosen], rules.classes)
         _offered("directions", directions, rules.directions)
         with self._log.database.reading() as conn:
-            self._place_of(conn, who, student)
+            self._place_of(conn, who, student, Ability.REVIEW)
             self._entry(conn, who, list_id, student)
         sealed = self._seal(student, note)
         now = self._log.clock.now()
@@ -128,7 +132,7 @@ class FollowUps:
         record_id = derived_id("follow_up", who.key, student, once) if once else new_id()
         with self._log.database.reading() as conn:
             alert = None if alert_id is None else _alert(conn, who, alert_id, student)
-            place = self._place_of(conn, who, student, alert)
+            place = self._place_of(conn, who, student, Ability.RECORD_FOLLOW_UP, alert)
             if list_id is not None:
                 self._entry(conn, who, list_id, student)
             if self._is_there(conn, record_id):
@@ -162,7 +166,12 @@ class FollowUps:
     # -- what has to hold before anything is written -----------------------------------------------
 
     def _place_of(
-        self, conn: Connection, who: Principal, student: str, alert: Any | None = None
+        self,
+        conn: Connection,
+        who: Principal,
+        student: str,
+        using: Ability,
+        alert: Any | None = None,
     ) -> Any:
         """The child's enrolment today. Raises NotYours when the asker's duties do not reach it.
 
@@ -175,7 +184,7 @@ class FollowUps:
         for place in found:
             if place is None or place.board != who.board:
                 continue
-            if place.school in who.schools or place.class_id in who.classes:
+            if self._gateway.within(conn, who, {student: place}, using=using):
                 return place
         raise NotYours
 

@@ -5,6 +5,7 @@ Whoever needs a name asks `access/gateway.py`, which knows who is asking.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
@@ -30,6 +31,16 @@ def schools(conn: Connection, board_id: str) -> list[Any]:
             select(t.schools).where(t.schools.c.board == board_id).order_by(t.schools.c.id)
         )
     )
+
+
+def names_of_schools(
+    conn: Connection, schools: Collection[str], classes: Collection[str]
+) -> list[str]:
+    """Names of these schools and of those these classes belong to, by school id."""
+    s, c = t.schools, t.classes
+    through = select(c.c.school).where(c.c.id.in_(classes))
+    query = select(s.c.name).where(s.c.id.in_(schools) | s.c.id.in_(through)).order_by(s.c.id)
+    return list(conn.execute(query).scalars())
 
 
 def school_class(conn: Connection, class_id: str) -> Any | None:

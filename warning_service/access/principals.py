@@ -1,0 +1,106 @@
+"""Who is asking: a signed-in child or member of staff, their duties, and how far each reaches.
+
+A duty is a role at a place in force today; `staff_lookup.duties_of` resolves it to the schools and
+classes it covers. What a person may see is asked for one ability at a time (`reach`), so that a
+homeroom teacher who also sits at the committee's screen does not see the whole school because of
+it: abilities and places of different duties never mix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from warning_service.access.roles import OFFICES, Ability, Place, Reach, Role
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+class Duty(msgspec.Struct, frozen=True):
+    """One duty in force: a role at a place, and the schools or classes that place means.
+
+    `place` is as the roster has it (a class, "school:grade", a school or a board); `schools` and
+    `classes` are what it stands for today.
+    """
+
+    role: Role
+    place: str
+    schools: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+
+
+def duty_at(role: Role, place: str) -> Duty:
+    """A duty whose place stands for itself: a class or a school, or none at all."""
+    kind = OFFICES[role].place
+    return Duty(
+        role,
+        place,
+        schools=(place,) if kind is Place.SCHOOL else (),
+        classes=(place,) if kind is Place.CLASS else (),
+    )
+
+
+class Extent(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one ability of one person reaches. All are ids.
+
+    `schools` and `classes` are seen whole; of `agendas` (schools) only the children on the agenda
+    of the school's meeting; of `cases` (boards) only the children handed over to that office.
+    """
+
+    schools: frozenset[str] = _NOTHING
+    classes: frozenset[str] = _NOTHING
+    agendas: frozenset[str] = _NOTHING
+    cases: frozenset[str] = _NOTHING
+
+    def covers(self, *, school: str, class_id: str) -> bool:
+        """Is this class of this school seen whole?"""
+        return school in self.schools or class_id in self.classes
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asking. For a child, `key` is the student key and `class_id` where it signed in.
+
+    `factors`: second factors shown in this session; `confirmed_at`: when one was last shown.
+    """
+
+    kind: str
+    key: str
+    board: str
+    csrf: str
+    duties: tuple[Duty, ...]
+    class_id: str = ""
+    token_hash: str = ""
+    factors: frozenset[str] = _NOTHING
+    confirmed_at: datetime | None = None
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """All that any of the duties allows."""
+        return frozenset().union(*(OFFICES[duty.role].abilities for duty in self.duties))
+
+    def may(self, ability: Ability) -> bool:
+        """Does one of the duties allow it?"""
+        return any(ability in OFFICES[duty.role].abilities for duty in self.duties)
+
+    def reach(self, ability: Ability) -> Extent:
+        """Where the duties that allow `ability` reach; nowhere when none does."""
+        giving = [duty for duty in self.duties if ability in OFFICES[duty.role].abilities]
+        return Extent(
+            schools=_all(d.schools for d in giving if OFFICES[d.role].reach in _WHOLE),
+            classes=_all(d.classes for d in giving),
+            agendas=_all(d.schools for d in giving if OFFICES[d.role].reach is Reach.AGENDA),
+            cases=_all((d.place,) for d in giving if OFFICES[d.role].reach is Reach.CASES),
+        )
+
+    def has(self, role: Role) -> bool:
+        """Does one of the duties have this role?"""
+        return any(duty.role is role for duty in self.duties)
+
+
+_WHOLE = frozenset({Reach.SCHOOL, Reach.BOARD})
+
+
+def _all(parts: Iterable[tuple[str, ...]]) -> frozenset[str]:
+    return frozenset(one for part in parts for one in part)
