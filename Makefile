@@ -16,12 +16,14 @@ demo: $(VENV)/.run  ## Build the made-up town (first time: one to two minutes) a
 test: $(VENV)/.dev $(VENV)/.browser  ## Run all tests, PostgreSQL and browser included
 	$(BIN)/pytest -n 2 --dist loadgroup
 
-check: $(VENV)/.dev  ## Linters, types, import rules, migrations head, house rules
+check: $(VENV)/.dev  ## Linters, types, import rules, migrations head, house rules, security
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.house_rules
+	$(BIN)/bandit -q --severity-level medium -r warning_service student_checkin teacher_portal connectors models design demo
+	$(BIN)/python -m tests.audit_dependencies
 
 bench: $(VENV)/.dev  ## Run every benchmark (about ten minutes on two cores)
 	$(BIN)/python benchmarks/intake.py

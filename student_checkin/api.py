@@ -155,11 +155,13 @@ class FastPath:
         self._desk = Desk(rooms)
         https = rooms.settings.public_url.startswith("https")
         self._headers = [*_HEADERS, *_SECURITY, *([HSTS] if https else [])]
+        self._hosts = frozenset(host.encode() for host in rooms.settings.allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
         take = DOORS.get(scope["path"]) if scope["type"] == "http" else None
-        if take is None or scope["method"] != "POST":
+        # A host we do not know at sight goes the long way, where the framework judges it.
+        if take is None or scope["method"] != "POST" or not self._knows(scope["headers"]):
             await self.app(scope, receive, send)
             return
         status, body, extra = await answer(self._desk, take, scope["headers"], receive)
@@ -172,6 +174,11 @@ class FastPath:
             }
         )
         await send({"type": "http.response.body", "body": body})
+
+    def _knows(self, headers: Headers) -> bool:
+        return any(
+            name == b"host" and value.partition(b":")[0] in self._hosts for name, value in headers
+        )
 
 
 def _declared(endpoint: Any) -> Any:

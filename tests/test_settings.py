@@ -67,3 +67,13 @@ def test_an_unknown_setting_in_the_file_is_an_error(
 def test_a_key_that_is_none_is_refused() -> None:
     with pytest.raises((ValidationError, ValueError)):
         Settings(environment="test", secret_keys=["not a key"])  # type: ignore[list-item]
+
+
+def test_a_misspelt_variable_is_refused_where_it_matters(
+    monkeypatch: pytest.MonkeyPatch, secret_key: str
+) -> None:
+    safe = {"public_url": "https://kizashi.example", "secret_keys": [secret_key]}
+    monkeypatch.setenv("KIZASHI_STAFF_SESION_IDLE", "60")
+    with pytest.raises(ValidationError, match="KIZASHI_STAFF_SESION_IDLE is no setting"):
+        Settings(**safe)  # type: ignore[arg-type]
+    assert Settings(environment="test").staff_session_idle == 30 * 60

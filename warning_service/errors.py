@@ -1,7 +1,7 @@
 """Errors as answers: what happened, what is safe, what to do; and nothing that leaks.
 
-Pages get the error page in the reader's language, API calls JSON. Storage trouble is always 503
-with Retry-After: nothing was stored, try again.
+Pages get the error page in the reader's language, a child's in words for children; API calls get
+JSON. Storage trouble is always 503 with Retry-After: nothing was stored, try again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from design.render import page
+from student_checkin.show import child_page
 from warning_service.access.gateway import NotYours
 from warning_service.access.web import NotSignedIn
 from warning_service.database import StorageUnavailable
@@ -31,7 +32,10 @@ def answer(request: Request, status: int, key: str, detail: str = "") -> Respons
     """The error as a page or as JSON. `key` names the wording: error.<key>.title and .text."""
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
     response: Response
-    if _wants_page(request):
+    if _wants_page(request) and request.url.path.startswith("/child"):
+        kind = {404: "gone", 405: "gone", 429: "wait", 503: "wait"}.get(status, "trouble")
+        response = child_page(request, "child_error.html", grade=0, status=status, kind=kind)
+    elif _wants_page(request):
         response = page(
             request,
             "frame_error.html",

@@ -98,7 +98,7 @@ class Settings(BaseSettings):
             raise ValueError("database_url begins neither with postgresql:// nor with sqlite:///")
         if self.environment != "production":
             return self
-        unsafe = []
+        unsafe = [f"{name} is no setting: a misspelt one would not be in force" for name in _strays()]
         if not self.secret_keys:
             unsafe.append("secret_keys is empty: what children write could not be sealed")
         if not self.public_url.startswith("https://"):
@@ -112,3 +112,10 @@ class Settings(BaseSettings):
         if unsafe:
             raise UnsafeSettings("unsafe outside the demo: " + "; ".join(unsafe))
         return self
+
+
+def _strays() -> list[str]:
+    """Environment variables that look like settings and are none."""
+    known = {f"KIZASHI_{name.upper()}" for name in Settings.model_fields}
+    known.add("KIZASHI_SETTINGS_FILE")
+    return sorted(n for n in os.environ if n.startswith("KIZASHI_") and n.upper() not in known)

@@ -31,8 +31,10 @@ log = structlog.get_logger()
 APPEND_LOCK = 0x6B697A61
 """Advisory lock key on PostgreSQL: one append commits at a time."""
 
-_COLUMNS = "id, board, student, type, day, recorded_at, actor, body"
-_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES %s ON CONFLICT (id) DO NOTHING"
+_INSERT = (
+    "INSERT INTO events (id, board, student, type, day, recorded_at, actor, body) "
+    "VALUES %s ON CONFLICT (id) DO NOTHING"
+)
 _INSERT_POSTGRES = _INSERT % "(%s, %s, %s, %s, %s, %s, %s, %s)"
 _ROWS_AT_ONCE = 100
 
