@@ -78,7 +78,10 @@ _NAME_HOMES = (
     "warning_service/access/", "warning_service/roster/", "connectors/records/", "demo/",
     "warning_service/tables.py",
 )  # fmt: skip
-_NAME_TABLES = {"students", "seats", "staff", "duties", "student_secrets", "rejects", "imports"}
+_NAME_TABLES = {
+    "students", "seats", "staff", "duties", "student_secrets", "rejects", "imports", "identities",
+    "expected_accounts",
+}  # fmt: skip
 
 
 def names_outside_access(path: Path, text: str) -> Iterator[str]:

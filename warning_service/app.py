@@ -33,6 +33,7 @@ from warning_service.access.gateway import Gateway
 from warning_service.access.sealing import Sealer
 from warning_service.access.sessions import Sessions
 from warning_service.access.staff_sign_in import StaffSignIn
+from warning_service.access.tokens import Tokens
 from warning_service.access.tries import Tries
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.alerts.deliver import Channel, Deliverer
@@ -79,6 +80,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
         sessions=sessions,
         staff_door=StaffSignIn(database, sessions, tries),
         child_door=ChildSignIn(database, sessions, tries, sealer),
+        tokens=Tokens(database, clock, settings),
         gateway=gateway,
         playbooks=playbooks,
         alerts=alerts,

@@ -14,6 +14,7 @@ from warning_service.access.gateway import Gateway
 from warning_service.access.sealing import Sealer
 from warning_service.access.sessions import Sessions
 from warning_service.access.staff_sign_in import StaffSignIn
+from warning_service.access.tokens import Tokens
 from warning_service.alerts.service import Alerts
 from warning_service.clock import Clock
 from warning_service.database import Database
@@ -37,6 +38,7 @@ class Rooms:
     sessions: Sessions
     staff_door: StaffSignIn
     child_door: ChildSignIn
+    tokens: Tokens
     gateway: Gateway
     playbooks: Playbooks
     alerts: Alerts

@@ -59,6 +59,17 @@ class AuditRow(SQLModel, table=True):
     hash: str
 
 
+class SpentTokenRow(SQLModel, table=True):
+    """A token that works once, and has. Kept until its own time is over."""
+
+    __tablename__ = "spent_tokens"
+
+    id: str = Field(primary_key=True)  # the token's jti
+    kind: str
+    expires_at: datetime = Field(index=True, sa_type=UtcDateTime)
+
+
 sessions = table_of(SessionRow)
 attempts = table_of(AttemptRow)
 audit = table_of(AuditRow)
+spent_tokens = table_of(SpentTokenRow)

@@ -179,6 +179,35 @@ class DutyRow(SQLModel, table=True):
     until_day: date | None = None
 
 
+class IdentityRow(SQLModel, table=True):
+    """An account at a sign-in provider that belongs to somebody here, since `linked_at`.
+
+    `subject` is the provider's own unchanging id for the account, never an address, which may be
+    given to somebody else next year.
+    """
+
+    __tablename__ = "identities"
+    __table_args__ = (Index("ix_identities_key", "kind", "key"), {"schema": ROSTER})
+
+    kind: str = Field(primary_key=True)  # staff or child
+    issuer: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    key: str  # staff or student key
+    linked_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ExpectedAccountRow(SQLModel, table=True):
+    """An account name a board has noted for somebody, to be linked when it first signs in."""
+
+    __tablename__ = "expected_accounts"
+    __table_args__ = ({"schema": ROSTER},)
+
+    kind: str = Field(primary_key=True)  # staff or child
+    board: str = Field(primary_key=True)
+    account: str = Field(primary_key=True)  # a mail address or UPN, in lower case
+    key: str = Field(index=True)
+
+
 class RejectRow(SQLModel, table=True):
     """A row of an imported file that could not be taken, kept as it came until corrected."""
 
@@ -225,5 +254,7 @@ seats = table_of(SeatRow)
 student_secrets = table_of(StudentSecretRow)
 staff = table_of(StaffRow)
 duties = table_of(DutyRow)
+identities = table_of(IdentityRow)
+expected_accounts = table_of(ExpectedAccountRow)
 rejects = table_of(RejectRow)
 imports = table_of(ImportRow)
