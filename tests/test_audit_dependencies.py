@@ -1,4 +1,4 @@
-"""The audit of dependencies fails for what is known to be bad, and never claims what it did not do."""
+"""The audit fails for what is known to be bad, and never claims what it did not do."""
 
 from __future__ import annotations
 

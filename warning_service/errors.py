@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from design.render import page
 from student_checkin.show import child_page
 from warning_service.access.gateway import NotYours
+from warning_service.access.pace import TooFast
 from warning_service.access.web import NotSignedIn
 from warning_service.database import StorageUnavailable
 from warning_service.events.intake import QueueFull
@@ -79,6 +80,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(NotYours)
     async def _not_yours(request: Request, _error: NotYours) -> Response:
         return answer(request, 404, "not_found")
+
+    @app.exception_handler(TooFast)
+    async def _too_fast(request: Request, error: TooFast) -> Response:
+        response = answer(request, 429, "slow_down")
+        response.headers["Retry-After"] = str(error.seconds)
+        return response
 
     @app.exception_handler(StorageUnavailable)
     @app.exception_handler(QueueFull)

@@ -98,7 +98,7 @@ class Settings(BaseSettings):
             raise ValueError("database_url begins neither with postgresql:// nor with sqlite:///")
         if self.environment != "production":
             return self
-        unsafe = [f"{name} is no setting: a misspelt one would not be in force" for name in _strays()]
+        unsafe = [f"{name} is no setting (a misspelt one is not in force)" for name in _strays()]
         if not self.secret_keys:
             unsafe.append("secret_keys is empty: what children write could not be sealed")
         if not self.public_url.startswith("https://"):

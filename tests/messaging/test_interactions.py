@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -21,16 +22,9 @@ from connectors.messaging.slack import SlackChannel
 from demo.slack_room import Member, make_router
 from tests.alerts.town import CANARIES, Town, principal
 from tests.messaging.slack_server import SECRET, served
-from warning_service.access.child_sign_in import ChildSignIn
-from warning_service.access.gateway import Gateway
-from warning_service.access.sealing import Sealer
-from warning_service.access.sessions import Sessions
-from warning_service.access.staff_sign_in import StaffSignIn
-from warning_service.access.tries import Tries
 from warning_service.alerts.deliver import Deliverer
+from warning_service.app import build
 from warning_service.clock import Clock
-from warning_service.events.intake import Intake
-from warning_service.follow_up.circles import FollowUpCircles
 from warning_service.follow_up.service import FollowUps
 from warning_service.rooms import Rooms
 from warning_service.roster import tables as t
@@ -38,28 +32,17 @@ from warning_service.settings import Settings
 
 
 @pytest.fixture
-def rooms(town: Town, settings: Settings) -> Rooms:
+def rooms(town: Town, settings: Settings, database_url: str) -> Iterator[Rooms]:
     """The rooms around the small town, with the settings of the local Slack server."""
-    log = town.log
-    sealer = Sealer(log.database, settings)
-    sessions = Sessions(log.database, log.clock, settings)
-    tries = Tries(log.database, log.clock)
-    gateway = Gateway(log.database, log.clock, FollowUpCircles())
-    return Rooms(
-        settings=settings,
-        clock=log.clock,
-        database=log.database,
-        log=log,
-        intake=Intake(log, queue=100, batch=10),
-        sealer=sealer,
-        sessions=sessions,
-        staff_door=StaffSignIn(log.database, sessions, tries),
-        child_door=ChildSignIn(log.database, sessions, tries, sealer),
-        gateway=gateway,
+    built = build(settings.model_copy(update={"database_url": database_url}), town.log.clock)
+    yield replace(
+        built,
+        log=town.log,
         playbooks=town.playbooks,
         alerts=town.alerts,
-        follow_ups=FollowUps(log, sealer, town.playbooks, town.alerts, gateway),
+        follow_ups=FollowUps(town.log, built.sealer, town.playbooks, town.alerts, built.gateway),
     )
+    built.database.close()
 
 
 def make_app(rooms: Rooms) -> FastAPI:

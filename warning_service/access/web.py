@@ -13,6 +13,7 @@ from typing import cast
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 
+from warning_service.access.pace import ADDRESS, SESSION, Bucket, Pace
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.sessions import Sessions
@@ -61,10 +62,10 @@ class AnyStaff(Needs):
 
 
 class Open:
-    """Route dependency for the few pages anybody may see (sign-in, health)."""
+    """Route dependency for the few pages anybody may see (sign-in, health). Raises TooFast."""
 
-    async def __call__(self) -> None:
-        return None
+    async def __call__(self, request: Request) -> None:
+        _pace(request, "address_pace", ADDRESS).take(request.client.host if request.client else "")
 
 
 OPEN = Open()
@@ -76,13 +77,21 @@ def session_token(request: Request, *, child: bool) -> str:
 
 
 async def principal_of(request: Request, *, child: bool, touch: bool = True) -> Principal:
-    """Who is signed in on this door. Raises NotSignedIn."""
+    """Who is signed in on this door. Raises NotSignedIn, TooFast."""
     sessions = cast(Sessions, request.app.state.sessions)
     token = session_token(request, child=child)
     principal = await run_in_threadpool(sessions.find, token, touch=touch) if token else None
     if principal is None:
         raise NotSignedIn(child=child)
+    _pace(request, "session_pace", SESSION).take(principal.token_hash)
     return principal
+
+
+def _pace(request: Request, name: str, bucket: Bucket) -> Pace:
+    state = request.app.state
+    if not hasattr(state, name):
+        setattr(state, name, Pace(bucket))
+    return cast(Pace, getattr(state, name))
 
 
 async def check_csrf(request: Request, principal: Principal) -> None:
