@@ -13,6 +13,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from design.render import language, page, say, texts
+from teacher_portal.menu import menu_of
 from warning_service.access.principals import Principal
 from warning_service.playbooks.model import Choice
 from warning_service.rooms import rooms_of
@@ -32,6 +33,7 @@ def show(
         template,
         status=status,
         who=who,
+        menu=menu_of(who),
         place_name=place_name(request, who),
         saved=saved if saved in SAVED else "",
         **values,

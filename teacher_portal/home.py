@@ -1,7 +1,7 @@
 """The first page after sign-in: what to do now, and when there is nothing, that.
 
 By duty: open alerts of one's own scope first, then today's check-ins of one's classes, then the
-current list. A board sees counts only and is sent there.
+current list. Who has neither alerts nor lists is sent to the first page of the own menu.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from teacher_portal import queries
 from teacher_portal.alerts import live_values
 from teacher_portal.frame import go, show
 from teacher_portal.lists import Summary, summaries
+from teacher_portal.menu import menu_of
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import AnyStaff
@@ -39,10 +40,11 @@ class ClassToday(msgspec.Struct, frozen=True, kw_only=True):
 def home(request: Request, who: Annotated[Principal, Depends(AnyStaff())]) -> Response:
     """What to do now, by the duties of the signed-in person."""
     rooms = rooms_of(request)
-    if Ability.SEE_STUDENT not in who.abilities:
-        if Ability.SEE_COUNTS in who.abilities:
-            return go("/portal/board")
+    pages = [path for path, _ in menu_of(who)]
+    if not pages:
         raise HTTPException(403, "no duty with a page here")
+    if pages[0] != "/portal":
+        return go(pages[0])
     live: dict[str, Any] = {"position": 0, "open_cards": [], "taken_cards": []}
     if Ability.SEE_ALERTS in who.abilities:
         live = live_values(request, who)

@@ -77,6 +77,7 @@ class Ability(StrEnum):
     REVIEW = "review"  # class entries in a meeting
     RECORD_FOLLOW_UP = "record_follow_up"
     HAND_OVER = "hand_over"  # give a case to the welfare office, or take it back
+    TAKE_CASES = "take_cases"  # the welfare office: cases handed over to it, and giving them back
     MANAGE_CARDS = "manage_cards"  # children's sign-in cards
     SEE_COUNTS = "see_counts"  # board statistics, no names
     EXPORT = "export"  # take entries or counts away as a file
@@ -96,6 +97,7 @@ PURPOSES: dict[Ability, Purpose] = {
     Ability.REVIEW: Purpose.SCREENING,
     Ability.RECORD_FOLLOW_UP: Purpose.CARE,
     Ability.HAND_OVER: Purpose.CARE,
+    Ability.TAKE_CASES: Purpose.CARE,
     Ability.MANAGE_CARDS: Purpose.ACCOUNTS,
     Ability.SEE_COUNTS: Purpose.STATISTICS,
     Ability.EXPORT: Purpose.SCREENING,
@@ -146,7 +148,9 @@ OFFICES: dict[Role, Office] = {
         frozenset({Ability.SEE_COUNTS, Ability.SEE_LIST, Ability.SEE_STUDENT, Ability.HAND_OVER}),
     ),
     Role.WELFARE: Office(
-        Place.BOARD, Reach.CASES, frozenset({Ability.SEE_STUDENT, Ability.RECORD_FOLLOW_UP})
+        Place.BOARD,
+        Reach.CASES,
+        frozenset({Ability.SEE_STUDENT, Ability.RECORD_FOLLOW_UP, Ability.TAKE_CASES}),
     ),
     Role.PRIVACY: Office(Place.BOARD, Reach.BOARD, frozenset({Ability.HANDLE_REQUESTS})),
     Role.ACCOUNTS: Office(Place.BOARD, Reach.NOBODY, frozenset({Ability.MANAGE_ACCOUNTS})),

@@ -81,7 +81,8 @@ async def principal_of(request: Request, *, child: bool, touch: bool = True) -> 
     sessions = cast(Sessions, request.app.state.sessions)
     token = session_token(request, child=child)
     principal = await run_in_threadpool(sessions.find, token, touch=touch) if token else None
-    if principal is None:
+    # A child's token under the staff cookie's name (or the other way round) opens no door.
+    if principal is None or principal.kind != ("child" if child else "staff"):
         raise NotSignedIn(child=child)
     _pace(request, "session_pace", SESSION).take(principal.token_hash)
     return principal

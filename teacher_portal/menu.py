@@ -1,0 +1,52 @@
+"""Which pages stand in a person's menu, and where somebody lands after signing in.
+
+One table by ability, so that a new page is one line here. Leaving a page out of the menu protects
+nothing: its route declares what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from warning_service.access.principals import Principal
+from warning_service.access.roles import Ability
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of the menu: its path, the key of its name, and for whom it is there."""
+
+    path: str
+    key: str
+    shown: Callable[[Principal], bool]
+
+
+def _may(*abilities: Ability) -> Callable[[Principal], bool]:
+    return lambda who: any(who.may(ability) for ability in abilities)
+
+
+def _has_classes(who: Principal) -> bool:
+    """Classes seen whole: not from the meeting's screen, not from the welfare office."""
+    extent = who.reach(Ability.SEE_STUDENT)
+    return bool(extent.schools or extent.classes)
+
+
+PAGES = (
+    Page("/portal", "frame.nav_home", _may(Ability.SEE_ALERTS, Ability.SEE_LIST)),
+    Page("/portal/alerts", "frame.nav_alerts", _may(Ability.SEE_ALERTS)),
+    Page("/portal/classes", "frame.nav_classes", _has_classes),
+    Page("/portal/lists", "frame.nav_lists", _may(Ability.SEE_LIST)),
+    Page("/portal/cases", "frame.nav_cases", _may(Ability.TAKE_CASES, Ability.HAND_OVER)),
+    Page("/portal/board", "frame.nav_board", _may(Ability.SEE_COUNTS)),
+    Page("/portal/requests", "frame.nav_requests", _may(Ability.HANDLE_REQUESTS)),
+    Page("/portal/accounts", "frame.nav_accounts", _may(Ability.MANAGE_ACCOUNTS)),
+    Page("/portal/trail", "frame.nav_trail", _may(Ability.SEE_TRAIL)),
+    Page("/portal/status", "frame.nav_status", _may(Ability.OPERATE)),
+)
+"""In the order of the menu; the first one that is shown is where a person lands."""
+
+
+def menu_of(who: Principal) -> list[tuple[str, str]]:
+    """(path, key of its name) of each page of this person's menu."""
+    return [(page.path, page.key) for page in PAGES if page.shown(who)]
