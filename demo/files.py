@@ -164,7 +164,7 @@ def _staff(town: Town, year: int, day: date) -> bytes:
             rows.append(
                 (
                     adult.login, adult.name, duty.role, school, grade or "", duty.room,
-                    short_wareki(day), ends if duty.room else "", adult.slack,
+                    short_wareki(day), ends if duty.grade else "", adult.slack,
                 )
             )  # fmt: skip
     return _csv(header, rows)

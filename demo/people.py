@@ -17,7 +17,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import select
 
-from demo.town import BOARD, Child, Town
+from demo.town import BOARD, BOARD_OFFICE, Child, Town
 from warning_service.access.principals import Principal, duty_at
 from warning_service.access.roles import Role
 from warning_service.access.staff_sign_in import hash_secret
@@ -30,7 +30,7 @@ from warning_service.roster.service import KeyMaker
 SHOWN_CHILDREN = (("sakura", 5, "1"), ("midori", 4, "1"))
 """School, grade and room (2025) of the two children whose sign-ins the demo prints."""
 
-SHOWN_DUTIES = ("nurse", "counsellor", "guidance", "head", "committee")
+SHOWN_DUTIES = ("nurse", "counsellor", "guidance", "head", "committee", "ssw")
 
 
 def seeded_keys(seed: int, what: str) -> KeyMaker:
@@ -160,15 +160,15 @@ def shown_children(town: Town) -> list[Child]:
 
 def shown_logins(town: Town) -> set[str]:
     """Accounts the demo shows: those around the shown children, the board, the operator."""
-    logins = {"board", "operator"}
+    logins = {"board", "operator", *(login for login, _ in BOARD_OFFICE)}
     for child in shown_children(town):
         for year, place in child.at.items():
             logins |= {
                 adult.login
                 for adult in town.staff
                 for duty in adult.duties
-                if (duty.year, duty.school, duty.grade, duty.room)
-                == (year, place.school, place.grade, place.room)
+                if (duty.year, duty.school, duty.grade) == (year, place.school, place.grade)
+                and duty.room in (place.room, "")
             }
             logins |= {f"{place.school}.{duty}" for duty in SHOWN_DUTIES}
     return logins
@@ -224,10 +224,20 @@ def sign_ins(rooms: Rooms, town: Town) -> list[SignIn]:
         add_staff(Role.HOMEROOM, "担任", "homeroom teacher", class_id, where)
         if daily:
             continue
+        grade = f"{place.school}:{place.grade}"
+        add_staff(Role.GRADE_LEAD, "学年主任", "grade lead", grade, f"{place.door_grade}年")
         add_staff(Role.NURSE, "養護教諭", "school nurse", place.school, "")
+        add_staff(
+            Role.SOCIAL_WORKER, "スクールソーシャルワーカー", "social worker", place.school, ""
+        )
         add_staff(Role.GUIDANCE, "生徒指導主任", "guidance lead", place.school, "")
         add_staff(Role.MANAGEMENT, "管理職", "school management", place.school, "")
         add_staff(Role.COMMITTEE, "校内委員会", "school committee", place.school, "")
     add_staff(Role.BOARD, "教育委員会", "education board", BOARD, "")
+    add_staff(Role.BOARD_GUIDANCE, "指導主事", "board guidance officer", BOARD, "")
+    add_staff(Role.WELFARE, "福祉担当", "welfare officer", BOARD, "")
+    add_staff(Role.PRIVACY, "個人情報担当", "privacy officer", BOARD, "")
+    add_staff(Role.ACCOUNTS, "アカウント管理者", "accounts officer", BOARD, "")
+    add_staff(Role.AUDITOR, "監査担当", "auditor", BOARD, "")
     add_staff(Role.OPERATOR, "運用担当", "operator", BOARD, "")
     return found

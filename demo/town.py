@@ -57,6 +57,14 @@ CLOSED = (
     (date(2026, 7, 18), date(2026, 8, 31), "夏休み"),
 )
 ROOMS = {"primary": 2, "junior_high": 4}
+BOARD_OFFICE = (
+    ("shidou", "指導主事"),
+    ("welfare", "福祉担当"),
+    ("privacy", "個人情報担当"),
+    ("accounts", "アカウント管理者"),
+    ("auditor", "監査担当"),
+)
+"""Logins and duties at the board and its neighbour, beside the board's statistics desk."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -92,7 +100,10 @@ class Child(msgspec.Struct):
 
 
 class Duty(msgspec.Struct, frozen=True):
-    """What a teacher is there for in one school year. `room` '' unless a homeroom."""
+    """What a teacher is there for in one school year.
+
+    `room` is '' unless a homeroom, `grade` 0 unless a homeroom or a grade's lead.
+    """
 
     year: int
     role: str
@@ -241,6 +252,17 @@ def _staff(seed: int) -> list[Adult]:
             add(f"{school.id}.{login}", Duty(2025, role, school.id))
     add("board", Duty(2025, "教育委員会"))
     add("operator", Duty(2025, "運用担当"))
+    # Newer duties come last, so that a seed's earlier people keep their names and passwords.
+    for grade, school in ((5, "sakura"), (8, "asahi")):
+        add(
+            f"{school}.grade{grade if grade <= 6 else grade - 6}",
+            Duty(2025, "学年主任", school, grade),
+            Duty(2026, "学年主任", school, grade + 1),
+        )
+    for school in SCHOOLS:
+        add(f"{school.id}.ssw", Duty(2025, "スクールソーシャルワーカー", school.id))
+    for login, role in BOARD_OFFICE:
+        add(login, Duty(2025, role))
     return found
 
 

@@ -19,7 +19,7 @@ from connectors.records.cells import Cells
 from connectors.records.job import Job
 from connectors.records.kind_roster import class_id_of
 from connectors.records.places import Schools
-from warning_service.access.roles import AT_SCHOOL, Role
+from warning_service.access.roles import OFFICES, Place, Role
 from warning_service.access.staff_sign_in import hash_secret
 from warning_service.roster import service
 from warning_service.roster import tables as t
@@ -27,12 +27,19 @@ from warning_service.roster.calendar import school_year_of
 
 _ROLES = {
     "担任": Role.HOMEROOM,
+    "学年主任": Role.GRADE_LEAD,
     "養護教諭": Role.NURSE,
     "スクールカウンセラー": Role.COUNSELLOR,
+    "スクールソーシャルワーカー": Role.SOCIAL_WORKER,
     "生徒指導主任": Role.GUIDANCE, "生徒指導": Role.GUIDANCE,
     "校長": Role.MANAGEMENT, "教頭": Role.MANAGEMENT, "管理職": Role.MANAGEMENT,
     "校内委員会": Role.COMMITTEE,
     "教育委員会": Role.BOARD,
+    "指導主事": Role.BOARD_GUIDANCE,
+    "福祉担当": Role.WELFARE,
+    "個人情報担当": Role.PRIVACY,
+    "アカウント管理者": Role.ACCOUNTS,
+    "監査担当": Role.AUDITOR,
     "運用担当": Role.OPERATOR,
 }  # fmt: skip
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}")
@@ -136,17 +143,25 @@ def _entries(
 
 
 def _place(job: Job, cells: Cells, role: str, on: date, schools: Schools) -> str:
+    """The id of the place the role is held at, as the roster writes it; '' when a cell is wrong."""
     if not role:
         return ""
-    if role == Role.HOMEROOM:
-        school = schools.read(cells)
-        grade, room = cells.whole("grade", 1, 9), cells.text("room")
-        if school is None or cells.bad:
-            return ""
-        if school.stage == "junior_high" and grade > 6:
-            grade -= 6
-        return class_id_of(school.id, school_year_of(on), grade, room)
-    if Role(role) in AT_SCHOOL:
-        school = schools.read(cells)
+    kind = OFFICES[Role(role)].place
+    if kind is Place.BOARD:
+        return job.board
+    school = schools.read(cells)
+    if kind is Place.SCHOOL:
         return "" if school is None else str(school.id)
-    return job.board
+    grade = cells.whole("grade", 1, 9)
+    room = cells.text("room") if kind is Place.CLASS else ""
+    if school is None or cells.bad:
+        return ""
+    # Some lists count junior high on from primary (7, 8, 9), most begin again at 1.
+    junior = school.stage == "junior_high"
+    door = grade - 6 if junior and grade > 6 else grade
+    if door > (3 if junior else 6):
+        cells.wrong("grade", "その学校にない学年です", "no such grade at that school")
+        return ""
+    if kind is Place.CLASS:
+        return class_id_of(school.id, school_year_of(on), door, room)
+    return f"{school.id}:{door + 6 if junior else door}"

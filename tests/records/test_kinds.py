@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from tests.records.conftest import BOARD, ROSTER, SCHOOLS, ImportRooms
 from tests.records.test_bad_input import observations
-from warning_service.access.roles import Role
+from warning_service.access.roles import OFFICES, Place, Role
 from warning_service.clock import monotonic
 from warning_service.events.log import read
 from warning_service.events.types import EnrolmentEnded, EnrolmentStarted
@@ -153,10 +153,15 @@ def test_staff_and_their_duties(town: ImportRooms) -> None:
         "mori,森 二,担任,あさひ中学校,2,3,R7.4.1,,\n"
         "kyoiku,林 三,教育委員会,,,,R7.4.1,,\n"
         "bad,林 四,王様,,,,R7.4.1,,\n"
+        "ono,小野 五,学年主任,さくら小学校,5,,R7.4.1,R8.3.31,\n"
+        "ono2,小野 六,学年主任,あさひ中学校,8,,R7.4.1,,\n"
+        "ono3,小野 七,学年主任,さくら小学校,7,,R7.4.1,,\n"
+        "ono4,小野 八,学年主任,さくら小学校,,,R7.4.1,,\n"
+        "ssw,原 九,スクールソーシャルワーカー,さくら小学校,,,R7.4.1,,\n"
     )
     report = town.take(text)
-    assert (report.rows_new, report.rows_rejected) == (4, 1)
-    assert town.take(text).rows_known == 4
+    assert (report.rows_new, report.rows_rejected) == (7, 3)
+    assert town.take(text).rows_known == 7
     d, st = t.duties, t.staff
     with town.database.reading() as conn:
         rows = conn.execute(
@@ -167,9 +172,28 @@ def test_staff_and_their_duties(town: ImportRooms) -> None:
     assert [tuple(row) for row in rows] == [
         ("kyoiku", Role.BOARD, BOARD, None),
         ("mori", Role.HOMEROOM, "asahi-25-2-3", None),
+        ("ono", Role.GRADE_LEAD, "sakura:5", date(2026, 4, 1)),
+        ("ono2", Role.GRADE_LEAD, "asahi:8", None),
+        ("ssw", Role.SOCIAL_WORKER, "sakura", None),
         ("tanaka", Role.COMMITTEE, "sakura", None),
         ("tanaka", Role.HOMEROOM, "sakura-25-5-1", date(2026, 4, 1)),
     ]
+
+
+def test_every_duty_of_staff_has_its_name_in_files(town: ImportRooms) -> None:
+    names = (
+        "指導主事", "福祉担当", "個人情報担当", "アカウント管理者", "監査担当", "教育委員会", "運用担当",
+    )  # fmt: skip
+    rows = [f"p{n},林 {n},{name},,,,R7.4.1,," for n, name in enumerate(names)]
+    report = town.take(
+        "ログインID,氏名,担当,学校,学年,組,開始日,終了日,SlackID\n" + "\n".join(rows)
+    )
+    assert (report.rows_new, report.rows_rejected) == (len(names), 0)
+    with town.database.reading() as conn:
+        held = {(row.role, row.place) for row in conn.execute(select(t.duties))}
+    assert held == {
+        (role.value, BOARD) for role, office in OFFICES.items() if office.place is Place.BOARD
+    }
 
 
 def test_closed_days_may_be_spans(town: ImportRooms) -> None:
