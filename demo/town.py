@@ -253,11 +253,11 @@ def _staff(seed: int) -> list[Adult]:
     add("board", Duty(2025, "教育委員会"))
     add("operator", Duty(2025, "運用担当"))
     # Newer duties come last, so that a seed's earlier people keep their names and passwords.
-    for grade, school in ((5, "sakura"), (8, "asahi")):
+    for grade, at in ((5, "sakura"), (8, "asahi")):
         add(
-            f"{school}.grade{grade if grade <= 6 else grade - 6}",
-            Duty(2025, "学年主任", school, grade),
-            Duty(2026, "学年主任", school, grade + 1),
+            f"{at}.lead",
+            Duty(2025, "学年主任", at, grade),
+            Duty(2026, "学年主任", at, grade + 1),
         )
     for school in SCHOOLS:
         add(f"{school.id}.ssw", Duty(2025, "スクールソーシャルワーカー", school.id))

@@ -182,7 +182,8 @@ def test_staff_and_their_duties(town: ImportRooms) -> None:
 
 def test_every_duty_of_staff_has_its_name_in_files(town: ImportRooms) -> None:
     names = (
-        "指導主事", "福祉担当", "個人情報担当", "アカウント管理者", "監査担当", "教育委員会", "運用担当",
+        "指導主事", "福祉担当", "個人情報担当", "アカウント管理者", "監査担当", "教育委員会",
+        "運用担当",
     )  # fmt: skip
     rows = [f"p{n},林 {n},{name},,,,R7.4.1,," for n, name in enumerate(names)]
     report = town.take(
