@@ -65,7 +65,7 @@ def test_what_was_backed_up_comes_back(
         )
     upkeep.restore(fresh, archive)
     assert everything(fresh) == before
-    assert upkeep.verify(fresh) == []
+    assert upkeep.verify(fresh, filled.trail.keys) == []
     fresh.close()
 
 
@@ -83,14 +83,14 @@ def test_a_damaged_archive_is_refused_and_a_full_target_too(filled: Rooms, tmp_p
 
 
 def test_verify_names_what_was_bent_behind_our_back(filled: Rooms) -> None:
-    assert upkeep.verify(filled.database) == []
+    assert upkeep.verify(filled.database, filled.trail.keys) == []
     with filled.database.writing() as conn:
         if filled.database.is_sqlite:
             conn.execute(text("DROP TRIGGER events_no_update"))
         else:
             conn.execute(text("ALTER TABLE events DISABLE TRIGGER ALL"))
         conn.execute(text('UPDATE events SET body = \'{"type":"what"}\' WHERE position = 2'))
-    assert upkeep.verify(filled.database) == ["event 2 cannot be read"]
+    assert upkeep.verify(filled.database, filled.trail.keys) == ["event 2 cannot be read"]
 
 
 def test_the_archive_holds_no_secret_key(filled: Rooms, tmp_path: Path, secret_key: str) -> None:

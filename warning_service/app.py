@@ -28,6 +28,7 @@ from connectors.messaging.slack import SlackChannel
 from design.render import folder
 from student_checkin.api import FastPath
 from warning_service import errors, operations
+from warning_service.access.audit import Trail, TrailKeys
 from warning_service.access.child_sign_in import ChildSignIn
 from warning_service.access.gateway import Gateway
 from warning_service.access.sealing import Sealer
@@ -67,7 +68,8 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
     log_ = Log(database, clock, Wakeups(database))
     sealer = Sealer(database, settings)
     sessions, tries = Sessions(database, clock, settings), Tries(database, clock)
-    gateway = Gateway(database, clock, FollowUpCircles())
+    trail = Trail(database, clock, TrailKeys(settings))
+    gateway = Gateway(database, clock, FollowUpCircles(), trail)
     playbooks = Playbooks(database, settings.data_dir / "playbooks")
     alerts = Alerts(log_, playbooks)
     return Rooms(
@@ -82,6 +84,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
         child_door=ChildSignIn(database, sessions, tries, sealer),
         tokens=Tokens(database, clock, settings),
         gateway=gateway,
+        trail=trail,
         playbooks=playbooks,
         alerts=alerts,
         follow_ups=FollowUps(log_, sealer, playbooks, alerts, gateway),

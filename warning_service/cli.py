@@ -20,7 +20,8 @@ from rich.table import Table
 
 from student_checkin.pictures import LENGTH, PICTURES
 from warning_service import logs, upkeep
-from warning_service.access import setting_up
+from warning_service.access import audit, setting_up
+from warning_service.access.audit import TrailKeys
 from warning_service.alerts import rebuild as alerts_rebuild
 from warning_service.app import Jobs, Running, build, create_app, listen
 from warning_service.clock import Clock
@@ -341,18 +342,33 @@ def rebuild(
 
 
 @cli.command()
-def verify() -> None:
-    """Check that every event can be read and that the audit trail's chain is whole.
+def verify(
+    head: Annotated[
+        str, typer.Option(help="The trail's head as `verify` or `backup` told it earlier.")
+    ] = "",
+) -> None:
+    """Check that every event can be read and that the audit trail is as it was written.
 
     Names each row that was changed, is missing or cannot be read. Exit status 1 when there is one.
-    Whether lists and models follow from the log is for `rebuild` to say.
+    Prints the trail's head at the end: keep it away from this machine, and a later `--head` shows
+    that nobody has put the whole trail back to an earlier state. Needs the secret keys, old ones
+    too. Whether lists and models follow from the log is for `rebuild` to say.
     """
     settings = _settings()
-    found = upkeep.verify(Database(settings.sqlalchemy_url))
+    database = Database(settings.sqlalchemy_url)
+    try:
+        keys = TrailKeys(settings)
+    except ValueError as error:
+        err.print(str(error), markup=False)
+        raise typer.Exit(2) from error
+    found = upkeep.verify(database, keys, head)
     for line in found:
         err.print(line, markup=False)
     if not found:
         out.print("The log can be read from end to end and the audit trail is whole.")
+    with database.reading() as conn:
+        last = audit.head(conn)
+    out.print(f"head of the trail: {last or 'none yet'}", markup=False, highlight=False)
     raise typer.Exit(1 if found else 0)
 
 
@@ -366,6 +382,7 @@ def backup(target: Annotated[Path, typer.Argument(help="The archive to write.")]
     settings = _settings()
     manifest = upkeep.back_up(Database(settings.sqlalchemy_url), target, Clock())
     out.print(f"{target}: log up to {manifest.head}, schema {manifest.schema}")
+    out.print(f"head of the audit trail: {manifest.trail or 'none yet'}", highlight=False)
 
 
 @cli.command()

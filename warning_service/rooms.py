@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from warning_service.access.audit import Trail
 from warning_service.access.child_sign_in import ChildSignIn
 from warning_service.access.gateway import Gateway
 from warning_service.access.sealing import Sealer
@@ -40,6 +41,7 @@ class Rooms:
     child_door: ChildSignIn
     tokens: Tokens
     gateway: Gateway
+    trail: Trail
     playbooks: Playbooks
     alerts: Alerts
     follow_ups: FollowUps

@@ -21,6 +21,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from warning_service.access import audit
+from warning_service.access.audit import TrailKeys
 from warning_service.clock import Clock
 from warning_service.database import Database
 from warning_service.events.log import head
@@ -36,13 +37,14 @@ class BackupError(RuntimeError):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an archive holds. `files`: name -> sha256."""
+    """What an archive holds. `files`: name -> sha256; `trail`: the audit trail's head then."""
 
     made_at: str
     schema: str
     backend: str
     head: int
     files: dict[str, str]
+    trail: str = ""
 
 
 def back_up(database: Database, target: Path, clock: Clock) -> Manifest:
@@ -50,13 +52,14 @@ def back_up(database: Database, target: Path, clock: Clock) -> Manifest:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         parts = list(_dump(database, Path(folder)))
         with database.reading() as conn:
-            position = head(conn)
+            position, trail = head(conn), audit.head(conn)
         manifest = Manifest(
             made_at=clock.now().isoformat(),
             schema=newest(),
             backend="sqlite" if database.is_sqlite else "postgresql",
             head=position,
             files={part.name: _sha256(part) for part in parts},
+            trail="" if trail is None else str(trail),
         )
         (Path(folder) / MANIFEST).write_bytes(msgspec.json.encode(manifest))
         archive = Path(folder) / "archive"
@@ -159,10 +162,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def verify(database: Database) -> list[str]:
+def verify(database: Database, keys: TrailKeys, known_head: str = "") -> list[str]:
     """What does not hang together, in words; empty when all is well.
 
-    Every event can be read; positions and readers fit; the audit chain is whole.
+    Every event can be read; positions and readers fit; the audit trail is as it was written and,
+    if a head of it was kept elsewhere (`known_head`), still contains that.
     """
     found = []
     with database.reading() as conn:
@@ -177,5 +181,5 @@ def verify(database: Database) -> list[str]:
         for row in conn.execute(select(consumers)):
             if row.position > last:
                 found.append(f"reader {row.name} of {row.board} is ahead of the log")
-        found += [f"audit row {seq} was changed or follows a gap" for seq in audit.verify(conn)]
+        found += [fault.words for fault in audit.verify(conn, keys, known_head)]
     return found

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import msgspec
 from sqlalchemy import Connection, select
 
-from warning_service.access.audit import Look, record
-from warning_service.access.principals import Principal
+from warning_service.access.audit import REFUSED, Trail
+from warning_service.access.principals import PlaceOf, Principal
 from warning_service.access.roles import Ability
 from warning_service.clock import Clock
 from warning_service.database import Database
@@ -24,21 +24,12 @@ from warning_service.roster import tables as roster
 
 
 class NotYours(PermissionError):
-    """The asker's duties do not cover this; say 404, so that existence is not told."""
+    """The asker's duties do not cover this; say 404, so that existence is not told.
 
+    `noted`: the refusal is on the trail already; of others errors.py puts the page's there.
+    """
 
-class PlaceOf(Protocol):
-    """Where a child is on the roll: an enrolment, or a Child."""
-
-    @property
-    def school(self) -> str:
-        """School id."""
-        ...
-
-    @property
-    def class_id(self) -> str:
-        """Class id."""
-        ...
+    noted = False
 
 
 class Child(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,10 +67,11 @@ class Gateway:
     count that give it.
     """
 
-    def __init__(self, database: Database, clock: Clock, circles: Circles) -> None:
+    def __init__(self, database: Database, clock: Clock, circles: Circles, trail: Trail) -> None:
         self._database = database
         self._clock = clock
         self._circles = circles
+        self._trail = trail
 
     # -- scope (no names, no trail) ---------------------------------------------------------------
 
@@ -126,9 +118,13 @@ class Gateway:
 
     # -- children by name (each look on the trail) -------------------------------------------------
 
-    def child(self, who: Principal, student: str, *, using: Ability, why: str) -> Child:
+    def child(
+        self, who: Principal, student: str, *, using: Ability, why: str, detail: str = ""
+    ) -> Child:
         """One child. Raises NotYours when out of scope or on no roll today."""
-        return self.children(who, [student], using=using, why=why, strict=True)[student]
+        return self.children(who, [student], using=using, why=why, detail=detail, strict=True)[
+            student
+        ]
 
     def children(
         self,
@@ -137,10 +133,12 @@ class Gateway:
         *,
         using: Ability,
         why: str,
+        detail: str = "",
         strict: bool = False,
     ) -> dict[str, Child]:
         """Those of `wanted` whom the asker may see today, by student key.
 
+        `why` is an action of actions.toml; `detail` says more with ids only (a list's, an alert's).
         Raises NotYours with `strict` when one is missing; StorageUnavailable when the look cannot
         be put on the trail.
         """
@@ -150,20 +148,31 @@ class Gateway:
             mine = self.within(conn, who, there, using=using)
         seen = {student: child for student, child in there.items() if student in mine}
         if strict and (missing := set(wanted) - set(seen)):
-            self._trail(who, "refused:" + why, sorted(missing))
-            raise NotYours
-        self._trail(who, why, sorted(seen))
+            self.note(who, REFUSED + why, sorted(missing), detail, using=using)
+            raise _noted()
+        self._trail.record(
+            [
+                self._trail.look(
+                    who, why, student, detail, using=using, duty=who.duty_for(using, seen[student])
+                )
+                for student in sorted(seen)
+            ]
+        )
         return seen
 
     def class_roll(self, who: Principal, class_id: str, *, using: Ability, why: str) -> list[Child]:
         """All children of a class today, by seat. Raises NotYours."""
         with self._database.reading() as conn:
             room = queries.school_class(conn, class_id)
-            if room is None or not who.reach(using).covers(school=room.school, class_id=class_id):
-                raise NotYours
+            mine = room is not None and who.reach(using).covers(
+                school=room.school, class_id=class_id
+            )
             keys = [
                 e.student for e in queries.on_roll(conn, self._clock.today(), class_id=class_id)
             ]
+        if not mine:
+            self.note(who, REFUSED + why, [class_id], using=using)
+            raise _noted()
         found = self.children(who, keys, using=using, why=why)
         return sorted(found.values(), key=lambda child: (child.seat or 999, child.kana))
 
@@ -185,21 +194,23 @@ class Gateway:
             )
             return {row.staff: row.name for row in rows}
 
-    def note(self, who: Principal, action: str, subjects: Sequence[str], detail: str = "") -> None:
-        """Put a look or change on the trail that went through another room."""
-        self._trail(who, action, subjects, detail)
-
-    def _trail(
-        self, who: Principal, action: str, subjects: Sequence[str], detail: str = ""
+    def note(
+        self,
+        who: Principal,
+        action: str,
+        subjects: Sequence[str],
+        detail: str = "",
+        *,
+        using: Ability | None = None,
     ) -> None:
-        record(
-            self._database,
-            self._clock.now(),
-            [
-                Look(board=who.board, actor=who.key, action=action, subject=s, detail=detail)
-                for s in subjects
-            ],
-        )
+        """Put a look or change on the trail that went through another room."""
+        self._trail.note(who, action, subjects, detail, using=using)
+
+
+def _noted() -> NotYours:
+    error = NotYours()
+    error.noted = True
+    return error
 
 
 def _load(conn: Connection, wanted: Sequence[str], on: date) -> dict[str, Child]:

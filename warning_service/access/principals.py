@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
@@ -42,6 +43,20 @@ def duty_at(role: Role, place: str) -> Duty:
     )
 
 
+class PlaceOf(Protocol):
+    """Where a child is on the roll: an enrolment, or a gateway's Child."""
+
+    @property
+    def school(self) -> str:
+        """School id."""
+        ...
+
+    @property
+    def class_id(self) -> str:
+        """Class id."""
+        ...
+
+
 class Extent(msgspec.Struct, frozen=True, kw_only=True):
     """How far one ability of one person reaches. All are ids.
 
@@ -62,7 +77,9 @@ class Extent(msgspec.Struct, frozen=True, kw_only=True):
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Who is asking. For a child, `key` is the student key and `class_id` where it signed in.
 
-    `factors`: second factors shown in this session; `confirmed_at`: when one was last shown.
+    `factors`: second factors shown in this session; `confirmed_at`: when it was last shown who
+    this is. Somebody who `owes_factor` has shown a password only and has no duties yet: `waiting`
+    are those that a second factor would put in force.
     """
 
     kind: str
@@ -74,6 +91,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     token_hash: str = ""
     factors: frozenset[str] = _NOTHING
     confirmed_at: datetime | None = None
+    owes_factor: bool = False
+    waiting: tuple[Duty, ...] = ()
 
     @property
     def abilities(self) -> frozenset[Ability]:
@@ -94,12 +113,32 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
             cases=_all((d.place,) for d in giving if OFFICES[d.role].reach is Reach.CASES),
         )
 
+    def duty_for(self, ability: Ability, place: PlaceOf) -> str:
+        """The role by which `ability` reaches a child at `place`; the narrowest, when several do.
+
+        '' when none does.
+        """
+        giving = [duty for duty in self.duties if ability in OFFICES[duty.role].abilities]
+        fitting = [
+            duty
+            for duty in giving
+            if place.class_id in duty.classes
+            or place.school in duty.schools
+            or OFFICES[duty.role].reach is Reach.CASES
+        ]
+        return min(
+            (duty.role for duty in fitting),
+            key=lambda role: (_NARROW.index(OFFICES[role].reach), role),
+            default="",
+        )
+
     def has(self, role: Role) -> bool:
         """Does one of the duties have this role?"""
         return any(duty.role is role for duty in self.duties)
 
 
 _WHOLE = frozenset({Reach.SCHOOL, Reach.BOARD})
+_NARROW = (Reach.SELF, Reach.CLASS, Reach.CASES, Reach.AGENDA, Reach.SCHOOL, Reach.BOARD)
 
 
 def _all(parts: Iterable[tuple[str, ...]]) -> frozenset[str]:

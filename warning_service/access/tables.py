@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Integer, Text
+from sqlalchemy import BigInteger, Index, Integer, Text
 from sqlmodel import Field, SQLModel
 
 from warning_service.database import UtcDateTime, table_of
@@ -40,10 +40,15 @@ class AttemptRow(SQLModel, table=True):
 
 
 class AuditRow(SQLModel, table=True):
-    """One look or change. Each row's hash covers the row before it."""
+    """One look or change. Each row is sealed, and its hash covers the row before it (audit.py)."""
 
     __tablename__ = "audit"
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = (
+        Index("ix_audit_subject", "subject", "seq"),
+        Index("ix_audit_actor", "actor", "at"),
+        Index("ix_audit_at", "board", "at"),
+        {"sqlite_autoincrement": True},
+    )
 
     seq: int | None = Field(
         default=None,
@@ -56,7 +61,11 @@ class AuditRow(SQLModel, table=True):
     action: str
     subject: str  # student key, list id, … never a name
     detail: str = Field(sa_type=Text)
-    hash: str
+    purpose: str = ""  # a value of roles.Purpose
+    duty: str = ""  # the role it was done with
+    key: str = ""  # which of the installation's keys sealed it
+    seal: str = ""  # over the row's number and content
+    hash: str  # over the seal and the row before
 
 
 class SpentTokenRow(SQLModel, table=True):
@@ -69,7 +78,60 @@ class SpentTokenRow(SQLModel, table=True):
     expires_at: datetime = Field(index=True, sa_type=UtcDateTime)
 
 
+class LookingRow(SQLModel, table=True):
+    """What one member of staff looked at in one day, counted from the trail (alarms.py)."""
+
+    __tablename__ = "looking"
+
+    staff: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    board: str
+    opened: int  # different children whose page was opened
+    shown: int  # different children seen in an overview, or opened
+    refused: int  # different things refused
+    exports: int
+
+
+class AlarmRow(SQLModel, table=True):
+    """Looking that was unusual. `subject`: a staff key, or a student key (rule `watched`)."""
+
+    __tablename__ = "looking_alarms"
+    __table_args__ = (Index("ix_looking_alarms_board", "board", "raised_at"),)
+
+    id: str = Field(primary_key=True)  # from rule, subject, day and level: raised once
+    board: str
+    rule: str
+    subject: str
+    day: date
+    count: int
+    threshold: int
+    usual: float  # the person's own usual; 0 where the rule asks for none
+    last_seq: int = Field(sa_type=BigInteger)  # the row of the trail that made it an alarm
+    raised_at: datetime = Field(sa_type=UtcDateTime)
+    acknowledged_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    acknowledged_by: str = ""
+    verdict: str = ""  # reasonable, talked, misuse
+    note: str = Field(default="", sa_type=Text)
+
+
+class RightsReviewRow(SQLModel, table=True):
+    """The yearly decision on one person's access: keep or end, by whom and when."""
+
+    __tablename__ = "rights_reviews"
+
+    staff: str = Field(primary_key=True)
+    school_year: int = Field(primary_key=True)
+    board: str
+    decision: str  # keep, end
+    decided_by: str
+    decided_at: datetime = Field(sa_type=UtcDateTime)
+    note: str = Field(default="", sa_type=Text)
+
+
 sessions = table_of(SessionRow)
 attempts = table_of(AttemptRow)
 audit = table_of(AuditRow)
+looking = table_of(LookingRow)
+looking_alarms = table_of(AlarmRow)
+rights_reviews = table_of(RightsReviewRow)
 spent_tokens = table_of(SpentTokenRow)
