@@ -115,9 +115,11 @@ def alert(request: Request, who: Reader, alert_id: str) -> Response:
     rooms = rooms_of(request)
     found = rooms.alerts.one(who, alert_id)
     if found.state == "handled":
-        rooms.gateway.child(who, found.student, using=Ability.SEE_ALERTS, why="alert")
+        rooms.gateway.child(
+            who, found.student, using=Ability.SEE_ALERTS, why="alert", detail=found.id
+        )
     else:
-        rooms.gateway.note(who, "alert", [found.student], found.id)
+        rooms.gateway.note(who, "alert", [found.student], found.id, using=Ability.SEE_ALERTS)
     card = cards_of(request, who, [found])[0]
     told = may_read_words(who, found)
     return show(
@@ -138,8 +140,9 @@ def alert(request: Request, who: Reader, alert_id: str) -> Response:
 def acknowledge(request: Request, who: Reader, alert_id: str) -> Response:
     """Take the alert on: one tap. The page then shows the record form."""
     rooms = rooms_of(request)
-    rooms.alerts.one(who, alert_id)  # raises NotYours
+    found = rooms.alerts.one(who, alert_id)  # raises NotYours
     first = rooms.alerts.acknowledge(alert_id, who.key, "portal")
+    rooms.gateway.note(who, "take_on", [found.student], alert_id, using=Ability.SEE_ALERTS)
     return go(f"/portal/alerts/{alert_id}", saved="acknowledged" if first else "too_late")
 
 
@@ -170,7 +173,9 @@ def _consulted(request: Request, who: Principal, alert: AlertView) -> Consulted 
         body = queries.consultation_words(conn, alert.source)
     if body is None:
         return None
-    rooms.gateway.note(who, "read_consultation", [alert.student], alert.id)
+    rooms.gateway.note(
+        who, "read_consultation", [alert.student], alert.id, using=Ability.SEE_ALERTS
+    )
     words, lost = "", False
     if body.sealed is not None:
         try:

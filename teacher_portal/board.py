@@ -82,7 +82,9 @@ def board(
         horizon = timedelta(days=playbook.outcome.horizon_days)
         settled = [row for row in lists if row.list_date + horizon <= today]
         right_year = how_right(conn, playbook, settled, today)
-    rooms.gateway.note(who, "board_counts", [who.board], first.isoformat())
+    rooms.gateway.note(
+        who, "board_counts", [who.board], first.isoformat(), using=Ability.SEE_COUNTS
+    )
     of_month = [row for row in found if row.list_date.replace(day=1) == first]
     rows, totals = school_rows(schools, of_month, answered)
     column = ORDERS.get(sort, ORDERS["school"])

@@ -101,8 +101,10 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
         reviews = followed.reviews_of(conn, row.id)
         latest = followed.latest_of(conn, [e.student for e in listed], row.published_at)
     children = rooms.gateway.children(
-        who, [e.student for e in listed], using=Ability.SEE_LIST, why=why
+        who, [e.student for e in listed], using=Ability.SEE_LIST, why=why, detail=row.id
     )
+    # Also when nobody on it is the asker's: that the list was opened is a look by itself.
+    rooms.gateway.note(who, "open_list", [row.id], why, using=Ability.SEE_LIST)
     playbook = rooms.playbooks.of(who.board)
     lang = language(request)
     rules = playbook.review

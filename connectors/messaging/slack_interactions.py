@@ -28,6 +28,7 @@ from slack_sdk.signature import SignatureVerifier
 from slack_sdk.webhook import WebhookClient
 
 from connectors.messaging.slack import ACKNOWLEDGE
+from warning_service.access.audit import REFUSED
 from warning_service.access.gateway import NotYours
 from warning_service.access.roles import Ability
 from warning_service.access.staff_lookup import by_slack_user
@@ -176,11 +177,14 @@ def _take_on(rooms: Rooms, slack_user: str, alert_id: str) -> str:
         log.warning("slack_acknowledge_refused", alert=alert_id)
         return NOT_ALLOWED
     try:
-        rooms.alerts.one(who, alert_id)
+        found = rooms.alerts.one(who, alert_id)
     except NotYours:
         log.warning("slack_acknowledge_refused", alert=alert_id)
+        rooms.gateway.note(who, REFUSED + "take_on", [alert_id], "slack", using=Ability.SEE_ALERTS)
         return NOT_ALLOWED
-    return DONE if rooms.alerts.acknowledge(alert_id, who.key, "slack") else TAKEN
+    first = rooms.alerts.acknowledge(alert_id, who.key, "slack")
+    rooms.gateway.note(who, "take_on", [found.student], alert_id, using=Ability.SEE_ALERTS)
+    return DONE if first else TAKEN
 
 
 def _may_answer_to(settings: Settings, url: str) -> bool:

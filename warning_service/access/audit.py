@@ -44,7 +44,7 @@ SYSTEM = "system:trail"
 REFUSED = "refused:"
 """What an action begins with when somebody wanted it and was not allowed."""
 
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/{}-]{0,79}", re.ASCII)
+_KEY = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_.:/{}-]{0,79}", re.ASCII)
 _AT_ONCE = 5000
 MOST_FAULTS = 1000
 """`verify` names so many faults and then stops: a trail with more is no trail."""
