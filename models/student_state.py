@@ -61,14 +61,13 @@ class ItemHistory(msgspec.Struct, array_like=True):
 class StudentState(msgspec.Struct, array_like=True):
     """Everything judging remembers about one student.
 
-    `refuses`: a 不同意書 is in force; only the roll is then kept. `data_from`: facts count from
-    this day (set when a refusal is taken back). `year`, `year_sum`: the outcome item's total in
+    `data_from`: facts count from this day (set when a refusal is taken back). `year`, `year_sum`: the outcome item's total in
     that school year. `supported_on`: last day someone supported the child. `listed_on`, `running`:
     the last list date it was listed on and how many lists in a row. `scores`: (list date, score).
+    `stopped`: items whose use was stopped at the family's request, and on which day.
     """
 
     roll: list[Spell] = []
-    refuses: bool = False
     data_from: int = 0
     items: dict[str, ItemHistory] = {}
     outcomes: list[Outcome] = []
@@ -78,6 +77,7 @@ class StudentState(msgspec.Struct, array_like=True):
     listed_on: int = 0
     running: int = 0
     scores: list[tuple[int, float]] = []
+    stopped: dict[str, int] = {}
 
     # -- the roll ----
 
@@ -137,14 +137,6 @@ class StudentState(msgspec.Struct, array_like=True):
         self.outcomes.sort(key=lambda o: o.on)
         return True
 
-    def forget(self) -> None:
-        """Drop everything but the roll: a refusal came into force."""
-        self.refuses = True
-        self.data_from = self.year = 0
-        self.items, self.outcomes, self.scores = {}, [], []
-        self.year_sum = 0.0
-        self.supported_on = self.listed_on = self.running = 0
-
     # -- facts ----
 
     def put(self, spec: ItemSpec, day: int, value: float, today: int) -> None:
@@ -176,6 +168,43 @@ class StudentState(msgspec.Struct, array_like=True):
             values[at] = max(values[at], value)
         else:
             values[at] = value
+
+    def correct(self, spec: ItemSpec, day: int, was: float, value: float | None) -> None:
+        """Have `value` stand where `was` was put on that day; None: it was never so.
+
+        Of several on one day, a count loses the difference only. Days folded into the sums are
+        corrected there; their last value stands when another was later.
+        """
+        held = self.items.get(spec.id)
+        if held is None:
+            return
+        new = 0.0 if value is None else value
+        gone = value is None or (value == 0 and spec.kind != "measure")
+        at = bisect_left(held.days, day)
+        if at == len(held.days) or held.days[at] != day:
+            if held.old_n and day <= held.old_last:
+                held.old_sum += new - was
+                held.old_n -= gone
+                if held.old_last == day:
+                    held.old_last_value = new
+            return
+        if spec.kind == "count":
+            new += held.values[at] - was
+            gone = new == 0
+        if gone:
+            del held.days[at], held.values[at]
+        else:
+            held.values[at] = new
+
+    def stop(self, items: tuple[str, ...], day: int) -> None:
+        """Forget these items, and take none of them in again."""
+        for item in items:
+            self.stopped.setdefault(item, day)
+            self.items.pop(item, None)
+
+    def stopped_after(self, day: int) -> bool:
+        """Was the use of an item stopped on that day or later? Then its features hold too much."""
+        return any(on >= day for on in self.stopped.values())
 
     def put_refused(self, spec: ItemSpec, day: int, today: int) -> None:
         """Remember that the question was asked on `day` and not answered."""

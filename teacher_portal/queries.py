@@ -22,13 +22,16 @@ from warning_service.events.tables import events
 from warning_service.events.types import (
     CheckInSubmitted,
     ConsultationRequested,
+    ObservationCorrected,
     ObservationRecorded,
+    UseStopped,
     decode,
     tag_of,
 )
 from warning_service.playbooks.model import Playbook
 
 _PART = 400
+_FACTS = (ObservationRecorded, ObservationCorrected, UseStopped)
 _SLACK = timedelta(hours=1)
 
 
@@ -139,14 +142,26 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 def observations(conn: Connection, playbook: Playbook, student: str, today: date) -> Facts:
     """The playbook's items for one child over the school year's last months.
 
-    `value` items one by one, `count_only` ones only counted, `score_only` ones not at all.
+    `value` items one by one, `count_only` ones only counted, `score_only` ones not at all. What a
+    family had corrected stands as corrected; items whose use was stopped are not there.
     """
     items = playbook.catalogue_items()
+    wrong: dict[str, float | None] = {}
+    stopped: set[str] = set()
+    told = log.of_student(conn, student, [tag_of(kind) for kind in _FACTS])
+    for event in told:
+        if isinstance(event.body, ObservationCorrected):
+            wrong[event.body.corrects] = event.body.value
+        elif isinstance(event.body, UseStopped):
+            stopped.update(event.body.items)
+    items = {item: held for item, held in items.items() if item not in stopped}
     seen: dict[str, list[tuple[date, float]]] = {item: [] for item in items}
-    for event in log.of_student(conn, student, [tag_of(ObservationRecorded)]):
+    for event in told:
         body = event.body
         if isinstance(body, ObservationRecorded) and body.item in seen and event.on <= today:
-            seen[body.item].append((event.on, body.value))
+            value = wrong.get(event.id, body.value)
+            if value is not None:
+                seen[body.item].append((event.on, value))
     shown, others = [], 0
     for item_id, item in items.items():
         rows = sorted(seen[item_id])

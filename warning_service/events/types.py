@@ -58,7 +58,11 @@ class CheckInSubmitted(Body, frozen=True, tag="check_in_submitted"):
 
 
 class ConsultationRequested(Body, frozen=True, tag="consultation_requested"):
-    """A child asks to talk. `whom` and `about` are choice ids; `sealed` holds its words."""
+    """A child asks to talk. `whom` and `about` are choice ids; `sealed` holds its words.
+
+    `sealed` is None when nothing was written, and '' when words were written that could not be
+    sealed and so were not kept: the call for help is, all the same.
+    """
 
     whom: tuple[str, ...]
     about: tuple[str, ...]
@@ -72,6 +76,26 @@ class ObservationRecorded(Body, frozen=True, tag="observation_recorded"):
     item: str
     value: float
     source: str
+
+
+class ObservationCorrected(Body, frozen=True, tag="observation_corrected"):
+    """What was recorded of `item` on `on` was not `was` but `value`; None: it never happened.
+
+    The wrong event stays in the log, as `corrects`; whoever counts honours this one after it.
+    """
+
+    item: str
+    was: float
+    value: float | None
+    corrects: str  # id of the event that was wrong
+    request: str  # id of the family's request that was accepted
+
+
+class UseStopped(Body, frozen=True, tag="use_stopped"):
+    """利用停止: these items of this student are not used from here on, nor what came before."""
+
+    items: tuple[str, ...]
+    request: str
 
 
 class OutcomeRecorded(Body, frozen=True, tag="outcome_recorded"):
@@ -176,6 +200,26 @@ class FollowUpRecorded(Body, frozen=True, tag="follow_up_recorded"):
     list_id: str | None
     alert_id: str | None
     sealed: str | None
+    case_id: str | None = None  # written by the welfare office, in a case handed over to it
+
+
+class CaseHandedOver(Body, frozen=True, tag="case_handed_over"):
+    """The school gives a child's case to its board's welfare office. `ground`: support or help."""
+
+    case_id: str
+    school: str
+    ground: str
+    sealed: str
+    at: datetime
+
+
+class CaseReturned(Body, frozen=True, tag="case_returned"):
+    """The case is over for the office. `how`: taken_back by the school, or returned by it."""
+
+    case_id: str
+    how: str
+    sealed: str | None
+    at: datetime
 
 
 AnyBody = (
@@ -186,6 +230,8 @@ AnyBody = (
     | CheckInSubmitted
     | ConsultationRequested
     | ObservationRecorded
+    | ObservationCorrected
+    | UseStopped
     | OutcomeRecorded
     | DayClosed
     | ListDue
@@ -196,6 +242,8 @@ AnyBody = (
     | AlertHandled
     | ReviewDecided
     | FollowUpRecorded
+    | CaseHandedOver
+    | CaseReturned
 )
 
 _encoder = msgspec.json.Encoder(order="deterministic")

@@ -4,14 +4,16 @@ Nothing here touches a database or a clock, so that the running service, a rebui
 go through exactly this. What comes out depends on the sequence of events alone: not on how they
 were batched, not on when they were handled. Days are ordinals.
 
-A refusal (不同意書) drops the child's facts at once, and its rows from the model's memory; the
-weights it once moved are cleaned by a rebuild, which plays the log without it (`forgotten`).
+A refusal (不同意書) takes the child out at once: its state, and its rows in the model's memory. All
+that is kept is its place on the roll (`away`), so that a family may change its mind. The weights it
+once moved are cleaned by removal.py, which plays the log without what was before the refusal
+(`gone`) and puts the result in the place of this judge's state.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -23,6 +25,7 @@ from models.learner import Learner, TrainingBlock
 from models.student_state import Outcome, Spell, StudentState
 from warning_service.clock import cpu_seconds
 from warning_service.events.types import (
+    AnyBody,
     CheckInSubmitted,
     DayClosed,
     EnrolmentEnded,
@@ -31,11 +34,13 @@ from warning_service.events.types import (
     FollowUpRecorded,
     ListDue,
     NewEvent,
+    ObservationCorrected,
     ObservationRecorded,
     OptOutRecorded,
     OptOutWithdrawn,
     OutcomeRecorded,
     ReviewDecided,
+    UseStopped,
 )
 from warning_service.judging import outcomes, rules
 from warning_service.judging.publish import Occasion, Published, make
@@ -43,18 +48,22 @@ from warning_service.judging.setup import Setup
 
 
 class Book(msgspec.Struct, array_like=True):
-    """Bookkeeping of a board: where its log begins, the last closed day, last list dates."""
+    """Bookkeeping of a board: the last closed day, last list dates. No log positions."""
 
-    began: int = 0
     closed: int = 0
     listed: dict[str, int] = {}
 
 
 @dataclass
 class Changes:
-    """What happened since it was last collected. Days are ordinals."""
+    """What happened since it was last collected. Days are ordinals.
+
+    `students`: whose state or place on the roll changed; `moved`: those of them who refused or came
+    back, so that what is stored on the other side has to go.
+    """
 
     students: set[str] = field(default_factory=set)
+    moved: set[str] = field(default_factory=set)
     blocks: dict[int, bytes] = field(default_factory=dict)
     settled: list[int] = field(default_factory=list)
     lists: list[Published] = field(default_factory=list)
@@ -74,24 +83,29 @@ class Spent:
 
 
 class Judge:
-    """One board. `read_block` gives a stored training block that is not in memory any more."""
+    """One board. `read_block` gives a stored training block that is not in memory any more.
+
+    `gone`: student -> log position of a refusal; what the log tells of the student up to there
+    never happened, except its place on the roll. `away`: those whose families refuse now.
+    """
 
     def __init__(
         self,
         board: str,
         setup: Setup,
         read_block: Callable[[int], bytes],
-        forgotten: dict[str, int] | None = None,
+        gone: Mapping[str, int] | None = None,
     ) -> None:
         self.board, self.setup = board, setup
         self.specs = {use.spec.id: use.spec for use in setup.uses}
         self.students: dict[str, StudentState] = {}
+        self.away: dict[str, StudentState] = {}
         self.learner = Learner(setup.schema.names, setup.schema.hash)
         self.book = Book()
         self.waiting: list[int] = []
         self.changes = Changes()
         self.spent = Spent()
-        self.forgotten = forgotten or {}
+        self.gone = dict(gone or {})
         self.read_block = read_block
         self._version = ""
         self._ordered: list[str] | None = None
@@ -113,8 +127,6 @@ class Judge:
     def take(self, event: Event) -> None:
         """Take in one event; those that mean nothing to judging are passed over."""
         body = event.body
-        if not self.book.began:
-            self.book.began = self.changes.book_at = event.position
         if isinstance(body, DayClosed):
             self._close(event)
         elif isinstance(body, ListDue):
@@ -126,29 +138,58 @@ class Judge:
 
     def _about(self, event: Event, student: str) -> bool:
         """An event about a student; True when its state changed."""
-        state, body = self._state(student), event.body
-        day = event.on.toordinal()
+        body, day = event.body, event.on.toordinal()
+        if event.position <= self.gone.get(student, 0):
+            return self._place(self._away(student), body, day)
+        if isinstance(body, OptOutRecorded):
+            self._away(student)
+            if self.learner.memory.forget(student):
+                self.changes.memory_at = event.position
+            return True
+        away = self.away.get(student)
+        if isinstance(body, OptOutWithdrawn):
+            if away is None:
+                return False
+            del self.away[student]
+            away.data_from = day
+            self.students[student] = away
+            self._ordered = None
+            self.changes.moved.add(student)
+            return True
+        if away is not None:
+            return self._place(away, body, day)
+        state = self._state(student)
+        if isinstance(body, EnrolmentStarted | EnrolmentEnded):
+            return self._place(state, body, day)
+        if day < state.data_from:
+            return False
+        return self._fact(event, state, day)
+
+    @staticmethod
+    def _place(state: StudentState, body: AnyBody, day: int) -> bool:
+        """Follow the roll; True when the student's place changed."""
         if isinstance(body, EnrolmentStarted):
             return state.enrol(Spell(day, None, body.school, body.class_id, body.grade))
         if isinstance(body, EnrolmentEnded):
             return state.leave(body.class_id, day)
-        if isinstance(body, OptOutRecorded):
-            state.forget()
-            if self.learner.memory.forget(student):
-                self.changes.memory_at = event.position
-            return True
-        if isinstance(body, OptOutWithdrawn):
-            if event.position < self.forgotten.get(student, 0) or not state.refuses:
-                return False
-            state.refuses, state.data_from = False, day
-            return True
-        if state.refuses or day < state.data_from:
-            return False
-        return self._fact(event, state, day)
+        return False
+
+    def _away(self, student: str) -> StudentState:
+        """What is kept of a student whose family refuses: its place on the roll."""
+        found = self.away.get(student)
+        if found is None:
+            held = self.students.pop(student, None)
+            found = self.away[student] = StudentState(roll=[] if held is None else held.roll)
+            self._ordered = None
+            self.changes.moved.add(student)
+            self.changes.students.add(student)
+        return found
 
     def _fact(self, event: Event, state: StudentState, day: int) -> bool:
         body, today = event.body, self.book.closed + 1 if self.book.closed else 0
-        if isinstance(body, ObservationRecorded):
+        if isinstance(body, UseStopped | ObservationCorrected):
+            return self._asked_by_family(event, state, day)
+        if isinstance(body, ObservationRecorded) and body.item not in state.stopped:
             spec = self.specs.get(body.item)
             if body.item == self.setup.outcome_item:
                 outcomes.add_up(state, day, body.value)
@@ -156,7 +197,11 @@ class Judge:
                 state.put(spec, day, body.value, today)
             return spec is not None or body.item == self.setup.outcome_item
         if isinstance(body, CheckInSubmitted):
-            asked = [(self.specs.get(f"q.{q}"), v) for q, v in sorted(body.answers.items())]
+            asked = [
+                (self.specs.get(f"q.{q}"), v)
+                for q, v in sorted(body.answers.items())
+                if f"q.{q}" not in state.stopped
+            ]
             for spec, value in asked:
                 if spec is not None and value is None:
                     state.put_refused(spec, day, today)
@@ -178,11 +223,30 @@ class Judge:
             return True
         return False
 
+    def _asked_by_family(self, event: Event, state: StudentState, day: int) -> bool:
+        """A correction, or an end of use, that a family's request led to."""
+        body = event.body
+        if isinstance(body, UseStopped):
+            if self.learner.memory.forget(event.student or ""):
+                self.changes.memory_at = event.position
+            state.stop(body.items, day)
+            if self.setup.outcome_item in body.items:
+                state.year_sum = 0.0
+            return True
+        assert isinstance(body, ObservationCorrected)
+        if body.item in state.stopped:
+            return False
+        spec = self.specs.get(body.item)
+        if body.item == self.setup.outcome_item:
+            outcomes.add_up(state, day, (body.value or 0.0) - body.was)
+        if spec is not None:
+            state.correct(spec, day, body.was, body.value)
+        return spec is not None or body.item == self.setup.outcome_item
+
     def _state(self, student: str) -> StudentState:
         found = self.students.get(student)
         if found is None:
-            # A student forgotten by a rebuild is refused from the start, up to its withdrawal.
-            found = self.students[student] = StudentState(refuses=student in self.forgotten)
+            found = self.students[student] = StudentState()
             self._ordered = None
         return found
 
@@ -224,9 +288,11 @@ class Judge:
         block = msgspec.msgpack.decode(data, type=TrainingBlock)
         labels: list[bool | None] = []
         for student in block.students:
-            state = self.students[student]
-            gone = state.refuses or day < state.data_from
-            labels.append(None if gone else label(state, day, self.setup.horizon))
+            state = self.students.get(student)
+            gone = state is None or day < state.data_from or state.stopped_after(day)
+            labels.append(
+                None if state is None or gone else label(state, day, self.setup.horizon)
+            )
         self.learner.settle(block, labels)
         self.spent.labels += sum(1 for found in labels if found is not None)
         self.waiting.remove(day)
@@ -273,7 +339,7 @@ class Judge:
         found: dict[str, dict[str, StudentState]] = {}
         for student in self.ordered():
             state = self.students[student]
-            spell = None if state.refuses else state.spell_on(day)
+            spell = state.spell_on(day)
             if spell is not None:
                 found.setdefault(spell.school, {})[student] = state
         return dict(sorted(found.items()))
