@@ -6,21 +6,34 @@ JSON. Storage trouble is always 503 with Retry-After: nothing was stored, try ag
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+import structlog
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from design.render import page
 from student_checkin.show import child_page
+from warning_service.access.audit import REFUSED
 from warning_service.access.gateway import NotYours
 from warning_service.access.pace import TooFast
-from warning_service.access.web import NotSignedIn
+from warning_service.access.principals import Principal
+from warning_service.access.web import (
+    ConfirmNeeded,
+    NotAllowed,
+    NotFromHere,
+    NotSignedIn,
+    SecondFactorNeeded,
+)
 from warning_service.database import StorageUnavailable
 from warning_service.events.intake import QueueFull
 from warning_service.events.log import ConflictingEvent
+from warning_service.rooms import rooms_of
+
+log = structlog.get_logger()
 
 RETRY_AFTER_SECONDS = 3
 
@@ -65,6 +78,28 @@ _KEYS = {
 }
 
 
+def _note_refusal(request: Request) -> None:
+    """Put on the trail that a member of staff asked for what no duty of theirs covers.
+
+    The subject is the key in the address (a child's before a list's), else the page itself.
+    """
+    who: Principal | None = getattr(request.state, "who", None)
+    if who is None or who.kind != "staff":
+        return
+    path = str(getattr(request.scope.get("route"), "path", ""))
+    keys = request.path_params
+    subject = str(keys.get("student") or next(iter(keys.values()), "") or path)
+    try:
+        rooms_of(request).gateway.note(who, REFUSED + "page", [subject], path)
+    except StorageUnavailable as error:  # nothing is shown either way
+        log.error("refusal_not_on_the_trail", error=str(error))
+
+
+def _back_to(request: Request) -> str:
+    query = request.url.query
+    return quote(request.url.path + (f"?{query}" if query else ""), safe="/")
+
+
 def install(app: FastAPI) -> None:
     """Register the handlers."""
 
@@ -77,9 +112,42 @@ def install(app: FastAPI) -> None:
             return RedirectResponse("/portal/sign-in?next=" + quote(request.url.path), 303)
         return answer(request, 401, "signed_out")
 
+    @app.exception_handler(SecondFactorNeeded)
+    async def _second_factor(request: Request, _error: SecondFactorNeeded) -> Response:
+        if request.method == "GET" and _wants_page(request):
+            return RedirectResponse("/portal/second-factor?next=" + _back_to(request), 303)
+        return answer(request, 401, "second_factor")
+
+    @app.exception_handler(ConfirmNeeded)
+    async def _confirm(request: Request, _error: ConfirmNeeded) -> Response:
+        if request.method == "GET" and _wants_page(request):
+            return RedirectResponse("/portal/confirm?next=" + _back_to(request), 303)
+        response = answer(request, 401, "confirm")
+        if _wants_page(request):
+            # What was in the form is not carried along: it may be about a child.
+            back = quote(urlsplit(request.headers.get("referer", "")).path)
+            response = page(
+                request,
+                "frame_confirm.html",
+                status=401,
+                confirm_path=f"/portal/confirm?next={back}",
+            )
+        return response
+
+    @app.exception_handler(NotFromHere)
+    async def _not_from_here(request: Request, _error: NotFromHere) -> Response:
+        return answer(request, 403, "not_from_here")
+
     @app.exception_handler(NotYours)
-    async def _not_yours(request: Request, _error: NotYours) -> Response:
+    async def _not_yours(request: Request, error: NotYours) -> Response:
+        if not error.noted:
+            await run_in_threadpool(_note_refusal, request)
         return answer(request, 404, "not_found")
+
+    @app.exception_handler(NotAllowed)
+    async def _not_allowed(request: Request, _error: NotAllowed) -> Response:
+        await run_in_threadpool(_note_refusal, request)
+        return answer(request, 403, "forbidden")
 
     @app.exception_handler(TooFast)
     async def _too_fast(request: Request, error: TooFast) -> Response:

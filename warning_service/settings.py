@@ -10,11 +10,13 @@ This is not the place for how a board works: that is its playbook.
 from __future__ import annotations
 
 import os
+import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
 from cryptography.fernet import Fernet
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,11 +24,52 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from warning_service.access.roles import Role
+
 Environment = Literal["production", "demo", "test"]
+
+STAFF_ROLES = frozenset(Role) - {Role.CHILD}
+POWERFUL_ROLES = frozenset({Role.AUDITOR, Role.PRIVACY, Role.ACCOUNTS})
+"""What one stolen password of theirs would open is most of a board."""
 
 
 class UnsafeSettings(ValueError):
     """A value that is fine in a demo would endanger children's data here."""
+
+
+class SignInProvider(BaseModel):
+    """An OpenID Connect provider whose accounts open one board's doors, the staff's or the child's.
+
+    A provider speaks for one board only: what it says about anybody else's people counts nothing.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9-]{1,32}$", description="Part of addresses here.")
+    board: str
+    people: Literal["staff", "children"]
+    kind: Literal["google", "entra", "generic"] = "generic"
+    label: str = Field(min_length=1, description="On the button, in Japanese.")
+    label_en: str = Field(min_length=1)
+    issuer: str = Field(pattern=r"^https?://[^?#\s]+$")
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr
+    hosted_domain: str = Field(default="", description="google: what `hd` must be.")
+    tenant: str = Field(default="", description="entra: what `tid` must be.")
+    second_factor: list[str] = Field(
+        default_factory=list, description="Values of amr or acr that are a second factor here."
+    )
+
+    @model_validator(mode="after")
+    def _whose(self) -> SignInProvider:
+        # Without these any account in the world of that provider would be as good as the board's.
+        if self.kind == "google" and not self.hosted_domain:
+            raise ValueError(f"sign-in provider {self.name}: google needs hosted_domain")
+        if self.kind == "entra" and not re.fullmatch(
+            r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", self.tenant
+        ):
+            raise ValueError(f"sign-in provider {self.name}: entra needs tenant, the id of one")
+        return self
 
 
 class Settings(BaseSettings):
@@ -56,6 +99,27 @@ class Settings(BaseSettings):
     staff_session_idle: int = Field(default=30 * 60, ge=60)
     staff_session_longest: int = Field(default=10 * 3600, ge=60)
     child_session_longest: int = Field(default=50 * 60, ge=60)
+    shared_session_idle: int = Field(
+        default=10 * 60,
+        ge=120,
+        description="A child's session on a tablet of the class ends that long after the last page.",
+    )
+    second_factor_roles: frozenset[Role] | None = Field(
+        default=None,
+        description="Duties that need a second factor. Not given: all of the staff's, in the demo"
+        " a few; an account that has a factor always shows it.",
+    )
+    networks: dict[Role, list[IPv4Network | IPv6Network]] = Field(
+        default_factory=dict,
+        description="Where a duty is in force from; a role that is not named: from everywhere.",
+    )
+    trusted_proxies: list[str] = Field(
+        default_factory=list,
+        description="Addresses or networks whose X-Forwarded-For is believed. None: nobody's.",
+    )
+    sign_in_providers: list[SignInProvider] = Field(
+        default_factory=list, description="Tables [[sign_in_providers]] of the settings file."
+    )
     slack_api_url: str = "https://slack.com/api/"
     slack_bot_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
@@ -88,6 +152,14 @@ class Settings(BaseSettings):
         """True for the embedded database."""
         return self.sqlalchemy_url.startswith("sqlite")
 
+    @property
+    def roles_with_second_factor(self) -> frozenset[Role]:
+        """Duties that need a second factor; in tests none unless a test says so."""
+        if self.second_factor_roles is not None:
+            return self.second_factor_roles
+        by_default = {"production": STAFF_ROLES, "demo": POWERFUL_ROLES}
+        return by_default.get(self.environment, frozenset())
+
     @model_validator(mode="after")
     def _refuse_unsafe(self) -> Settings:
         for key in self.secret_keys:
@@ -96,8 +168,16 @@ class Settings(BaseSettings):
             ("sqlite:///", "postgresql://", "postgresql+psycopg://")
         ):
             raise ValueError("database_url begins neither with postgresql:// nor with sqlite:///")
-        if self.environment != "production":
-            return self
+        if Role.CHILD in self.networks:
+            raise ValueError("networks: a child may ask for help from everywhere")
+        names = [provider.name for provider in self.sign_in_providers]
+        if len(names) != len(set(names)):
+            raise ValueError("two of sign_in_providers have the same name")
+        if self.environment == "production" and (unsafe := self._unsafe()):
+            raise UnsafeSettings("unsafe outside the demo: " + "; ".join(unsafe))
+        return self
+
+    def _unsafe(self) -> list[str]:
         unsafe = [f"{name} is no setting (a misspelt one is not in force)" for name in _strays()]
         if not self.secret_keys:
             unsafe.append("secret_keys is empty: what children write could not be sealed")
@@ -109,9 +189,15 @@ class Settings(BaseSettings):
             unsafe.append("slack_bot_token is set but slack_signing_secret is not")
         if self.slack_bot_token and not self.slack_api_url.startswith("https://"):
             unsafe.append("slack_api_url does not begin with https://: its token would be readable")
-        if unsafe:
-            raise UnsafeSettings("unsafe outside the demo: " + "; ".join(unsafe))
-        return self
+        if missing := (POWERFUL_ROLES | {Role.OPERATOR}) - self.roles_with_second_factor:
+            unsafe.append(f"second_factor_roles leaves out {', '.join(sorted(missing))}")
+        if "*" in self.trusted_proxies:
+            unsafe.append("trusted_proxies contains '*': anybody could claim any address")
+        return unsafe + [
+            f"issuer of sign-in provider {provider.name} does not begin with https://"
+            for provider in self.sign_in_providers
+            if not provider.issuer.startswith("https://")
+        ]
 
 
 def _strays() -> list[str]:

@@ -15,14 +15,17 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
+import msgspec
 from sqlalchemy import delete, insert, select, update
 
 from warning_service.access.principals import Duty, Principal
 from warning_service.access.roles import Role
-from warning_service.access.staff_lookup import duties_of
+from warning_service.access.second_factors import has_factor
+from warning_service.access.staff_lookup import duties_of, is_active
 from warning_service.access.tables import sessions
 from warning_service.clock import Clock, day_of, monotonic
 from warning_service.database import Database
@@ -31,6 +34,21 @@ from warning_service.settings import Settings
 REMEMBER_SECONDS = {"staff": 3.0, "child": 30.0}
 SWEEP_SECONDS = 60.0
 MOST_REMEMBERED = 200_000
+FRESH_SECONDS = 300
+"""For how long a confirmation opens what demands one (exports, disclosure)."""
+
+
+class SessionEnded(RuntimeError):
+    """The session was ended while its holder was about to confirm it."""
+
+
+class Living(msgspec.Struct, frozen=True, kw_only=True):
+    """A living session, for its owner to see. `id` names it without giving anything away."""
+
+    id: str
+    started_at: datetime
+    seen_at: datetime
+    token_hash: str
 
 
 def token_hash(token: str) -> str:
@@ -38,13 +56,16 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _principal(row: Any, duties: tuple[Duty, ...]) -> Principal:
+def _principal(row: Any, duties: tuple[Duty, ...], *, owes_factor: bool = False) -> Principal:
     return Principal(
         kind=row.kind,
         key=row.key,
         board=row.board,
         csrf=row.csrf,
-        duties=duties,
+        # Without the factor there are no duties at all, so that no page can forget to ask.
+        duties=() if owes_factor else duties,
+        waiting=duties if owes_factor else (),
+        owes_factor=owes_factor,
         class_id=row.class_id,
         token_hash=row.token_hash,
         factors=frozenset(filter(None, row.factors.split(","))),
@@ -63,16 +84,24 @@ class Sessions:
         self._found: dict[str, tuple[float, Principal]] = {}
         self._revoked: set[str] = set()
         self._swept = -SWEEP_SECONDS
+        self._idle = timedelta(seconds=settings.staff_session_idle)
 
     # -- starting --------------------------------------------------------------------------------
 
-    def start_staff(self, key: str, board: str, *, factors: Sequence[str] = ()) -> str:
+    def start_staff(
+        self, key: str, board: str, *, factors: Sequence[str] = (), confirmed: bool = False
+    ) -> str:
         """A token for a member of staff who has shown a password, or come from a provider.
 
-        `factors`: second factors already shown (the session then counts as confirmed now).
+        `factors`: second factors already shown. `confirmed`: the person has just now shown who they
+        are (a provider may answer for somebody who left the desk an hour ago: say so only when it
+        tells that they signed in within the last minutes). With factors that is taken to be so.
         """
         longest = self._settings.staff_session_longest
-        return self._start("staff", key, board, longest=longest, factors=factors)
+        confirmed = confirmed or bool(factors)
+        return self._start(
+            "staff", key, board, longest=longest, factors=factors, confirmed=confirmed
+        )
 
     def start_child(self, student: str, board: str, class_id: str) -> str:
         """A token for a child at the door of a class (`class_id` may be '' for an own device)."""
@@ -88,6 +117,7 @@ class Sessions:
         longest: int,
         class_id: str = "",
         factors: Sequence[str] = (),
+        confirmed: bool = False,
     ) -> str:
         token = secrets.token_urlsafe(32)
         now = self._clock.now()
@@ -108,7 +138,7 @@ class Sessions:
                     ends_at=now + timedelta(seconds=longest),
                     revoked=False,
                     factors=",".join(factors),
-                    confirmed_at=now if factors else None,
+                    confirmed_at=now if confirmed else None,
                 )
             )
         return token
@@ -170,19 +200,138 @@ class Sessions:
             if row is None or row.revoked or row.ends_at <= now:
                 return None
             if row.kind == "child":
-                duties: tuple[Duty, ...] = (Duty(Role.CHILD, row.key),)
-            else:
-                idle = timedelta(seconds=self._settings.staff_session_idle)
-                if row.seen_at + idle <= now:
-                    return None
-                duties = duties_of(conn, row.key, day_of(now))
+                return _principal(row, (Duty(Role.CHILD, row.key),))
+            if row.seen_at + self._idle <= now or not is_active(conn, row.key):
+                return None
+            duties = duties_of(conn, row.key, day_of(now))
+            owes = not row.factors and (
+                any(duty.role in self._settings.roles_with_second_factor for duty in duties)
+                or has_factor(conn, row.key)
+            )
         # Only staff sessions end when idle; a write for each child would stand in check-ins' way.
-        if touch and row.kind == "staff" and now - row.seen_at > timedelta(seconds=60):
+        if touch and now - row.seen_at > timedelta(seconds=60):
             with self._database.writing() as conn:
                 conn.execute(
                     update(sessions).where(sessions.c.token_hash == key).values(seen_at=now)
                 )
-        return _principal(row, duties)
+        return _principal(row, duties, owes_factor=owes)
+
+    def seen_from(self, who: Principal, address: str) -> Principal:
+        """`who` with those duties only that are in force from that address (settings `networks`).
+
+        An address that is none counts as elsewhere.
+        """
+        networks = self._settings.networks
+        if not networks:
+            return who
+        try:
+            found = ip_address(address)
+        except ValueError:
+            found = None
+        if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+            found = found.ipv4_mapped
+
+        def in_force(duty: Duty) -> bool:
+            allowed = networks.get(duty.role)
+            return allowed is None or (found is not None and any(found in n for n in allowed))
+
+        return msgspec.structs.replace(
+            who,
+            duties=tuple(filter(in_force, who.duties)),
+            waiting=tuple(filter(in_force, who.waiting)),
+        )
+
+    # -- confirming ------------------------------------------------------------------------------
+
+    def is_fresh(self, who: Principal) -> bool:
+        """Was it shown within the last FRESH_SECONDS who this is?"""
+        if who.confirmed_at is None or who.owes_factor:
+            return False
+        return self._clock.now() - who.confirmed_at < timedelta(seconds=FRESH_SECONDS)
+
+    def confirm(self, who: Principal, factor: str = "") -> str:
+        """The session goes on as confirmed now, under a new token; the old one ends at once.
+
+        `factor`: the second factor that was shown; '' for the password of somebody who has none. It
+        lives no longer than it would have. What is open in other tabs can still be sent, unless
+        this is the end of the sign-in. Raises SessionEnded when it was ended meanwhile.
+        """
+        token = secrets.token_urlsafe(32)
+        now = self._clock.now()
+        t = sessions.c
+        with self._database.writing() as conn:
+            row = conn.execute(
+                update(sessions)
+                .where(t.token_hash == who.token_hash, ~t.revoked, t.ends_at > now)
+                .values(revoked=True)
+                .returning(*sessions.columns)
+            ).one_or_none()
+            if row is not None:
+                shown = {*filter(None, row.factors.split(",")), *filter(None, [factor])}
+                conn.execute(
+                    insert(sessions).values(
+                        {
+                            **row._mapping,
+                            "token_hash": token_hash(token),
+                            "csrf": secrets.token_urlsafe(24) if who.owes_factor else row.csrf,
+                            "seen_at": now,
+                            "revoked": False,
+                            "factors": ",".join(sorted(shown)),
+                            "confirmed_at": now,
+                        }
+                    )
+                )
+        self._forget([who.token_hash])
+        if row is None:
+            raise SessionEnded
+        return token
+
+    # -- seeing and ending -----------------------------------------------------------------------
+
+    def living(self, staff: str) -> list[Living]:
+        """The sessions of a member of staff that are alive, the one used last first."""
+        now = self._clock.now()
+        t = sessions.c
+        with self._database.reading() as conn:
+            rows = conn.execute(
+                select(sessions)
+                .where(t.kind == "staff", t.key == staff, ~t.revoked, t.ends_at > now)
+                .where(t.seen_at > now - self._idle)
+                .order_by(t.seen_at.desc(), t.token_hash)
+            ).all()
+        return [
+            Living(
+                id=row.token_hash[:16],
+                started_at=row.started_at,
+                seen_at=row.seen_at,
+                token_hash=row.token_hash,
+            )
+            for row in rows
+        ]
+
+    def end_one(self, staff: str, id: str) -> bool:
+        """End one of somebody's own sessions, by `Living.id`; False when there is none such."""
+        found = [one.token_hash for one in self.living(staff) if one.id == id]
+        for key in found:
+            self._revoke(key)
+        return bool(found)
+
+    def end_all(self, key: str, *, but: str = "") -> int:
+        """End all sessions of a staff or student key, except the token hash `but`.
+
+        Returns how many. In this process at once, in others within REMEMBER_SECONDS.
+        """
+        t = sessions.c
+        with self._database.writing() as conn:
+            ended = conn.execute(
+                update(sessions)
+                .where(t.key == key, t.token_hash != but, ~t.revoked)
+                .values(revoked=True)
+                .returning(t.token_hash)
+            ).scalars()
+            hashes = list(ended)
+        self._forget(hashes)
+        return len(hashes)
 
     # -- signing out -----------------------------------------------------------------------------
 
@@ -193,8 +342,12 @@ class Sessions:
     def _revoke(self, key: str) -> None:
         with self._database.writing() as conn:
             conn.execute(update(sessions).where(sessions.c.token_hash == key).values(revoked=True))
+        self._forget([key])
+
+    def _forget(self, keys: Sequence[str]) -> None:
         with self._lock:
-            self._found.pop(key, None)
             if len(self._revoked) > MOST_REMEMBERED:
                 self._revoked.clear()
-            self._revoked.add(key)
+            for key in keys:
+                self._found.pop(key, None)
+                self._revoked.add(key)

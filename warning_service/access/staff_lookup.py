@@ -33,6 +33,12 @@ def holders(conn: Connection, places: Collection[str], on: date) -> dict[tuple[s
     return found
 
 
+def is_active(conn: Connection, staff: str) -> bool:
+    """Is there such a member of staff, and do they still work here?"""
+    s = roster.staff
+    return bool(conn.execute(select(s.c.staff).where(s.c.staff == staff, s.c.active)).first())
+
+
 def duties_of(conn: Connection, staff: str, on: date) -> tuple[Duty, ...]:
     """The duties in force that day, resolved to schools and classes; none for an inactive person.
 

@@ -45,5 +45,5 @@ class StaffSignIn:
         if row is None or not fits:
             self._tries.count_failure(f"staff:{login}", f"address:{address}")
             return None
-        self._tries.forget(f"staff:{login}")
-        return self._sessions.start_staff(row.staff, row.board)
+        self._tries.passed(f"staff:{login}", f"address:{address}")
+        return self._sessions.start_staff(row.staff, row.board, confirmed=True)

@@ -1,10 +1,10 @@
-"""Tables of access: sessions and the audit trail."""
+"""Tables of access: sessions, second factors, and the audit trail."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Index, Integer, Text
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from warning_service.database import UtcDateTime, table_of
@@ -27,6 +27,75 @@ class SessionRow(SQLModel, table=True):
     revoked: bool = False
     factors: str = ""  # second factors shown in this session, comma-separated
     confirmed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # the last of them
+    door: str = ""  # hash of the class card a child came in through; '' for any other way
+
+
+class ClassCardRow(SQLModel, table=True):
+    """A card that sets a tablet to a class. Kept are hashes: of the card, of what tablets keep.
+
+    A card is in force until `revoked_at`; a class has at most one that is.
+    """
+
+    __tablename__ = "class_cards"
+
+    hash: str = Field(primary_key=True)
+    door_hash: str = Field(unique=True)
+    class_id: str = Field(index=True)
+    made_by: str
+    made_at: datetime = Field(sa_type=UtcDateTime)
+    revoked_by: str = ""
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class StaffFactorsRow(SQLModel, table=True):
+    """What a member of staff's second factors are kept under, and the codes of an app (TOTP).
+
+    `wrapped` is a random key of this person's own, wrapped by the installation's keys; the app's
+    secret is sealed with it and recovery codes are hashed with it.
+    """
+
+    __tablename__ = "staff_factors"
+
+    staff: str = Field(primary_key=True)
+    wrapped: bytes = Field(sa_type=LargeBinary)
+    totp: str = ""  # the sealed secret in use; '' when there is none
+    totp_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    totp_offered: str = ""  # a sealed secret shown as a picture, until a first code proves it
+    last_step: int = 0  # the 30 s step of the last code taken; none up to it is taken again
+
+
+class RecoveryCodeRow(SQLModel, table=True):
+    """A recovery code that has not been used; using it deletes the row."""
+
+    __tablename__ = "recovery_codes"
+
+    staff: str = Field(primary_key=True)
+    mac: str = Field(primary_key=True)
+
+
+class PasskeyRow(SQLModel, table=True):
+    """A passkey of a member of staff: the public half of a key that lives in a device."""
+
+    __tablename__ = "passkeys"
+
+    id: str = Field(primary_key=True)  # the credential id, base64url
+    staff: str = Field(index=True)
+    name: str  # what its owner calls it
+    public_key: bytes = Field(sa_type=LargeBinary)
+    sign_count: int = Field(sa_type=BigInteger)
+    made_at: datetime = Field(sa_type=UtcDateTime)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class PasskeyChallengeRow(SQLModel, table=True):
+    """A challenge given to one session for one purpose; answering it deletes the row."""
+
+    __tablename__ = "passkey_challenges"
+
+    session: str = Field(primary_key=True)  # the session's token hash
+    purpose: str = Field(primary_key=True)  # register or confirm
+    challenge: bytes = Field(sa_type=LargeBinary)
+    expires_at: datetime = Field(index=True, sa_type=UtcDateTime)
 
 
 class AttemptRow(SQLModel, table=True):
@@ -129,6 +198,11 @@ class RightsReviewRow(SQLModel, table=True):
 
 
 sessions = table_of(SessionRow)
+class_cards = table_of(ClassCardRow)
+staff_factors = table_of(StaffFactorsRow)
+recovery_codes = table_of(RecoveryCodeRow)
+passkeys = table_of(PasskeyRow)
+passkey_challenges = table_of(PasskeyChallengeRow)
 attempts = table_of(AttemptRow)
 audit = table_of(AuditRow)
 looking = table_of(LookingRow)

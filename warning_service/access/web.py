@@ -30,45 +30,106 @@ class NotSignedIn(Exception):
         self.child = child
 
 
+class SecondFactorNeeded(Exception):
+    """The session has shown a password only, and its holder must show a second factor first."""
+
+
+class ConfirmNeeded(Exception):
+    """What is asked for needs a factor shown within the last minutes (`Needs(fresh=True)`)."""
+
+
+class NotFromHere(Exception):
+    """The duties that would allow it are not in force from this address (settings `networks`)."""
+
+
+class NotAllowed(HTTPException):
+    """No duty of the caller's allows this page: 403, and a line on the trail (errors.py)."""
+
+    def __init__(self) -> None:
+        super().__init__(403, "not allowed")
+
+
 class Needs:
     """Route dependency: the caller must be signed in and have all of `abilities`.
 
     `quiet`: a request a page makes by itself; it does not keep an idle session alive.
-    Gives the `Principal`. Raises NotSignedIn, or HTTPException 403.
+    `fresh`: who they are was shown again within the last minutes (step-up), with a second factor,
+    or with the password by somebody who has none.
+    Gives the `Principal`. Raises NotSignedIn, SecondFactorNeeded, NotFromHere, ConfirmNeeded, or
+    HTTPException 403.
     """
 
-    def __init__(self, *abilities: Ability, quiet: bool = False) -> None:
+    def __init__(self, *abilities: Ability, quiet: bool = False, fresh: bool = False) -> None:
         if not abilities:
             raise ValueError("a route that needs nothing says OPEN")
         self.abilities = frozenset(abilities)
         self.quiet = quiet
+        self.fresh = fresh
 
     async def __call__(self, request: Request) -> Principal:
         child = Ability.ANSWER in self.abilities
-        principal = await principal_of(request, child=child, touch=not self.quiet)
+        found = await principal_of(request, child=child, touch=not self.quiet)
+        sessions = cast(Sessions, request.app.state.sessions)
+        principal = sessions.seen_from(found, address_of(request))
+        if (found.duties and not principal.duties) or (found.waiting and not principal.waiting):
+            raise NotFromHere
+        if principal.owes_factor:
+            raise SecondFactorNeeded
         if not self.abilities <= principal.abilities:
-            raise HTTPException(403, "not allowed")
+            raise NotFromHere if self.abilities <= found.abilities else NotAllowed
         if request.method not in {"GET", "HEAD", "OPTIONS"}:
             await check_csrf(request, principal)
+        if self.fresh and not sessions.is_fresh(principal):
+            raise ConfirmNeeded
         return principal
 
 
 class AnyStaff(Needs):
-    """Route dependency: any signed-in member of staff, whatever the duties (home, sign-out)."""
+    """Route dependency: any signed-in member of staff, whatever the duties (home, security)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fresh: bool = False) -> None:
         self.abilities = frozenset()
         self.quiet = False
+        self.fresh = fresh
+
+
+class HalfSignedIn(Needs):
+    """Route dependency: staff who have shown a password at least, and may owe a second factor.
+
+    Only for the pages that end that state: showing or setting up the factor, and signing out
+    (`anywhere`: from any address). Such a principal has no duties, so nothing else opens to it.
+    """
+
+    def __init__(self, *, anywhere: bool = False) -> None:
+        self.abilities = frozenset()
+        self.quiet = self.fresh = False
+        self._anywhere = anywhere
+
+    async def __call__(self, request: Request) -> Principal:
+        principal = await principal_of(request, child=False)
+        if not self._anywhere:
+            sessions = cast(Sessions, request.app.state.sessions)
+            seen = sessions.seen_from(principal, address_of(request))
+            if len(seen.duties + seen.waiting) == 0 < len(principal.duties + principal.waiting):
+                raise NotFromHere
+        if request.method not in {"GET", "HEAD", "OPTIONS"}:
+            await check_csrf(request, principal)
+        return principal
 
 
 class Open:
     """Route dependency for the few pages anybody may see (sign-in, health). Raises TooFast."""
 
     async def __call__(self, request: Request) -> None:
-        _pace(request, "address_pace", ADDRESS).take(request.client.host if request.client else "")
+        _pace(request, "address_pace", ADDRESS).take(address_of(request))
 
 
 OPEN = Open()
+
+
+def address_of(request: Request) -> str:
+    """The network address the request came from; behind a trusted proxy, the one it names."""
+    return request.client.host if request.client else ""
 
 
 def session_token(request: Request, *, child: bool) -> str:
@@ -84,6 +145,7 @@ async def principal_of(request: Request, *, child: bool, touch: bool = True) -> 
     # A child's token under the staff cookie's name (or the other way round) opens no door.
     if principal is None or principal.kind != ("child" if child else "staff"):
         raise NotSignedIn(child=child)
+    request.state.who = principal  # so that a refusal can be put on the trail
     _pace(request, "session_pace", SESSION).take(principal.token_hash)
     return principal
 
