@@ -3,7 +3,8 @@
 A hint only saves waiting: every waiter also looks by itself after `patience` seconds, so a lost
 hint costs time and nothing else. Within a process a hint is a condition variable. Between
 processes it is LISTEN/NOTIFY on PostgreSQL (a listener thread, started by `listen`); on SQLite
-other processes find out by looking.
+other processes find out by looking. A note is a hint with a few words in it for all processes
+(`send`, `on_note`), such as which sessions have just ended.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable
 
 import psycopg
 import structlog
+from sqlalchemy import Connection, text
 
 from warning_service.database import Database
 
@@ -30,6 +32,7 @@ class Wakeups:
         self._stopping = threading.Event()
         self._callbacks: list[Callable[[], None]] = []
         self._about: dict[str, list[Callable[[], None]]] = {}
+        self._readers: list[Callable[[str], None]] = []
 
     def notify(self) -> None:
         """Tell this process, and on PostgreSQL the others, that the log has grown."""
@@ -62,6 +65,20 @@ class Wakeups:
         calls = self._about.setdefault(about, [])
         calls.append(call)
         return lambda: calls.remove(call)
+
+    def send(self, conn: Connection, note: str) -> None:
+        """Have other processes get `note` (up to 7,900 bytes) once `conn` has committed.
+
+        On PostgreSQL only, and lost for whoever does not listen just then.
+        """
+        if conn.dialect.name != "sqlite":
+            conn.execute(
+                text("SELECT pg_notify(:channel, :note)"), {"channel": CHANNEL, "note": note}
+            )
+
+    def on_note(self, read: Callable[[str], None]) -> None:
+        """Have `read` run with every note that comes (on the listener's thread; be quick)."""
+        self._readers.append(read)
 
     def hint(self, about: str) -> None:
         """Tell those of this process who asked to hear about it."""
@@ -96,8 +113,11 @@ class Wakeups:
                 with psycopg.connect(url, autocommit=True) as conn:
                     conn.execute(f"LISTEN {CHANNEL}")
                     while not self._stopping.is_set():
-                        for _ in conn.notifies(timeout=1.0, stop_after=1):
-                            self._wake()
+                        for heard in conn.notifies(timeout=1.0, stop_after=1):
+                            if not heard.payload:
+                                self._wake()
+                            for read in self._readers if heard.payload else ():
+                                read(heard.payload)
             except psycopg.Error as error:
                 log.warning("wakeups_listener_lost", error=type(error).__name__)
                 self._stopping.wait(1.0)

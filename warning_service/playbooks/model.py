@@ -141,6 +141,20 @@ class FollowUp(_Part):
     )
 
 
+class SignIn(_Part):
+    """How the board's children sign in.
+
+    A child's secret is three pictures, and digits from `digits_from_grade` on (10: never); a child
+    keeps what it has until it is given a new one.
+    """
+
+    class_codes: bool = Field(
+        default=True, description="May a tablet be set to a class by typing its code, too?"
+    )
+    digits_from_grade: int = Field(default=7, ge=1, le=10)
+    digits: int = Field(default=4, ge=4, le=8)
+
+
 class Playbook(_Part):
     """One board's way of working."""
 
@@ -158,6 +172,7 @@ class Playbook(_Part):
     escalation: Escalation
     review: Review
     follow_up: FollowUp
+    sign_in: SignIn = SignIn()
 
     @model_validator(mode="after")
     def _names_fit(self) -> Playbook:
