@@ -5,6 +5,7 @@ from warning_service.alerts import tables as alerts
 from warning_service.events import tables as events
 from warning_service.follow_up import tables as follow_up
 from warning_service.judging import tables as judging
+from warning_service.rights import tables as rights
 from warning_service.roster import tables as roster
 
-__all__ = ["access", "alerts", "events", "follow_up", "judging", "roster"]
+__all__ = ["access", "alerts", "events", "follow_up", "judging", "rights", "roster"]
