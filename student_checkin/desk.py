@@ -46,7 +46,9 @@ class Desk:
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
         self.known = Known(rooms.sessions)
-        self.places = Places(rooms.database, rooms.clock, rooms.playbooks)
+        # What is sent is taken in with the service's own rights: that must not hang on a scope.
+        self._whole = rooms.database.as_service()
+        self.places = Places(self._whole, rooms.clock, rooms.playbooks)
 
     async def place_of(self, who: Principal) -> tuple[Place, Plan]:
         """The child's place today and its board's plan. Raises StorageUnavailable."""
@@ -129,7 +131,7 @@ class Desk:
 
     def _said_before(self, new: NewEvent, words: str | None, *, any_time: bool = True) -> bool:
         """Is the event of that id in the log the same child saying the same?"""
-        with self.rooms.database.reading() as conn:
+        with self._whole.reading() as conn:
             row = conn.execute(select(events).where(events.c.id == new.id)).one_or_none()
         if row is None or row.student != new.student:
             return False
@@ -188,10 +190,11 @@ def _check_answers(said: CheckIn, place: Place, plan: Plan) -> None:
         raise Refused(403, "session", "api_not_on_roll")
     allowed = choices(asked.id, place.grade)
     for question, value in said.answers.items():
-        field = f"answers.{question[:60]}"
         if question not in allowed:
-            known = any(q.id == question for q in asked.questions)
-            raise Refused(422, field, "api_other_grade" if known else "api_unknown_question")
+            if any(q.id == question for q in asked.questions):
+                raise Refused(422, f"answers.{question}", "api_other_grade")
+            raise Refused(422, "answers", "api_unknown_question")  # it may be anybody's words
+        field = f"answers.{question}"
         if value not in allowed[question]:
             raise Refused(
                 422, field, "api_unknown_choice" if value is not None else "api_not_skippable"

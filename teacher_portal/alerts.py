@@ -1,8 +1,9 @@
 """Alerts: what asks for an adult now, who has it, and the record that closes it.
 
-What a child wrote in a consultation is opened only for those whose duty was told of this alert;
-for everyone else the page says that the chosen teachers read it. Each opening is on the audit trail
-before the words are. Answers behind a same-day alert are the child's self-report of the last days.
+A child's call for help is seen only by those who were told of it; for others there is a count and
+no child. What it wrote is opened only for those it was for (alerts/privacy.py); who was told later
+because nobody answered can take it on without reading. Each opening is on the audit trail before
+the words are. Answers behind a same-day alert are the child's self-report of the last days.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from teacher_portal.follow_up import form_values
 from teacher_portal.frame import duty_words, go, place_name, show
 from warning_service.access.gateway import Child
 from warning_service.access.principals import Principal
-from warning_service.access.roles import AT_SCHOOL, Ability, Role
+from warning_service.access.roles import Ability
 from warning_service.access.sealing import CannotOpen
 from warning_service.access.web import Needs
+from warning_service.alerts.listeners import chosen_duties
+from warning_service.alerts.many_calls import WITHIN
 from warning_service.alerts.service import AlertView
 from warning_service.catalogue.questionnaires import consultation, plain
-from warning_service.events import log as event_log
+from warning_service.clock import at
 from warning_service.rooms import Rooms, rooms_of
 
 router = APIRouter()
@@ -74,11 +77,12 @@ def cards_of(request: Request, who: Principal, found: Sequence[AlertView]) -> li
 def live_values(request: Request, who: Principal) -> dict[str, Any]:
     """What the live part of a page shows, and the log position it is true for."""
     rooms = rooms_of(request)
-    with rooms.database.reading() as conn:
-        position = event_log.head(conn, who.board)
-    cards = cards_of(request, who, rooms.alerts.inbox(who))
+    position = rooms.log.head(who.board)
+    inbox = rooms.alerts.look(who)
+    cards = cards_of(request, who, inbox.alerts)
     return {
         "position": position,
+        "for_others": inbox.for_others,
         "open_cards": [c for c in cards if c.alert.state == "open"],
         "taken_cards": [c for c in cards if c.alert.state == "acknowledged"],
     }
@@ -121,7 +125,7 @@ def alert(request: Request, who: Reader, alert_id: str) -> Response:
     else:
         rooms.gateway.note(who, "alert", [found.student], found.id, using=Ability.SEE_ALERTS)
     card = cards_of(request, who, [found])[0]
-    told = may_read_words(who, found)
+    told = rooms.alerts.may_read(who, found)
     return show(
         request,
         who,
@@ -146,40 +150,43 @@ def acknowledge(request: Request, who: Reader, alert_id: str) -> Response:
     return go(f"/portal/alerts/{alert_id}", saved="acknowledged" if first else "too_late")
 
 
-def may_read_words(who: Principal, alert: AlertView) -> bool:
-    """Was one of the asker's duties, at this child's place, told of the alert?"""
-    for duty in who.duties:
-        if duty.role not in alert.duties:
-            continue
-        if duty.role is Role.HOMEROOM and duty.place == alert.class_id:
-            return True
-        if duty.role in AT_SCHOOL and duty.place == alert.school:
-            return True
-    return False
-
-
 class Consulted(msgspec.Struct, frozen=True, kw_only=True):
-    """What the child chose and wrote. `lost`: the words are there but cannot be opened."""
+    """What the child chose and wrote. `lost`: the words are there but cannot be opened.
+
+    `later`: the child's further calls of that hour that are shown with this alert.
+    """
 
     whom: list[str]
     about: list[str]
     words: str
     lost: bool
+    at: datetime
+    later: list[Consulted] = []
 
 
 def _consulted(request: Request, who: Principal, alert: AlertView) -> Consulted | None:
     rooms = rooms_of(request)
     with rooms.database.reading() as conn:
         body = queries.consultation_words(conn, alert.source)
+        later = queries.calls_after(conn, alert.student, alert.source, alert.raised_at + WITHIN)
     if body is None:
         return None
-    rooms.gateway.note(
-        who, "read_consultation", [alert.student], alert.id, using=Ability.SEE_ALERTS
-    )
+    rooms.gateway.note(who, "read_consultation", [alert.student], alert.id)
+    playbook = rooms.playbooks.for_help(alert.board)
+    joined = [
+        _opened(request, alert.student, call)
+        for event_id, call in later
+        if rooms.alerts.of_source(event_id) is None
+        and set(alert.readers) <= set(chosen_duties(playbook, call.whom, call.about))
+    ]
+    return msgspec.structs.replace(_opened(request, alert.student, body), later=joined)
+
+
+def _opened(request: Request, student: str, body: ConsultationRequested) -> Consulted:
     words, lost = "", False
     if body.sealed is not None:
         try:
-            words = rooms.sealer.open(alert.student, body.sealed)
+            words = rooms_of(request).sealer.open(student, body.sealed)
         except CannotOpen:
             lost = True
     english = language(request) == "en"
@@ -194,6 +201,7 @@ def _consulted(request: Request, who: Principal, alert: AlertView) -> Consulted 
         about=[named.get(("about", one), one) for one in body.about],
         words=words,
         lost=lost,
+        at=body.asked_at,
     )
 
 
@@ -202,5 +210,7 @@ def _answers(rooms: Rooms, alert: AlertView, lang: str) -> list[queries.Series]:
     if alert.kind == "consultation":
         return []
     since = (alert.raised_at - timedelta(days=ANSWERS_DAYS)).date()
+    after = rooms.log.position_before(at(since))
     with rooms.database.reading() as conn:
-        return queries.self_reports(queries.check_ins(conn, [alert.student], since), lang)
+        found = queries.check_ins(conn, [alert.student], since, after=after)
+    return queries.self_reports(found, lang)

@@ -20,6 +20,7 @@ from warning_service.access.gateway import Child
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
+from warning_service.clock import at
 from warning_service.rooms import rooms_of
 from warning_service.roster import queries as roster
 
@@ -57,9 +58,10 @@ def one_class(request: Request, who: Reader, class_id: str) -> Response:
     today = rooms.clock.today()
     since = min(today.replace(day=1), today - timedelta(days=TREND_DAYS))
     keys = [child.student for child in roll]
+    after = rooms.log.position_before(at(since))
     with rooms.database.reading() as conn:
         room = roster.school_class(conn, class_id)
-        found = queries.check_ins(conn, keys, since)
+        found = queries.check_ins(conn, keys, since, after=after)
     this_month = {one.student for one in found if one.on >= today.replace(day=1)}
     now = queries.answered_of(found, today)
     waiting: dict[str, int] = {}

@@ -20,6 +20,7 @@ from teacher_portal.menu import menu_of
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import AnyStaff
+from warning_service.clock import at
 from warning_service.rooms import Rooms, rooms_of
 from warning_service.roster import queries as roster
 
@@ -66,13 +67,15 @@ def classes_today(rooms: Rooms, who: Principal) -> list[ClassToday]:
     """The asker's classes with their check-in counts. Counts only: nobody is looked at by name."""
     today = rooms.clock.today()
     rows = rooms.gateway.classes_of(who, using=Ability.SEE_STUDENT)
+    month_began = today.replace(day=1)
+    after = rooms.log.position_before(at(month_began))
     with rooms.database.reading() as conn:
         rolls = {
             row.id: {e.student for e in roster.on_roll(conn, today, class_id=row.id)}
             for row in rows
         }
         everyone = sorted(set().union(*rolls.values())) if rolls else []
-        found = queries.check_ins(conn, everyone, today.replace(day=1))
+        found = queries.check_ins(conn, everyone, month_began, after=after)
     month = {one.student for one in found}
     now = queries.answered_of(found, today)
     return [

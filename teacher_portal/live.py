@@ -18,13 +18,11 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from teacher_portal import queries
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs, session_token
 from warning_service.clock import monotonic
 from warning_service.database import StorageUnavailable
-from warning_service.events import log as event_log
 from warning_service.rooms import Rooms, rooms_of
 
 router = APIRouter()
@@ -77,14 +75,12 @@ class Watcher:
             return self.alerts_at
 
     def _head(self) -> int:
-        with self._rooms.database.reading() as conn:
-            return event_log.head(conn, self._board)
+        return self._rooms.log.head(self._board)
 
     def _look(self) -> tuple[int, int]:
-        with self._rooms.database.reading() as conn:
-            rows = queries.event_rows_after(conn, self._board, self.seen)
-        alerts = [row.position for row in rows if row.type.startswith("alert_")]
-        return (rows[-1].position if rows else self.seen), (alerts[-1] if alerts else 0)
+        rows = self._rooms.log.types_after(self._board, self.seen)
+        alerts = [position for position, kind in rows if kind.startswith("alert_")]
+        return (rows[-1][0] if rows else self.seen), (alerts[-1] if alerts else 0)
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -189,11 +185,10 @@ async def _missed(request: Request, watcher: Watcher, board: str) -> bool:
 
     def look() -> bool:
         after = last
-        with rooms.database.reading() as conn:
-            while rows := queries.event_rows_after(conn, board, after):
-                if any(row.type.startswith("alert_") for row in rows):
-                    return True
-                after = rows[-1].position
+        while rows := rooms.log.types_after(board, after):
+            if any(kind.startswith("alert_") for _, kind in rows):
+                return True
+            after = rows[-1][0]
         return False
 
     return await run_in_threadpool(look)

@@ -8,15 +8,13 @@ averaging them would hide which.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import date, timedelta
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from warning_service.catalogue.items import Item
 from warning_service.catalogue.questionnaires import Question, plain, questionnaire
-from warning_service.clock import at
 from warning_service.events import log
 from warning_service.events.tables import events
 from warning_service.events.types import (
@@ -29,33 +27,10 @@ from warning_service.events.types import (
     tag_of,
 )
 from warning_service.playbooks.model import Playbook
+from warning_service.playbooks.sharing import Side, shown_to
 
 _PART = 400
 _FACTS = (ObservationRecorded, ObservationCorrected, UseStopped)
-_SLACK = timedelta(hours=1)
-
-
-def position_before(conn: Connection, instant: datetime) -> int:
-    """A log position such that everything recorded at or after `instant` lies behind it.
-
-    Found by halving: recorded times grow with position but for seconds, and an hour is left as
-    slack. Saves an index that every check-in would have to pay for.
-    """
-    low, high = 0, conn.execute(select(func.max(events.c.position))).scalar_one_or_none() or 0
-    wanted = instant - _SLACK
-    while low < high:
-        middle = (low + high + 1) // 2
-        row = conn.execute(
-            select(events.c.position, events.c.recorded_at)
-            .where(events.c.position <= middle)
-            .order_by(events.c.position.desc())
-            .limit(1)
-        ).one_or_none()
-        if row is not None and row.recorded_at >= wanted:
-            high = row.position - 1
-        else:
-            low = middle
-    return low
 
 
 class CheckIn(msgspec.Struct, frozen=True):
@@ -67,9 +42,14 @@ class CheckIn(msgspec.Struct, frozen=True):
     answers: dict[str, int | None]
 
 
-def check_ins(conn: Connection, students: Sequence[str], since: date) -> list[CheckIn]:
-    """Answers for the days from `since` on, in the order they came."""
-    after = position_before(conn, at(since))
+def check_ins(
+    conn: Connection, students: Sequence[str], since: date, *, after: int
+) -> list[CheckIn]:
+    """Answers for the days from `since` on, in the order they came.
+
+    `after`: a log position they all lie behind (`Log.position_before`), so that a school year's
+    answers are not read for a month's.
+    """
     found = []
     for start in range(0, len(students), _PART):
         rows = conn.execute(
@@ -91,6 +71,27 @@ def consultation_words(conn: Connection, event_id: str) -> ConsultationRequested
     row = conn.execute(select(events.c.body).where(events.c.id == event_id)).one_or_none()
     body = None if row is None else decode(row.body)
     return body if isinstance(body, ConsultationRequested) else None
+
+
+def calls_after(
+    conn: Connection, student: str, source: str, until: datetime
+) -> list[tuple[str, ConsultationRequested]]:
+    """(event id, call) of a child's calls for help behind the one of id `source`, in order."""
+    first = conn.execute(
+        select(events.c.position).where(events.c.id == source)
+    ).scalar_one_or_none()
+    rows = conn.execute(
+        select(events.c.id, events.c.body)
+        .where(events.c.student == student, events.c.type == tag_of(ConsultationRequested))
+        .where(events.c.position > (first or 0), events.c.recorded_at <= until)
+        .order_by(events.c.position)
+    )
+    found = []
+    for row in rows:
+        body = decode(row.body)
+        assert isinstance(body, ConsultationRequested)
+        found.append((row.id, body))
+    return found
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +133,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What was observed, as far as the catalogue lets school staff see it."""
+    """What was observed, as far as the reader's side may see it."""
 
     shown: list[Fact]
     others: int
@@ -165,9 +166,10 @@ def observations(conn: Connection, playbook: Playbook, student: str, today: date
     shown, others = [], 0
     for item_id, item in items.items():
         rows = sorted(seen[item_id])
-        if item.shown == "count_only":
+        how = shown_to(side, item, playbook)
+        if how == "count_only":
             others += bool(rows) and rows[-1][1] > 0
-        elif item.shown == "value" and (rows or item.kind == "count"):
+        elif how == "value" and (rows or item.kind == "count"):
             last_on = rows[-1][0] if rows else None
             shown.append(
                 Fact(
@@ -198,15 +200,3 @@ def _by_month(rows: Sequence[tuple[date, float]], today: date) -> list[tuple[dat
 def answered_of(found: Sequence[CheckIn], on: date) -> set[str]:
     """Students with an answer for that day."""
     return {one.student for one in found if one.on == on}
-
-
-def event_rows_after(conn: Connection, board: str, after: int) -> list[Any]:
-    """(position, type) of a board's events behind `after`, in order."""
-    return list(
-        conn.execute(
-            select(events.c.position, events.c.type)
-            .where(events.c.board == board, events.c.position > after)
-            .order_by(events.c.position)
-            .limit(5000)
-        )
-    )

@@ -21,6 +21,7 @@ from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.sealing import CannotOpen
 from warning_service.access.web import Needs
+from warning_service.clock import at
 from warning_service.follow_up import queries as followed
 from warning_service.judging import queries as judging
 from warning_service.rooms import rooms_of
@@ -53,8 +54,10 @@ def student(
     lang = language(request)
     playbook = rooms.playbooks.of(who.board)
     sees_lists = Ability.SEE_LIST in who.abilities and not child.opted_out
+    since = today - timedelta(days=ANSWERS_DAYS)
+    after = rooms.log.position_before(at(since))
     with rooms.database.reading() as conn:
-        answers = queries.check_ins(conn, [student], today - timedelta(days=ANSWERS_DAYS))
+        answers = queries.check_ins(conn, [student], since, after=after)
         facts = None
         if not child.opted_out:
             facts = queries.observations(conn, playbook, student, today)

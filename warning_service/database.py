@@ -6,6 +6,10 @@ the main one on SQLite). SQLite runs in WAL mode with synchronous=FULL, so that 
 when it returns; its write transactions begin IMMEDIATE, so that a lock is waited for at the start
 and never found missing half-way.
 
+On PostgreSQL a read that a request makes is narrowed to the sender's scope (see `asking.py`): it is
+made as one of two roles without rights of their own, which row-level security shows that scope and
+no more. The rules are in access/row_security.py.
+
 Nothing here knows a table. Statements are SQLAlchemy Core; the ORM stays off every path.
 """
 
@@ -15,9 +19,10 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, Self, cast
 
 from sqlalchemy import (
     Connection,
@@ -35,7 +40,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlmodel import SQLModel
 
+from warning_service import asking
+
 ROSTER = "roster"
+ROLES_NOTE = "kizashi row security"
+"""How the comment on the roster schema begins that names the two roles (see `roles_noted`)."""
 BUSY_SECONDS = 30.0
 _TROUBLE = (OperationalError, InterfaceError)
 _TROUBLE_NAMES = frozenset({"DatabaseError", "ReadOnlySqlTransaction"})
@@ -43,6 +52,28 @@ _TROUBLE_NAMES = frozenset({"DatabaseError", "ReadOnlySqlTransaction"})
 
 class StorageUnavailable(RuntimeError):
     """The database is gone, locked or full; nothing was stored. Answer 503, never "received"."""
+
+
+class RowSecurityMissing(RuntimeError):
+    """PostgreSQL has no row-level security for this service yet; nothing personal is shown."""
+
+
+class Roles(NamedTuple):
+    """The roles that requests read as, and what made the rules they are under."""
+
+    fingerprint: str
+    analysis: str
+    identity: str
+
+
+def roles_noted(conn: Connection) -> Roles | None:
+    """What row security was last set up with here, None when it never was (PostgreSQL only)."""
+    note = conn.exec_driver_sql(
+        "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s",
+        (ROSTER,),
+    ).scalar_one_or_none()
+    begin, *rest = str(note or "").split(asking.SEPARATOR)
+    return Roles(*rest) if begin == ROLES_NOTE and len(rest) == len(Roles._fields) else None
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -95,8 +126,10 @@ def upsert(conn: Connection, table: Table, keys: list[str]) -> Insert:
 class Database:
     """One database, many short connections. Safe to share between threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, row_security: bool = True) -> None:
         self.url = make_url(url)
+        self.row_security = row_security and self.url.get_backend_name() != "sqlite"
+        self._roles: Roles | None = None
         self._turns = threading.Lock()
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
@@ -127,11 +160,41 @@ class Database:
         """The SQLite file that holds names, beside the main one."""
         return self.path.with_suffix(".roster" + self.path.suffix)
 
+    def as_service(self) -> Self:
+        """The same database, read with the service's own rights, whoever's request is answered.
+
+        For what has to be known before a scope is, or belongs to nobody's. House rule: only in
+        few, named places.
+        """
+        twin = copy(self)
+        twin.row_security = False
+        return twin
+
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A consistent read; what others commit meanwhile is not seen."""
+    def reading(self, *, identity: bool = False) -> Iterator[Connection]:
+        """A consistent read; what others commit meanwhile is not seen.
+
+        While a request is answered, PostgreSQL shows its sender's scope only: without `identity`
+        everything but names, with it names and places and nothing else. Raises RowSecurityMissing
+        when the database is not set up for that.
+        """
+        scope = asking.asker() if self.row_security else None
         with storage_errors(), self.engine.connect() as conn, conn.begin():
+            if scope is not None:
+                self._narrow(conn, scope, identity=identity)
             yield conn
+
+    def _narrow(self, conn: Connection, scope: asking.Scope, *, identity: bool) -> None:
+        """Give up the service's own rights until this transaction ends, in one statement."""
+        if self._roles is None:
+            self._roles = roles_noted(conn)
+        if self._roles is None:
+            raise RowSecurityMissing("run `kizashi migrate`")
+        role = self._roles.identity if identity else self._roles.analysis
+        wanted = {"role": role, **{f"kizashi.{k}": v for k, v in scope.settings().items()}}
+        calls = ", ".join(["set_config(%s, %s, true)"] * len(wanted))
+        values = tuple(part for pair in wanted.items() for part in pair)
+        conn.exec_driver_sql(f"SELECT {calls}", values)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

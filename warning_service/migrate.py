@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 import migrations
+from warning_service.access import row_security
 from warning_service.database import ROSTER, Database
 
 
@@ -38,16 +39,21 @@ def newest() -> str:
 
 
 def migrate(database: Database) -> None:
-    """Upgrade to the newest revision, in one transaction for each migration."""
+    """Upgrade to the newest revision, then put row-level security in step with it.
+
+    Raises row_security.RolesMissing when a database administrator has to make two roles first; the
+    schema is the newest one then, and pages are not served until it has been run again.
+    """
     with database.writing() as conn:
         if not database.is_sqlite:
             conn.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {ROSTER}")
         command.upgrade(_config(conn), "head")
+    row_security.install(database)
 
 
 def check(database: Database) -> None:
     """Raises SchemaNotCurrent unless the schema is the newest one."""
-    with database.reading() as conn:
+    with database.as_service().reading() as conn:
         current = MigrationContext.configure(conn).get_current_revision()
     if current != newest():
         raise SchemaNotCurrent(f"schema is {current}, this version needs {newest()}")

@@ -51,7 +51,7 @@ def metrics(rooms: Rooms = Depends(rooms_of)) -> Response:
     """Prometheus metrics. Without a database the log's head is NaN, the rest is told."""
     WAITING.set(rooms.intake.waiting)
     try:
-        with rooms.database.reading() as conn:
+        with rooms.database.as_service().reading() as conn:
             HEAD.set(head(conn))
     except StorageUnavailable:  # the hour in which the other figures are wanted most
         HEAD.set(math.nan)

@@ -171,7 +171,7 @@ def _take_on(rooms: Rooms, slack_user: str, alert_id: str) -> str:
     board = rooms.alerts.board_of(alert_id) if _ALERT_ID.fullmatch(alert_id) else None
     if board is None:
         return NOT_ALLOWED
-    with rooms.database.reading() as conn:
+    with rooms.database.as_service().reading() as conn:
         who = by_slack_user(conn, slack_user, board, rooms.clock.today())
     if who is None or Ability.SEE_ALERTS not in who.abilities:
         log.warning("slack_acknowledge_refused", alert=alert_id)

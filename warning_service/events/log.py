@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -37,6 +38,7 @@ _INSERT = (
 )
 _INSERT_POSTGRES = _INSERT % "(%s, %s, %s, %s, %s, %s, %s, %s)"
 _ROWS_AT_ONCE = 100
+_SLACK = timedelta(hours=1)
 
 
 @lru_cache(maxsize=_ROWS_AT_ONCE)
@@ -195,8 +197,52 @@ class Log:
 
     def __init__(self, database: Database, clock: Clock, wakeups: Wakeups) -> None:
         self.database = database
+        self._whole = database.as_service()
         self.clock = clock
         self.wakeups = wakeups
+
+    # What follows is about the log and nobody in it; whoever asks, it is the whole log's.
+
+    def head(self, board: str) -> int:
+        """The last position of a board; 0 for an empty log."""
+        with self._whole.reading() as conn:
+            return head(conn, board)
+
+    def types_after(self, board: str, after: int, limit: int = 5000) -> list[tuple[int, str]]:
+        """(position, type) of a board's events behind `after`, in order."""
+        e = events.c
+        with self._whole.reading() as conn:
+            rows = conn.execute(
+                select(e.position, e.type)
+                .where(e.board == board, e.position > after)
+                .order_by(e.position)
+                .limit(limit)
+            )
+            return [(row.position, row.type) for row in rows]
+
+    def position_before(self, instant: datetime) -> int:
+        """A position such that everything recorded at or after `instant` lies behind it.
+
+        Found by halving: recorded times grow with position but for seconds, and an hour is left as
+        slack. Saves an index that every check-in would have to pay for.
+        """
+        e = events.c
+        with self._whole.reading() as conn:
+            low, high = 0, _highest(conn)
+            wanted = instant - _SLACK
+            while low < high:
+                middle = (low + high + 1) // 2
+                row = conn.execute(
+                    select(e.position, e.recorded_at)
+                    .where(e.position <= middle)
+                    .order_by(e.position.desc())
+                    .limit(1)
+                ).one_or_none()
+                if row is not None and row.recorded_at >= wanted:
+                    high = row.position - 1
+                else:
+                    low = middle
+        return low
 
     @contextmanager
     def unit_of_work(self) -> Iterator[UnitOfWork]:
