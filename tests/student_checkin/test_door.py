@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -75,7 +76,8 @@ def test_a_session_signed_out_while_it_was_read_is_not_remembered(
     who = rooms.sessions.find(tokens[0])
     assert who is not None
     rooms.sessions.sign_out(tokens[0])
-    rooms.sessions._remember(who.token_hash, who)  # what a slow reader would do now
+    ends_at = rooms.clock.now() + timedelta(hours=1)
+    rooms.sessions._remember(who.token_hash, who, ends_at)  # what a slow reader would do now
     assert rooms.sessions.find_cached(tokens[0]) is None
 
 

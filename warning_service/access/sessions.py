@@ -3,8 +3,12 @@
 A session is a row; the cookie holds a random token whose hash is the row's key, so that the server
 can revoke it at once. Looking a session up is on the check-in path, so found sessions are kept in
 memory for a few seconds (a child's for longer: it reaches nothing but the child's own answers, and
-a city's tablets all ask in the same ten minutes); revoking through this object forgets them at
-once, in other processes it takes those seconds.
+a city's tablets all ask in the same ten minutes). Ending one forgets it here at once and tells the
+other processes; one that does not hear of it believes in the session for at most those seconds.
+
+A child's session on a shared tablet, one that came through a class, also ends when idle: it begins
+with a short life, which pages prolong. A child that is done within its first minute never costs a
+write for that, and check-ins and consultations, the fast path, prolong nothing.
 
 The doors themselves (who may have a session) are in staff_sign_in.py and child_sign_in.py.
 """
@@ -14,13 +18,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from warning_service.access.principals import Duty, Principal
 from warning_service.access.roles import Role
@@ -29,11 +33,16 @@ from warning_service.access.staff_lookup import duties_of, is_active
 from warning_service.access.tables import sessions
 from warning_service.clock import Clock, day_of, monotonic
 from warning_service.database import Database
+from warning_service.events.wakeups import Wakeups
 from warning_service.settings import Settings
 
 REMEMBER_SECONDS = {"staff": 3.0, "child": 30.0}
 SWEEP_SECONDS = 60.0
 MOST_REMEMBERED = 200_000
+PROLONG_SECONDS = 60
+"""A shared session's life is not written anew for less than this."""
+ENDED = "ended:"
+"""How a note to other processes begins that lists ended sessions; 100 of them fit into one."""
 FRESH_SECONDS = 300
 """For how long a confirmation opens what demands one (exports, disclosure)."""
 
@@ -76,12 +85,21 @@ def _principal(row: Any, duties: tuple[Duty, ...], *, owes_factor: bool = False)
 class Sessions:
     """Start sessions, know their holders again, end them."""
 
-    def __init__(self, database: Database, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        settings: Settings,
+        wakeups: Wakeups | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._settings = settings
+        self._wakeups = wakeups
+        if wakeups is not None:
+            wakeups.on_note(self._hear)
         self._lock = threading.Lock()
-        self._found: dict[str, tuple[float, Principal]] = {}
+        self._found: dict[str, tuple[float, datetime, Principal]] = {}
         self._revoked: set[str] = set()
         self._swept = -SWEEP_SECONDS
         self._idle = timedelta(seconds=settings.staff_session_idle)
@@ -103,10 +121,26 @@ class Sessions:
             "staff", key, board, longest=longest, factors=factors, confirmed=confirmed
         )
 
-    def start_child(self, student: str, board: str, class_id: str) -> str:
-        """A token for a child at the door of a class (`class_id` may be '' for an own device)."""
+    def start_child(
+        self,
+        student: str,
+        board: str,
+        class_id: str,
+        *,
+        door: str = "",
+        first: Callable[[Connection], None] | None = None,
+    ) -> str:
+        """A token for a child at the door of a class (`class_id` may be '' for an own device).
+
+        `door`: the class card it came by. `first` runs in the transaction that starts the session;
+        what it raises prevents it.
+        """
         longest = self._settings.child_session_longest
-        return self._start("child", student, board, class_id=class_id, longest=longest)
+        if class_id:
+            longest = min(longest, self._settings.shared_session_idle)
+        return self._start(
+            "child", student, board, class_id=class_id, longest=longest, door=door, first=first
+        )
 
     def _start(
         self,
@@ -118,10 +152,14 @@ class Sessions:
         class_id: str = "",
         factors: Sequence[str] = (),
         confirmed: bool = False,
+        door: str = "",
+        first: Callable[[Connection], None] | None = None,
     ) -> str:
         token = secrets.token_urlsafe(32)
         now = self._clock.now()
         with self._database.writing() as conn:
+            if first is not None:
+                first(conn)
             if monotonic() - self._swept >= SWEEP_SECONDS:
                 self._swept = monotonic()
                 conn.execute(delete(sessions).where(sessions.c.ends_at < now - timedelta(days=1)))
@@ -139,6 +177,7 @@ class Sessions:
                     revoked=False,
                     factors=",".join(factors),
                     confirmed_at=now if confirmed else None,
+                    door=door,
                 )
             )
         return token
@@ -146,7 +185,7 @@ class Sessions:
     # -- knowing again ---------------------------------------------------------------------------
 
     def find(self, token: str, *, touch: bool = True) -> Principal | None:
-        """Whose token this is, if the session is alive. Staff sessions also end when idle.
+        """Whose token this is, if the session is alive. Staff and shared sessions end when idle.
 
         `touch=False` does not count as use: for what a page asks by itself, without a person.
         """
@@ -155,8 +194,13 @@ class Sessions:
         if (known := self.find_cached(token)) is not None:
             return known
         key = token_hash(token)
-        principal = self._load(key, touch=touch)
-        self._remember(key, principal)
+        found = self._load(key, touch=touch)
+        if found is None:
+            with self._lock:
+                self._found.pop(key, None)
+            return None
+        principal, ends_at = found
+        self._remember(key, principal, ends_at)
         return principal
 
     def find_children(self, tokens: Sequence[str]) -> dict[str, Principal]:
@@ -173,34 +217,37 @@ class Sessions:
         found = {}
         for row in rows:
             principal = _principal(row, (Duty(Role.CHILD, row.key),))
-            self._remember(row.token_hash, principal)
+            self._remember(row.token_hash, principal, row.ends_at)
             found[keys[row.token_hash]] = principal
         return found
 
-    def _remember(self, key: str, principal: Principal | None) -> None:
+    def _remember(self, key: str, principal: Principal, ends_at: datetime) -> None:
         with self._lock:
-            if principal is None:
-                self._found.pop(key, None)
-            elif key not in self._revoked:  # it may have been, while we were reading
+            if key not in self._revoked:  # it may have been, while we were reading
                 if len(self._found) > MOST_REMEMBERED:
                     self._found.clear()
-                self._found[key] = (monotonic(), principal)
+                self._found[key] = (monotonic(), ends_at, principal)
 
     def find_cached(self, token: str) -> Principal | None:
         """Like `find`, from memory alone; None also means "ask `find`". Never blocks."""
         found = self._found.get(token_hash(token))
-        if found is None or monotonic() - found[0] >= REMEMBER_SECONDS[found[1].kind]:
+        if found is None:
             return None
-        return found[1]
+        since, ends_at, principal = found
+        if monotonic() - since >= REMEMBER_SECONDS[principal.kind] or ends_at <= self._clock.now():
+            return None
+        return principal
 
-    def _load(self, key: str, *, touch: bool) -> Principal | None:
+    def _load(self, key: str, *, touch: bool) -> tuple[Principal, datetime] | None:
+        """The living session with that key, and when it ends unless it is used again."""
         now = self._clock.now()
         with self._database.reading() as conn:
             row = conn.execute(select(sessions).where(sessions.c.token_hash == key)).one_or_none()
             if row is None or row.revoked or row.ends_at <= now:
                 return None
             if row.kind == "child":
-                return _principal(row, (Duty(Role.CHILD, row.key),))
+                child = _principal(row, (Duty(Role.CHILD, row.key),))
+                return child, self._prolong(row, now) if touch else row.ends_at
             if row.seen_at + self._idle <= now or not is_active(conn, row.key):
                 return None
             duties = duties_of(conn, row.key, day_of(now))
@@ -208,13 +255,30 @@ class Sessions:
                 any(duty.role in self._settings.roles_with_second_factor for duty in duties)
                 or has_factor(conn, row.key)
             )
-        # Only staff sessions end when idle; a write for each child would stand in check-ins' way.
         if touch and now - row.seen_at > timedelta(seconds=60):
             with self._database.writing() as conn:
                 conn.execute(
                     update(sessions).where(sessions.c.token_hash == key).values(seen_at=now)
                 )
-        return _principal(row, duties, owes_factor=owes)
+        return _principal(row, duties, owes_factor=owes), row.ends_at
+
+    def _prolong(self, row: Any, now: datetime) -> datetime:
+        """A child's page is opened now: until when its session lives. Writes only what is worth it.
+
+        On a device of the child's own it lives as long as it began with.
+        """
+        idle = timedelta(seconds=self._settings.shared_session_idle)
+        longest = timedelta(seconds=self._settings.child_session_longest)
+        until: datetime = min(now + idle, row.started_at + longest)
+        if not row.class_id or until - row.ends_at < timedelta(seconds=PROLONG_SECONDS):
+            return row.ends_at  # type: ignore[no-any-return]
+        with self._database.writing() as conn:
+            conn.execute(
+                update(sessions)
+                .where(sessions.c.token_hash == row.token_hash)
+                .values(seen_at=now, ends_at=until)
+            )
+        return until
 
     def seen_from(self, who: Principal, address: str) -> Principal:
         """`who` with those duties only that are in force from that address (settings `networks`).
@@ -281,6 +345,7 @@ class Sessions:
                         }
                     )
                 )
+                self._tell(conn, [who.token_hash])
         self._forget([who.token_hash])
         if row is None:
             raise SessionEnded
@@ -312,37 +377,62 @@ class Sessions:
     def end_one(self, staff: str, id: str) -> bool:
         """End one of somebody's own sessions, by `Living.id`; False when there is none such."""
         found = [one.token_hash for one in self.living(staff) if one.id == id]
-        for key in found:
-            self._revoke(key)
-        return bool(found)
+        return bool(self._end(sessions.c.token_hash.in_(found)))
 
     def end_all(self, key: str, *, but: str = "") -> int:
         """End all sessions of a staff or student key, except the token hash `but`.
 
-        Returns how many. In this process at once, in others within REMEMBER_SECONDS.
+        Returns how many.
         """
-        t = sessions.c
-        with self._database.writing() as conn:
-            ended = conn.execute(
-                update(sessions)
-                .where(t.key == key, t.token_hash != but, ~t.revoked)
-                .values(revoked=True)
-                .returning(t.token_hash)
-            ).scalars()
-            hashes = list(ended)
-        self._forget(hashes)
-        return len(hashes)
+        return self._end((sessions.c.key == key) & (sessions.c.token_hash != but))
+
+    def end_through(self, conn: Connection, door: str) -> Callable[[], None]:
+        """End, within `conn`, every session that came by this class card.
+
+        Returns what to call after the commit, so that this process forgets them as well.
+        """
+        ended = self._revoke(conn, sessions.c.door == door)
+        return lambda: self._forget(ended)
+
+    def look_again(self, key: str) -> None:
+        """Forget what is remembered of a staff or student key: its duties have just changed."""
+        with self._lock:
+            for one in [k for k, (_, _, who) in self._found.items() if who.key == key]:
+                del self._found[one]
 
     # -- signing out -----------------------------------------------------------------------------
 
     def sign_out(self, token: str) -> None:
         """End one session at once."""
-        self._revoke(token_hash(token))
+        self._end(sessions.c.token_hash == token_hash(token))
 
-    def _revoke(self, key: str) -> None:
+    def _end(self, which: ColumnElement[bool]) -> int:
         with self._database.writing() as conn:
-            conn.execute(update(sessions).where(sessions.c.token_hash == key).values(revoked=True))
-        self._forget([key])
+            ended = self._revoke(conn, which)
+        self._forget(ended)
+        return len(ended)
+
+    def _revoke(self, conn: Connection, which: ColumnElement[bool]) -> list[str]:
+        """Mark sessions as ended and tell other processes, once `conn` has committed."""
+        query = (
+            update(sessions)
+            .where(which, ~sessions.c.revoked)
+            .values(revoked=True)
+            .returning(sessions.c.token_hash)
+        )
+        ended = list(conn.execute(query).scalars())
+        self._tell(conn, ended)
+        return ended
+
+    def _tell(self, conn: Connection, ended: Sequence[str]) -> None:
+        if self._wakeups is None:
+            return
+        for start in range(0, len(ended), 100):
+            self._wakeups.send(conn, ENDED + ",".join(ended[start : start + 100]))
+
+    def _hear(self, note: str) -> None:
+        if note.startswith(ENDED):
+            self._forget(note.removeprefix(ENDED).split(","))
 
     def _forget(self, keys: Sequence[str]) -> None:
         with self._lock:
