@@ -61,9 +61,10 @@ class ItemHistory(msgspec.Struct, array_like=True):
 class StudentState(msgspec.Struct, array_like=True):
     """Everything judging remembers about one student.
 
-    `data_from`: facts count from this day (set when a refusal is taken back). `year`, `year_sum`: the outcome item's total in
-    that school year. `supported_on`: last day someone supported the child. `listed_on`, `running`:
-    the last list date it was listed on and how many lists in a row. `scores`: (list date, score).
+    `data_from`: facts count from this day (set when a refusal is taken back). `year`, `year_sum`:
+    the outcome item's total in that school year. `supported_on`: last day someone supported the
+    child. `listed_on`, `running`: the last list date it was listed on and how many lists in a row.
+    `scores`: (list date, score).
     `stopped`: items whose use was stopped at the family's request, and on which day.
     """
 

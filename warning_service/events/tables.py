@@ -1,7 +1,8 @@
 """Tables of the log: the events themselves, how far each reader has come, which jobs ran.
 
-`events` is append-only: triggers (see migrations) refuse UPDATE and DELETE. It is also the outbox:
-there is no second table to keep in step with it.
+`events` is append-only: triggers (see migrations) refuse UPDATE always, and DELETE unless a permit
+lies in `deletion_permits`, which retention puts there and takes away within its own transaction. It
+is also the outbox: there is no second table to keep in step with it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from sqlalchemy import BigInteger, Index, Integer, Text, text
 from sqlmodel import Field, SQLModel
 
 from warning_service.database import UtcDateTime, table_of
+
+ASKS_FOR_DERIVATION = ("opt_out_recorded", "use_stopped", "log_shortened")
+"""Types of events after which models are derived again without what they name."""
+_ASKING = "type IN ('opt_out_recorded', 'use_stopped', 'log_shortened')"
 
 
 class EventRow(SQLModel, table=True):
@@ -28,6 +33,13 @@ class EventRow(SQLModel, table=True):
             "position",
             sqlite_where=text("type = 'outcome_recorded'"),
             postgresql_where=text("type = 'outcome_recorded'"),
+        ),
+        Index(
+            "ix_events_asking",
+            "board",
+            "position",
+            sqlite_where=text(_ASKING),
+            postgresql_where=text(_ASKING),
         ),
         {"sqlite_autoincrement": True},
     )
@@ -82,7 +94,16 @@ class FactRow(SQLModel, table=True):
     value: str = Field(sa_type=Text)
 
 
+class DeletionPermitRow(SQLModel, table=True):
+    """Leave to delete from an append-only table. No committed row is ever here (`verify` looks)."""
+
+    __tablename__ = "deletion_permits"
+
+    subject: str = Field(primary_key=True)  # events or audit
+
+
 events = table_of(EventRow)
+deletion_permits = table_of(DeletionPermitRow)
 consumers = table_of(ConsumerRow)
 facts = table_of(FactRow)
 job_runs = table_of(JobRunRow)

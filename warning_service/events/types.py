@@ -123,6 +123,20 @@ class ListDue(Body, frozen=True, tag="list_due"):
     school: str
 
 
+class LogShortened(Body, frozen=True, tag="log_shortened"):
+    """Rows were deleted from this board's log by a retention clock (`kind`), in this transaction.
+
+    `rows` of the days `oldest` to `newest`. `judged`: judging had read them, so that its models
+    have to be derived again from what is left, and lists of before cannot be any more.
+    """
+
+    kind: str
+    rows: int
+    oldest: date
+    newest: date
+    judged: bool
+
+
 # --- what followed ------------------------------------------------------------------------------
 
 
@@ -235,6 +249,7 @@ AnyBody = (
     | OutcomeRecorded
     | DayClosed
     | ListDue
+    | LogShortened
     | ListPublished
     | AlertRaised
     | AlertAcknowledged

@@ -4,6 +4,9 @@
 When the stored model was made with other columns or library versions, nothing stored is trusted:
 feature states, blocks and model are derived again from the log, outside a transaction, before the
 next batch. Published lists are never touched by that: they are what people were shown.
+
+State is kept under a store name, in the tables' `board` column. The live one is the board's own id;
+removal.py derives a second one beside it and then puts it in its place.
 """
 
 from __future__ import annotations
@@ -19,15 +22,17 @@ from sqlalchemy import Connection, Table, delete, select
 
 from models.learner import Learner
 from models.online import library_versions
-from models.student_state import from_bytes, to_bytes
+from models.student_state import StudentState, from_bytes, to_bytes
 from warning_service.database import insert_new, upsert
 from warning_service.events.log import Log, UnitOfWork, read
 from warning_service.events.tables import consumers
 from warning_service.events.types import Event, NewEvent
-from warning_service.judging.judge import Book, Changes, Judge, Spent
+from warning_service.judging.gone import gone_by, latest
+from warning_service.judging.judge import Book, Changes, Gone, Judge, Spent
 from warning_service.judging.setup import Setup, from_playbook
 from warning_service.judging.tables import (
     feature_states,
+    left_out,
     list_entries,
     list_scores,
     model_snapshots,
@@ -40,7 +45,9 @@ log = structlog.get_logger()
 
 NAME = "judging"
 BATCH = 5000
-MODEL, MEMORY, BOOK, FORGOTTEN = "model", "memory", "book", "forgotten"
+MODEL, MEMORY, BOOK = "model", "memory", "book"
+STATE = (feature_states, left_out, training_blocks, model_snapshots)
+"""What is derived and can be put in another's place; the lists are not."""
 
 
 class PlaybookSource(Protocol):
@@ -48,13 +55,6 @@ class PlaybookSource(Protocol):
 
     def of(self, board: str) -> Playbook:
         """The board's playbook."""
-
-
-class Epoch(msgspec.Struct, array_like=True):
-    """At log position `since` a rebuild took students out: key -> position of their refusal."""
-
-    since: int
-    students: dict[str, int]
 
 
 class JudgingConsumer:
@@ -66,7 +66,7 @@ class JudgingConsumer:
         self._log = log_
         self._playbooks = playbooks
         self._fixed = setup
-        self._board = ""
+        self._board = self._store = ""
         self._judge: Judge | None = None
         self._rebuild_until: int | None = None
         self._replace = False
@@ -86,22 +86,27 @@ class JudgingConsumer:
 
     def load(self, conn: Connection, board: str) -> None:
         """Forget in-memory state and load it as last committed."""
-        self._board = board
+        self._board, self._store = board, self.store_of(board)
         setup = self._fixed or from_playbook(self._playbooks.of(board))
-        history = forgotten(conn, board)
-        self._judge = Judge(
-            board, setup, self._read_block, history[-1].students if history else None
-        )
+        self._judge = Judge(board, setup, self._read_block, self.gone_of(conn, board))
         self._replace, self._rebuild_until = False, None
-        if not restore(conn, self._judge):
-            self._rebuild_until = position_of(conn, board)
+        if not restore(conn, self._judge, self._store):
+            self._rebuild_until = position_of(conn, board, self.name)
+
+    def store_of(self, board: str) -> str:
+        """Under which name the state is kept."""
+        return board
+
+    def gone_of(self, conn: Connection, board: str) -> Gone:
+        """What was left out when the present state was derived."""
+        return gone_by(conn, board, latest(conn, board).began)
 
     def _read_block(self, day: int) -> bytes:
         with self._log.database.reading() as conn:
             return bytes(
                 conn.execute(
                     select(training_blocks.c.block).where(
-                        training_blocks.c.board == self._board,
+                        training_blocks.c.board == self._store,
                         training_blocks.c.day == date.fromordinal(day),
                     )
                 ).scalar_one()
@@ -111,7 +116,7 @@ class JudgingConsumer:
         """Play the log up to `until` into a fresh judge; its state replaces what is stored."""
         log.warning("judging_rebuilds_from_log", until=until)
         old = self.judge
-        fresh, changes = play(self._log, self._board, old.setup, until, old.forgotten)
+        fresh, changes = play(self._log, self._board, old.setup, until, old.gone)
         fresh.read_block = self._read_block
         changes.lists, changes.events = [], []  # published lists stay what they were
         fresh.changes = changes
@@ -127,16 +132,20 @@ class JudgingConsumer:
         judge = self.judge
         for event in events:
             judge.take(event)
-        writes = encode(judge, judge.collect())
+        writes = encode(judge, self.consequences(judge.collect()), self._store)
         replace, self._replace = self._replace, False
 
         def effects(unit: UnitOfWork) -> None:
             if replace:
-                clear(unit.conn, self._board)
-            write(unit.conn, self._board, writes)
+                clear(unit.conn, self._store)
+            write(unit.conn, self._store, writes)
             unit.append(*writes.events)
 
         return effects
+
+    def consequences(self, changes: Changes) -> Changes:
+        """Which of the changes become known to others: here all of them."""
+        return changes
 
 
 # -- stored form ----
@@ -146,6 +155,8 @@ class Writes(msgspec.Struct):
     """Rows ready to be written."""
 
     states: list[dict[str, Any]]
+    away: list[dict[str, Any]]
+    moved: list[str]
     blocks: list[dict[str, Any]]
     settled: list[date]
     snapshots: list[dict[str, Any]]
@@ -161,9 +172,8 @@ def versions_of(setup: Setup) -> str:
     return msgspec.json.encode(told, order="deterministic").decode()
 
 
-def encode(judge: Judge, changes: Changes) -> Writes:
-    """The changes as rows, in a fixed order."""
-    board = judge.board
+def encode(judge: Judge, changes: Changes, board: str) -> Writes:
+    """The changes as rows, in a fixed order, to be kept under the store name `board`."""
     wanted: list[tuple[str, int, Callable[[], bytes]]] = [
         (MODEL, changes.model_at, judge.learner.model_bytes),
         (MEMORY, changes.memory_at, judge.learner.memory_bytes),
@@ -173,8 +183,13 @@ def encode(judge: Judge, changes: Changes) -> Writes:
     return Writes(
         states=[
             {"board": board, "student": student, "state": to_bytes(judge.students[student])}
-            for student in sorted(changes.students)
+            for student in sorted(changes.students & judge.students.keys())
         ],
+        away=[
+            {"board": board, "student": student, "state": to_bytes(judge.away[student])}
+            for student in sorted(changes.students & judge.away.keys())
+        ],
+        moved=sorted(changes.moved),
         blocks=[
             {"board": board, "day": date.fromordinal(day), "block": block}
             for day, block in sorted(changes.blocks.items())
@@ -214,6 +229,11 @@ def snapshot_row(
 
 def write(conn: Connection, board: str, writes: Writes) -> None:
     """Put the rows down: a handful of multi-row statements."""
+    for table in (feature_states, left_out):
+        for start in range(0, len(writes.moved), 500):
+            part = writes.moved[start : start + 500]
+            conn.execute(delete(table).where(table.c.board == board, table.c.student.in_(part)))
+    _put(conn, left_out, ["board", "student"], writes.away)
     _put(conn, feature_states, ["board", "student"], writes.states)
     _put(conn, training_blocks, ["board", "day"], writes.blocks)
     if writes.settled:
@@ -237,23 +257,17 @@ def _put(conn: Connection, table: Table, keys: list[str], rows: list[dict[str, A
         conn.execute(upsert(conn, table, keys), rows)
 
 
-def clear(conn: Connection, board: str) -> None:
-    """Drop all that is derived and not published, save the note of who was forgotten."""
-    for table in (feature_states, training_blocks):
-        conn.execute(delete(table).where(table.c.board == board))
-    conn.execute(
-        delete(model_snapshots).where(
-            model_snapshots.c.board == board, model_snapshots.c.name != FORGOTTEN
-        )
-    )
+def clear(conn: Connection, store: str) -> None:
+    """Drop the state kept under that name; lists stay."""
+    for table in STATE:
+        conn.execute(delete(table).where(table.c.board == store))
 
 
-def restore(conn: Connection, judge: Judge) -> bool:
-    """Load what is stored into a fresh judge; False when other columns or versions made it.
+def restore(conn: Connection, judge: Judge, board: str) -> bool:
+    """Load what the store `board` has into a fresh judge; False when other versions made it.
 
     Raises ValueError when stored bytes do not fit their own hash.
     """
-    board = judge.board
     rows = {
         row.name: row
         for row in conn.execute(select(model_snapshots).where(model_snapshots.c.board == board))
@@ -262,14 +276,12 @@ def restore(conn: Connection, judge: Judge) -> bool:
         if hashlib.sha256(row.state).hexdigest() != row.sha256:
             raise ValueError(f"the stored snapshot '{row.name}' is damaged: rebuild it")
     wanted = versions_of(judge.setup)
-    if any(row.versions != wanted for name, row in rows.items() if name != FORGOTTEN):
+    if any(row.versions != wanted for row in rows.values()):
         return False
-    states = conn.execute(
-        select(feature_states.c.student, feature_states.c.state)
-        .where(feature_states.c.board == board)
-        .order_by(feature_states.c.student)
+    judge.students, judge.away = (
+        _states(conn, feature_states, board),
+        _states(conn, left_out, board),
     )
-    judge.students = {row.student: from_bytes(row.state) for row in states}
     _restore_model(judge.learner, rows)
     if BOOK in rows:
         judge.book = msgspec.msgpack.decode(rows[BOOK].state, type=Book)
@@ -289,33 +301,29 @@ def _restore_model(learner: Learner, rows: dict[str, Any]) -> None:
     )
 
 
-def forgotten(conn: Connection, board: str) -> list[Epoch]:
-    """Whom rebuilds took out, in order of time."""
-    data = conn.execute(
-        select(model_snapshots.c.state).where(
-            model_snapshots.c.board == board, model_snapshots.c.name == FORGOTTEN
-        )
-    ).scalar_one_or_none()
-    return [] if data is None else msgspec.msgpack.decode(bytes(data), type=list[Epoch])
+def _states(conn: Connection, table: Table, board: str) -> dict[str, StudentState]:
+    rows = conn.execute(
+        select(table.c.student, table.c.state)
+        .where(table.c.board == board)
+        .order_by(table.c.student)
+    )
+    return {row.student: from_bytes(row.state) for row in rows}
 
 
-def position_of(conn: Connection, board: str) -> int:
-    """How far judging has come in the board's log."""
+def position_of(conn: Connection, board: str, name: str = NAME) -> int:
+    """How far judging (or the consumer of that name) has come in the board's log."""
     return (
         conn.execute(
-            select(consumers.c.position).where(consumers.c.name == NAME, consumers.c.board == board)
+            select(consumers.c.position).where(consumers.c.name == name, consumers.c.board == board)
         ).scalar_one_or_none()
         or 0
     )
 
 
 def play(
-    log_: Log, board: str, setup: Setup, until: int, gone: dict[str, int] | None = None
+    log_: Log, board: str, setup: Setup, until: int, gone: Gone | None = None
 ) -> tuple[Judge, Changes]:
-    """A fresh judge after the log up to position `until`, and all it would have written by then.
-
-    `gone`: students to be left out up to the position of their refusal.
-    """
+    """A fresh judge after the log up to position `until`, and all it would have written by then."""
     kept: dict[int, bytes] = {}
     judge = Judge(board, setup, kept.__getitem__, gone)
     whole = Changes(blocks=kept)
@@ -326,6 +334,7 @@ def play(
         for day in changes.settled:
             del kept[day]
         whole.students |= changes.students
+        whole.moved |= changes.moved
         whole.lists += changes.lists
         whole.events += changes.events
         whole.model_at = changes.model_at or whole.model_at

@@ -82,11 +82,22 @@ class Spent:
     labels: int = 0
 
 
+@dataclass(frozen=True)
+class Gone:
+    """What a judge takes as never having happened, though the log tells it.
+
+    `students`: student -> position of the latest refusal; of what came before, only the place on
+    the roll counts. `items`: student -> items whose use was stopped.
+    """
+
+    students: Mapping[str, int] = field(default_factory=dict)
+    items: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
 class Judge:
     """One board. `read_block` gives a stored training block that is not in memory any more.
 
-    `gone`: student -> log position of a refusal; what the log tells of the student up to there
-    never happened, except its place on the roll. `away`: those whose families refuse now.
+    `away`: the place on the roll of those whose families refuse now. Nothing else is kept of them.
     """
 
     def __init__(
@@ -94,7 +105,7 @@ class Judge:
         board: str,
         setup: Setup,
         read_block: Callable[[int], bytes],
-        gone: Mapping[str, int] | None = None,
+        gone: Gone | None = None,
     ) -> None:
         self.board, self.setup = board, setup
         self.specs = {use.spec.id: use.spec for use in setup.uses}
@@ -105,7 +116,7 @@ class Judge:
         self.waiting: list[int] = []
         self.changes = Changes()
         self.spent = Spent()
-        self.gone = dict(gone or {})
+        self.gone = gone or Gone()
         self.read_block = read_block
         self._version = ""
         self._ordered: list[str] | None = None
@@ -139,8 +150,8 @@ class Judge:
     def _about(self, event: Event, student: str) -> bool:
         """An event about a student; True when its state changed."""
         body, day = event.body, event.on.toordinal()
-        if event.position <= self.gone.get(student, 0):
-            return self._place(self._away(student), body, day)
+        if event.position <= self.gone.students.get(student, 0):
+            return self._standing(self._away(student), body, day)
         if isinstance(body, OptOutRecorded):
             self._away(student)
             if self.learner.memory.forget(student):
@@ -157,29 +168,32 @@ class Judge:
             self.changes.moved.add(student)
             return True
         if away is not None:
-            return self._place(away, body, day)
+            return self._standing(away, body, day)
         state = self._state(student)
         if isinstance(body, EnrolmentStarted | EnrolmentEnded):
-            return self._place(state, body, day)
+            return self._standing(state, body, day)
         if day < state.data_from:
             return False
         return self._fact(event, state, day)
 
     @staticmethod
-    def _place(state: StudentState, body: AnyBody, day: int) -> bool:
-        """Follow the roll; True when the student's place changed."""
+    def _standing(state: StudentState, body: AnyBody, day: int) -> bool:
+        """Follow the roll and what may not be used; True when something changed."""
         if isinstance(body, EnrolmentStarted):
             return state.enrol(Spell(day, None, body.school, body.class_id, body.grade))
         if isinstance(body, EnrolmentEnded):
             return state.leave(body.class_id, day)
+        if isinstance(body, UseStopped):
+            state.stop(body.items, day)
+            return True
         return False
 
     def _away(self, student: str) -> StudentState:
-        """What is kept of a student whose family refuses: its place on the roll."""
+        """What is kept of a student whose family refuses."""
         found = self.away.get(student)
         if found is None:
-            held = self.students.pop(student, None)
-            found = self.away[student] = StudentState(roll=[] if held is None else held.roll)
+            held = self.students.pop(student, None) or self._new(student)
+            found = self.away[student] = StudentState(roll=held.roll, stopped=held.stopped)
             self._ordered = None
             self.changes.moved.add(student)
             self.changes.students.add(student)
@@ -227,7 +241,8 @@ class Judge:
         """A correction, or an end of use, that a family's request led to."""
         body = event.body
         if isinstance(body, UseStopped):
-            if self.learner.memory.forget(event.student or ""):
+            news = any(item not in state.stopped for item in body.items)
+            if news and self.learner.memory.forget(event.student or ""):
                 self.changes.memory_at = event.position
             state.stop(body.items, day)
             if self.setup.outcome_item in body.items:
@@ -246,9 +261,12 @@ class Judge:
     def _state(self, student: str) -> StudentState:
         found = self.students.get(student)
         if found is None:
-            found = self.students[student] = StudentState()
+            found = self.students[student] = self._new(student)
             self._ordered = None
         return found
+
+    def _new(self, student: str) -> StudentState:
+        return StudentState(stopped=dict.fromkeys(self.gone.items.get(student, ()), 0))
 
     def ordered(self) -> list[str]:
         """All student keys, sorted: the one order in which students are ever gone through."""
@@ -290,9 +308,7 @@ class Judge:
         for student in block.students:
             state = self.students.get(student)
             gone = state is None or day < state.data_from or state.stopped_after(day)
-            labels.append(
-                None if state is None or gone else label(state, day, self.setup.horizon)
-            )
+            labels.append(None if state is None or gone else label(state, day, self.setup.horizon))
         self.learner.settle(block, labels)
         self.spent.labels += sum(1 for found in labels if found is not None)
         self.waiting.remove(day)

@@ -1,13 +1,14 @@
 """Derives features, models and lists again from the log, and compares byte for byte.
 
 The log is played through the same judge, into memory. Every difference is named. With `replace`,
-states, training blocks and models are stored anew, and students whose refusal is in force are left
-out of them from the beginning of the log: that is how a child leaves a model exactly. Published
-lists are compared but never replaced: they are what people were shown and decided on.
+states, training blocks and models are derived and stored anew by removal.py, without what families
+refused: that is how a child leaves a model exactly. Published lists are compared but never
+replaced: they are what people were shown and decided on.
 
 After such a replacement the stored state is that of a log without those students, while older
-lists were made with them. Each replacement therefore leaves a note (an epoch), and the comparison
-plays the log once per epoch, each time with the students forgotten at that time.
+lists were made with them. So the log is played once for each derivation that came into use, each
+time leaving out what that one left out. Lists made before something was deleted from the log cannot
+be derived any more; they are counted and not compared.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, select
 
 from warning_service.events.log import Log
-from warning_service.events.tables import consumers
-from warning_service.events.types import OptOutRecorded, OptOutWithdrawn
 from warning_service.judging import consumer as stored
-from warning_service.judging.consumer import FORGOTTEN, NAME, Epoch, PlaybookSource, Writes
+from warning_service.judging import gone
+from warning_service.judging.consumer import NAME, PlaybookSource, Writes
+from warning_service.judging.judge import Gone
+from warning_service.judging.removal import Removal
 from warning_service.judging.setup import Setup, from_playbook
 from warning_service.judging.tables import (
     feature_states,
+    left_out,
     list_entries,
     list_scores,
     model_snapshots,
@@ -43,12 +45,18 @@ class StillRunning(RuntimeError):
 
 @dataclass
 class RebuildReport:
-    """What a rebuild found. `differences` names each (at most MOST_NAMED; `found` counts all)."""
+    """What a rebuild found. `differences` names each (at most MOST_NAMED; `found` counts all).
+
+    `beyond_proof`: lists made before something was deleted from the log. `pending`: refusals and
+    deletions that the models do not honour yet; the worker does so in the night.
+    """
 
     board: str
     position: int
     students: int = 0
     lists: int = 0
+    beyond_proof: int = 0
+    pending: int = 0
     rows_compared: int = 0
     found: int = 0
     differences: list[str] = field(default_factory=list)
@@ -89,43 +97,56 @@ def rebuild(
     setup = setup or from_playbook(playbooks.of(board))
     with log.database.reading() as conn:
         position = stored.position_of(conn, board)
-        epochs = stored.forgotten(conn, board)
+        spans = _spans(conn, board, position)
+        shortened = gone.shortened_at(conn, board, position)
+        began = gone.latest(conn, board).began
+        asked = gone.asks(conn, board, began, position)
         held = {table.name: _stored_rows(conn, table, board) for table in _DERIVED}
         held.update(_stored_lists(conn, board))
     with log.database.reading() as conn:
         if stored.position_of(conn, board) != position:
             raise StillRunning(NAME)
-    report = RebuildReport(board, position)
-    spans = _spans(epochs, position)
-    for number, (since, until, gone) in enumerate(spans, start=1):
+    report = RebuildReport(board, position, pending=len(asked))
+    whole = shortened <= began
+    report.beyond_proof = sum(
+        row["as_of"] <= shortened for row in held[warning_lists.name].values()
+    )
+    spans = [span for span in spans if span[1] > shortened or span[1] == position]
+    for number, (since, until, left) in enumerate(spans, start=1):
         say(f"playing the log up to position {until} ({number} of {len(spans)})")
-        writes = stored.encode(*stored.play(log, board, setup, until, gone))
-        _compare_lists(report, writes, held, since, until)
-        if until == position:
+        writes = stored.encode(*stored.play(log, board, setup, until, left), board)
+        _compare_lists(report, writes, held, max(since, shortened), until)
+        if until == position and whole:
             _compare_state(report, writes, held)
+    if not whole and not replace:
+        report.differ("models: rows were deleted from the log after they were derived")
     if replace:
         say("storing what the log gives")
-        _replace(log, board, setup, report, epochs)
+        Removal(log, playbooks, board, setup).run()
+        with log.database.reading() as conn:
+            report.forgotten = sorted(gone.gone_by(conn, board, position).students)
+        report.replaced = True
     return report
 
 
 # -- playing ----
 
 
-def _spans(epochs: list[Epoch], position: int) -> list[tuple[int, int, dict[str, int]]]:
-    """(after, up to, forgotten) for each stretch of the log between replacements."""
-    starts = [(0, dict[str, int]()), *((e.since, e.students) for e in epochs)]
-    ends = [*(e.since for e in epochs), position]
+def _spans(conn: Connection, board: str, position: int) -> list[tuple[int, int, Gone]]:
+    """(after, up to, left out) for each stretch of the log between derivations."""
+    made = gone.all_of(conn, board)
+    starts = [(0, Gone()), *((m.since, gone.gone_by(conn, board, m.began)) for m in made)]
+    ends = [*(m.since for m in made), position]
     return [
-        (since, until, gone)
-        for (since, gone), until in zip(starts, ends, strict=True)
+        (since, until, left)
+        for (since, left), until in zip(starts, ends, strict=True)
         if until > since or until == position
     ]
 
 
 # -- comparing ----
 
-_DERIVED: tuple[Table, ...] = (feature_states, training_blocks, model_snapshots)
+_DERIVED: tuple[Table, ...] = (feature_states, left_out, training_blocks, model_snapshots)
 _LISTS: tuple[Table, ...] = (warning_lists, list_entries, list_scores)
 
 
@@ -136,7 +157,7 @@ def _keyed(table: Table, rows: Sequence[Mapping[str, Any]]) -> Rows:
 
 def _stored_rows(conn: Connection, table: Table, board: str) -> Rows:
     found = conn.execute(select(table).where(table.c.board == board)).mappings()
-    return _keyed(table, [dict(row) for row in found if row.get("name") != FORGOTTEN])
+    return _keyed(table, [dict(row) for row in found])
 
 
 def _stored_lists(conn: Connection, board: str) -> dict[str, Rows]:
@@ -170,6 +191,7 @@ def _compare_state(report: RebuildReport, writes: Writes, held: dict[str, Rows])
     report.students = len(writes.states)
     made = {
         feature_states.name: writes.states,
+        left_out.name: writes.away,
         training_blocks.name: writes.blocks,
         model_snapshots.name: writes.snapshots,
     }
@@ -194,51 +216,3 @@ def _compare_lists(
         then = {k: row for k, row in held[table.name].items() if row[key] in mine}
         now = [row for row in made[table.name] if row[key] in mine]
         _compare(report, table, then, _keyed(table, list(now)))
-
-
-# -- replacing ----
-
-
-def _replace(
-    log: Log, board: str, setup: Setup, report: RebuildReport, epochs: list[Epoch]
-) -> None:
-    gone = _refusing(log, board, report.position)
-    earlier = epochs[-1].students if epochs else {}
-    gone = {**earlier, **gone}
-    writes = stored.encode(*stored.play(log, board, setup, report.position, gone))
-    if gone != earlier:
-        epochs = [*epochs, Epoch(report.position, gone)]
-    note = msgspec.msgpack.encode(epochs, order="deterministic")
-    writes.snapshots.append(
-        stored.snapshot_row(board, FORGOTTEN, report.position, stored.versions_of(setup), note)
-    )
-    writes.lists, writes.entries, writes.scores, writes.events = [], [], [], []
-    with log.unit_of_work() as unit:
-        # A running consumer loses its ownership by the new fence, and loads what we store here.
-        moved = unit.conn.execute(
-            update(consumers)
-            .where(
-                consumers.c.name == NAME,
-                consumers.c.board == board,
-                consumers.c.position == report.position,
-            )
-            .values(owner="", fence=consumers.c.fence + 1)
-        )
-        if moved.rowcount != 1:
-            raise StillRunning(NAME)
-        stored.clear(unit.conn, board)
-        stored.write(unit.conn, board, writes)
-    report.replaced, report.forgotten = True, sorted(gone)
-
-
-def _refusing(log: Log, board: str, until: int) -> dict[str, int]:
-    """Students whose refusal is in force at `until`, with the position of that refusal."""
-    found: dict[str, int] = {}
-    for event in stored.events_until(log, board, until):
-        if event.student is None:
-            continue
-        if isinstance(event.body, OptOutRecorded):
-            found[event.student] = event.position
-        elif isinstance(event.body, OptOutWithdrawn):
-            found.pop(event.student, None)
-    return found

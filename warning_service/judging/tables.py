@@ -1,8 +1,9 @@
 """Tables of judging: where the models stand, and the lists with their evidence.
 
-All of it can be rebuilt from the log. Feature states are one row per student, so that a single
-check-in rewrites a kilobyte and not a town; a training block is written once when its day is
-closed and read once when its labels are known.
+All of it can be rebuilt from the log. The column `board` of a state's tables holds the name of a
+store: the board's id, or `<id>/next` while the models are derived again (removal.py). Feature
+states are one row per student, so that a single check-in rewrites a kilobyte and not a town; a
+training block is written once when its day is closed and read once when its labels are known.
 """
 
 from __future__ import annotations
@@ -23,6 +24,32 @@ class FeatureRow(SQLModel, table=True):
     board: str = Field(primary_key=True)
     student: str = Field(primary_key=True)
     state: bytes = Field(sa_type=LargeBinary)
+
+
+class LeftOutRow(SQLModel, table=True):
+    """A child whose family refuses: its place on the roll as canonical bytes, nothing else.
+
+    Kept so that a refusal can be taken back; no model and no list reads it.
+    """
+
+    __tablename__ = "left_out"
+
+    board: str = Field(primary_key=True)
+    student: str = Field(primary_key=True)
+    state: bytes = Field(sa_type=LargeBinary)
+
+
+class DerivationRow(SQLModel, table=True):
+    """The models were derived again from the log, and are in use from position `since` on.
+
+    What was refused up to position `began` never reached them. `since` 0: being derived now.
+    """
+
+    __tablename__ = "derivations"
+
+    board: str = Field(primary_key=True)
+    since: int = Field(primary_key=True, sa_type=BigInteger)
+    began: int = Field(sa_type=BigInteger)
 
 
 class SnapshotRow(SQLModel, table=True):
@@ -97,6 +124,8 @@ class ScoreRow(SQLModel, table=True):
 
 
 feature_states = table_of(FeatureRow)
+left_out = table_of(LeftOutRow)
+derivations = table_of(DerivationRow)
 model_snapshots = table_of(SnapshotRow)
 training_blocks = table_of(TrainingBlockRow)
 warning_lists = table_of(ListRow)
