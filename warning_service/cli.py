@@ -20,12 +20,12 @@ from rich.table import Table
 
 from student_checkin.pictures import LENGTH, PICTURES
 from warning_service import logs, upkeep
-from warning_service.access import audit, setting_up
+from warning_service.access import audit, row_security, setting_up
 from warning_service.access.audit import TrailKeys
 from warning_service.alerts import rebuild as alerts_rebuild
 from warning_service.app import Jobs, Running, build, create_app, listen
 from warning_service.clock import Clock
-from warning_service.database import Database, StorageUnavailable
+from warning_service.database import Database, RowSecurityMissing, StorageUnavailable
 from warning_service.judging import queries as judging
 from warning_service.judging import rebuild as judging_rebuild
 from warning_service.judging.replay import run_replay
@@ -67,7 +67,23 @@ def _reasons(error: Exception) -> list[str]:
 def _serve(settings: Settings, jobs: Jobs, clock: Clock | None = None) -> None:
     rooms = build(settings, clock)
     check(rooms.database)
+    try:
+        row_security.check(rooms.database)
+    except RowSecurityMissing as error:
+        err.print(str(error), markup=False)
+        raise typer.Exit(2) from error
     listen(create_app(rooms, jobs), settings)
+
+
+def _migrate(settings: Settings) -> None:
+    database = Database(settings.sqlalchemy_url, row_security=settings.row_security)
+    try:
+        migrate(database)
+    except RowSecurityMissing as error:
+        err.print(str(error), markup=False)
+        raise typer.Exit(2) from error
+    finally:
+        database.close()
 
 
 @cli.command()
@@ -94,9 +110,7 @@ def up() -> None:
     Migrates the database first. The embedded default for one school or a small board.
     """
     settings = _settings()
-    database = Database(settings.sqlalchemy_url)
-    migrate(database)
-    database.close()
+    _migrate(settings)
     _serve(settings, Jobs(work=True, schedule=True))
 
 
@@ -146,7 +160,7 @@ def _run_until_told(jobs: Jobs) -> None:
 def migrate_command() -> None:
     """Bring the database to this version's schema. Back up first; `up` does this by itself."""
     settings = _settings()
-    migrate(Database(settings.sqlalchemy_url))
+    _migrate(settings)
     out.print("The schema is current.")
 
 
@@ -369,6 +383,7 @@ def verify(
     with database.reading() as conn:
         last = audit.head(conn)
     out.print(f"head of the trail: {last or 'none yet'}", markup=False, highlight=False)
+    database.close()
     raise typer.Exit(1 if found else 0)
 
 

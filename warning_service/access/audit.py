@@ -18,7 +18,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -271,48 +272,54 @@ def verify(conn: Connection, keys: TrailKeys, known_head: str = "") -> list[Faul
     wanted = known_head.strip()
     found_wanted = not wanted
     last: Head | None = None
-    for row, fault in _rows_with_faults(conn, keys):
-        last = Head(seq=int(row.seq), hash=row.hash)
-        found_wanted = found_wanted or str(last) == wanted
-        faults += fault
-        if len(faults) >= MOST_FAULTS:
-            return [*faults, Fault(seq=last.seq, words="and more: looked no further")]
+    with closing(_faults_of_rows(conn, keys)) as rows:
+        for last, found in rows:
+            found_wanted = found_wanted or str(last) == wanted
+            faults += found
+            if len(faults) >= MOST_FAULTS:
+                return [*faults, Fault(seq=last.seq, words="and more: looked no further")]
     faults += _faults_of_head(conn, keys, last)
     if not found_wanted:
+        number = wanted.partition("-")[0]
         faults.append(
             Fault(
-                seq=int(wanted.partition("-")[0]) if wanted.partition("-")[0].isdigit() else 0,
+                seq=int(number) if number.isdecimal() else 0,
                 words=f"the trail does not contain the head {wanted}: it was put back or cut off",
             )
         )
     return faults
 
 
-def _rows_with_faults(conn: Connection, keys: TrailKeys) -> Iterator[tuple[Any, list[Fault]]]:
+def _faults_of_rows(conn: Connection, keys: TrailKeys) -> Generator[tuple[Head, list[Fault]]]:
+    """Each row as a head, with what is wrong there."""
     before, before_seq, doubtful = "", 0, False
     query = select(audit).order_by(audit.c.seq).execution_options(yield_per=_AT_ONCE)
-    for row in conn.execute(query):
-        faults = []
-        seq = int(row.seq)
-        if seq != before_seq + 1:
-            missing = f"row {seq - 1} is" if seq == before_seq + 2 else (
-                f"rows {before_seq + 1} to {seq - 1} are"
-            )  # fmt: skip
-            faults.append(Fault(seq=before_seq + 1, words=f"audit {missing} missing"))
-            doubtful = True  # the hash of the row before is not known
-        words = _what_is_wrong(row, keys, before, chained=not doubtful)
-        if words:
-            faults.append(Fault(seq=seq, words=f"audit row {seq} {words}"))
-        if row.action == HEAD_DID_NOT_FIT and not words:
-            faults.append(
-                Fault(
-                    seq=seq,
-                    words=f"audit row {seq} found another end than the head told ({row.detail})",
+    with conn.execute(query) as rows:
+        for row in rows:
+            faults = []
+            seq = int(row.seq)
+            if seq != before_seq + 1:
+                missing = _rows_in_words(before_seq + 1, seq - 1)
+                faults.append(Fault(seq=before_seq + 1, words=f"audit {missing} missing"))
+                doubtful = True  # the hash of the row before is not known
+            words = _what_is_wrong(row, keys, before, chained=not doubtful)
+            if not words and row.action == HEAD_DID_NOT_FIT:
+                faults.append(
+                    Fault(
+                        seq=seq,
+                        words=f"audit row {seq} found another end than the head told"
+                        f" ({row.detail})",
+                    )
                 )
-            )
-        doubtful = bool(words)
-        before, before_seq = row.hash, seq
-        yield row, faults
+            if words:
+                faults.append(Fault(seq=seq, words=f"audit row {seq} {words}"))
+            doubtful = bool(words)
+            before, before_seq = row.hash, seq
+            yield Head(seq=seq, hash=row.hash), faults
+
+
+def _rows_in_words(first: int, last: int) -> str:
+    return f"row {first} is" if first == last else f"rows {first} to {last} are"
 
 
 def _what_is_wrong(row: Any, keys: TrailKeys, before: str, *, chained: bool) -> str:
@@ -337,7 +344,7 @@ def _faults_of_head(conn: Connection, keys: TrailKeys, last: Head | None) -> lis
     if told is None:
         words = f"the head of the audit trail is missing or was changed (last row: {end})"
     elif told.seq > end:
-        cut = f"row {told.seq} is" if told.seq == end + 1 else f"rows {end + 1} to {told.seq} are"
+        cut = _rows_in_words(end + 1, told.seq)
         words = f"audit {cut} missing: the end of the trail was cut off"
     else:
         words = f"the head of the audit trail tells of row {told.seq}, the last row is {end}"
