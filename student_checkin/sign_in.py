@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 
 from design.render import language
+from student_checkin import account
 from student_checkin.pictures import LENGTH, PICTURES, picked, secret
 from student_checkin.show import FIRST_GRADE, child_page, from_here, small_form
 from warning_service.access.child_sign_in import ClassDoor
@@ -50,7 +51,13 @@ async def class_page(request: Request, rooms: TheRooms, other: int = 0) -> Respo
     door = await run_in_threadpool(rooms.child_door.class_door, code) if code else None
     if door and not other:
         return RedirectResponse(f"/child/sign-in/{code}", 303)
-    return child_page(request, "child_class.html", grade=FIRST_GRADE, unknown=False)
+    return child_page(
+        request,
+        "child_class.html",
+        grade=FIRST_GRADE,
+        unknown=False,
+        accounts=account.buttons(request),
+    )
 
 
 @router.post("/sign-in", dependencies=[Depends(OPEN), Depends(small_form), Depends(from_here)])
@@ -60,7 +67,14 @@ async def choose_class(
     """Set the tablet to a class."""
     door = await run_in_threadpool(rooms.child_door.class_door, code.strip()[:40])
     if door is None:
-        return child_page(request, "child_class.html", grade=FIRST_GRADE, status=422, unknown=True)
+        return child_page(
+            request,
+            "child_class.html",
+            grade=FIRST_GRADE,
+            status=422,
+            unknown=True,
+            accounts=account.buttons(request),
+        )
     response = RedirectResponse(f"/child/sign-in/{door.code}", 303)
     _set_cookie(rooms, response, CLASS_COOKIE, door.code, CLASS_COOKIE_SECONDS)
     return response

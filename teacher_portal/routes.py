@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from teacher_portal import (
+    account,
     alerts,
     board,
     classes,
@@ -20,6 +21,7 @@ from teacher_portal import (
 
 router = APIRouter()
 for room in (
-    sign_in, language, home, live, alerts, classes, students, lists, committee, follow_up, board,
+    sign_in, account, language, home, live, alerts, classes, students, lists, committee, follow_up,
+    board,
 ):  # fmt: skip
     router.include_router(room.router)

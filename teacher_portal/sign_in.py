@@ -13,9 +13,17 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import Response
 
 from design.render import page
+from teacher_portal import account
 from teacher_portal.frame import go, local_path
 from warning_service.access.tries import TooManyTries
-from warning_service.access.web import OPEN, STAFF_COOKIE, AnyStaff, session_token
+from warning_service.access.web import (
+    OPEN,
+    HalfSignedIn,
+    address_of,
+    give_staff_cookie,
+    session_token,
+    take_staff_cookie,
+)
 from warning_service.rooms import rooms_of
 
 router = APIRouter()
@@ -39,33 +47,27 @@ def sign_in(
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise HTTPException(403, "the form came from another site")
     rooms = rooms_of(request)
-    address = request.client.host if request.client else ""
     try:
-        token = rooms.staff_door.sign_in(login.strip(), password, address)
+        token = rooms.staff_door.sign_in(login.strip(), password, address_of(request))
     except TooManyTries as wait:
         answer = _form(request, next=next, key="portal.wait", seconds=wait.seconds, status=429)
         answer.headers["Retry-After"] = str(wait.seconds)
         return answer
     if token is None:
         return _form(request, next=next, key="portal.does_not_fit", status=401)
+    if old := session_token(request, child=False):
+        rooms.sessions.sign_out(old)
     response = go(_portal_path(next))
-    response.set_cookie(
-        STAFF_COOKIE,
-        token,
-        max_age=rooms.settings.staff_session_longest,
-        httponly=True,
-        samesite="lax",
-        secure=rooms.settings.public_url.startswith("https"),
-    )
+    give_staff_cookie(request, response, token)
     return response
 
 
-@router.post("/portal/sign-out", dependencies=[Depends(AnyStaff())])
+@router.post("/portal/sign-out", dependencies=[Depends(HalfSignedIn(anywhere=True))])
 def sign_out(request: Request) -> Response:
     """End the session here and now."""
     rooms_of(request).sessions.sign_out(session_token(request, child=False))
     response = go("/portal/sign-in?out=1")
-    response.delete_cookie(STAFF_COOKIE)
+    take_staff_cookie(request, response)
     return response
 
 
@@ -87,6 +89,7 @@ def _form(
         "portal_sign_in.html",
         status=status,
         next_path=_portal_path(next),
+        accounts=account.buttons(request),
         message_key=key,
         seconds=seconds,
     )

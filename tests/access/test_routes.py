@@ -20,7 +20,10 @@ OPEN_DOORS = {
     "/healthz", "/readyz", "/metrics", "/lang", "/",
     "/child/sign-in", "/child/sign-in/{class_code}", "/child/sign-in/{class_code}/{seat}",
     "/child/sw.js", "/child/offline", "/child/help",
-    "/portal/sign-in", "/slack/interactions",
+    "/portal/sign-in",
+    *(f"/{who}/account/{part}" for who in ("portal", "child")
+      for part in ("trouble", "{name}/begin", "{name}/back")),
+    "/slack/interactions",
 }  # fmt: skip
 
 

@@ -187,7 +187,11 @@ class IdentityRow(SQLModel, table=True):
     """
 
     __tablename__ = "identities"
-    __table_args__ = (Index("ix_identities_key", "kind", "key"), {"schema": ROSTER})
+    __table_args__ = (
+        # One account at each provider for one person.
+        Index("ux_identities_key", "kind", "key", "issuer", unique=True),
+        {"schema": ROSTER},
+    )
 
     kind: str = Field(primary_key=True)  # staff or child
     issuer: str = Field(primary_key=True)

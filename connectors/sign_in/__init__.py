@@ -1,0 +1,1 @@
+"""Accounts people have elsewhere (Google Workspace, Entra ID, any OpenID Connect provider)."""
