@@ -30,6 +30,7 @@ from warning_service.alerts.many_calls import WITHIN
 from warning_service.alerts.service import AlertView
 from warning_service.catalogue.questionnaires import consultation, plain
 from warning_service.clock import at
+from warning_service.events.types import ConsultationRequested
 from warning_service.rooms import Rooms, rooms_of
 
 router = APIRouter()

@@ -19,7 +19,10 @@ from warning_service.playbooks.model import Choice
 from warning_service.rooms import rooms_of
 from warning_service.roster import queries as roster
 
-SAVED = ("acknowledged", "too_late", "follow_up", "review")
+SAVED = (
+    "acknowledged", "too_late", "follow_up", "review",
+    "case_given", "case_taken_back", "case_returned",
+)
 """Words a page may show after a change, by the query value `saved`."""
 
 
@@ -67,6 +70,13 @@ def local_path(wanted: str, default: str) -> str:
     if parts.scheme or parts.netloc or wanted.startswith("//"):
         return default
     return wanted
+
+
+def portal_path(wanted: str) -> str:
+    """`wanted` when it is a page of the portal, else the portal's first page."""
+    path = local_path(wanted, "/portal")
+    inside = path == "/portal" or path.startswith(("/portal/", "/portal?"))
+    return path if inside else "/portal"
 
 
 def go(path: str, *, saved: str = "") -> RedirectResponse:

@@ -99,7 +99,13 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
     with rooms.database.reading() as conn:
         listed = judging.entries(conn, row.id)
         reviews = followed.reviews_of(conn, row.id)
-        latest = followed.latest_of(conn, [e.student for e in listed], row.published_at)
+        done = followed.since(conn, [e.student for e in listed], row.published_at)
+    hidden = rooms.alerts.hidden_from(who, [record.alert_id for record in done])
+    latest = {
+        record.student: record
+        for record in done
+        if record.case_id is None and record.alert_id not in hidden
+    }
     children = rooms.gateway.children(
         who, [e.student for e in listed], using=Ability.SEE_LIST, why=why, detail=row.id
     )
@@ -176,6 +182,7 @@ def _in_scope(conn: Any, rooms: Rooms, who: Principal, row: Any) -> list[Any]:
     listed = judging.entries(conn, row.id)
     roll = {e.student: e for e in roster.on_roll(conn, rooms.clock.today(), school=row.school)}
     mine = rooms.gateway.within(conn, who, roll, using=Ability.SEE_LIST)
+    mine -= roster.refusing(conn, mine)  # shown nowhere, so counted nowhere
     return [entry for entry in listed if entry.student in mine]
 
 

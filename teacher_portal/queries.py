@@ -8,7 +8,7 @@ averaging them would hide which.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -140,8 +140,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """How many items of other departments are present ("other departments: +n")."""
 
 
-def observations(conn: Connection, playbook: Playbook, student: str, today: date) -> Facts:
-    """The playbook's items for one child over the school year's last months.
+def observations(
+    conn: Connection, playbook: Playbook, student: str, today: date, side: Side
+) -> Facts:
+    """The playbook's items for one child over the school year's last months, for that side.
 
     `value` items one by one, `count_only` ones only counted, `score_only` ones not at all. What a
     family had corrected stands as corrected; items whose use was stopped are not there.

@@ -1,8 +1,10 @@
 """One child: what it says of itself beside what was observed, and what adults have done.
 
-Self-report and observation stand side by side and are never averaged. Items of other departments
-are only counted, some are not mentioned at all (the catalogue says which). For a child whose family
-has refused linking, the page shows no records and no lists; asking for help still works.
+Self-report and observation stand side by side and are never averaged. Which items and answers are
+shown, counted or not mentioned depends on the side one looks from (playbooks/sharing.py): the
+school's, or the welfare office's for a case handed over. Each side reads its own follow-up records
+and the number of the other's; what was done about a call for help is for those it was for. For a
+child whose family has refused linking, no observations and no lists; asking for help still works.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from fastapi.responses import Response
 
 from design.render import language
 from teacher_portal import queries
+from teacher_portal.cases import case_card
 from teacher_portal.frame import show, worded
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
@@ -24,6 +27,7 @@ from warning_service.access.web import Needs
 from warning_service.clock import at
 from warning_service.follow_up import queries as followed
 from warning_service.judging import queries as judging
+from warning_service.playbooks.sharing import Side, answer_shown_to
 from warning_service.rooms import rooms_of
 
 router = APIRouter()
@@ -53,31 +57,45 @@ def student(
     today = rooms.clock.today()
     lang = language(request)
     playbook = rooms.playbooks.of(who.board)
-    sees_lists = Ability.SEE_LIST in who.abilities and not child.opted_out
+    side = rooms.gateway.side(who, child, using=Ability.SEE_STUDENT)
+    sees_lists = who.may(Ability.SEE_LIST) and side is Side.SCHOOL and not child.opted_out
     since = today - timedelta(days=ANSWERS_DAYS)
     after = rooms.log.position_before(at(since))
     with rooms.database.reading() as conn:
         answers = queries.check_ins(conn, [student], since, after=after)
         facts = None
         if not child.opted_out:
-            facts = queries.observations(conn, playbook, student, today)
+            facts = queries.observations(conn, playbook, student, today, side)
         records = followed.of_student(conn, student)
         reviews = followed.reviews_of_student(conn, student) if sees_lists else []
         listed = judging.entries_of_student(conn, student) if sees_lists else []
+    hidden = rooms.alerts.hidden_from(who, [row.alert_id for row in records])
+    records = [r for r in records if r.alert_id not in hidden or r.author == who.key]
+    ours = [row for row in records if (row.case_id is not None) == (side is Side.WELFARE)]
     classes = {c.id: worded(c, lang) for c in playbook.review.classes}
+    series = queries.self_reports(answers, lang)
     return show(
         request,
         who,
         "portal_student.html",
         child=child,
-        series=queries.self_reports(answers, lang),
+        side=side,
+        series=[s for s in series if answer_shown_to(side, s.question.id, playbook)],
         facts=facts,
-        records=_done(request, who, records),
+        records=_done(request, who, ours),
+        records_elsewhere=len(records) - len(ours),
         reviews=[(row, classes.get(row.chosen, "")) for row in reviews],
         scheme=playbook.review.scheme_label_en if lang == "en" else playbook.review.scheme_label,
         listed=listed,
-        alerts=rooms.alerts.of_student(student) if Ability.SEE_ALERTS in who.abilities else [],
-        may_record=Ability.RECORD_FOLLOW_UP in who.abilities,
+        alerts=rooms.alerts.of_child(who, student),
+        sees_alerts=who.reach(Ability.SEE_ALERTS).covers(
+            school=child.school, class_id=child.class_id
+        ),
+        may_record=who.may(Ability.RECORD_FOLLOW_UP),
+        has_class=who.reach(Ability.SEE_STUDENT).covers(
+            school=child.school, class_id=child.class_id
+        ),
+        case=case_card(request, who, child),
     )
 
 

@@ -122,12 +122,16 @@ class Town:
         self.dispatcher = Dispatcher(log, AlertsConsumer(log, self.playbooks), BOARD)
 
     def asks(
-        self, student: str = "kid1", whom: Sequence[str] = ("anyone",), event_id: str = ""
+        self,
+        student: str = "kid1",
+        whom: Sequence[str] = ("anyone",),
+        event_id: str = "",
+        about: Sequence[str] = ("friends",),
     ) -> str:
         """A child asks to talk; the event's id."""
         event_id = event_id or new_id()
         body = ConsultationRequested(
-            whom=tuple(whom), about=("friends",), sealed="sealed", asked_at=self.log.clock.now()
+            whom=tuple(whom), about=tuple(about), sealed="sealed", asked_at=self.log.clock.now()
         )
         self._append(event_id, student, self.log.clock.today(), body)
         return event_id

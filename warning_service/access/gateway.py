@@ -15,10 +15,12 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from warning_service.access.audit import REFUSED, Trail
-from warning_service.access.principals import PlaceOf, Principal
-from warning_service.access.roles import Ability
+from warning_service.access.principals import Extent, PlaceOf, Principal
+from warning_service.access.roles import PURPOSES, Ability, Purpose
+from warning_service.asking import Scope
 from warning_service.clock import Clock
 from warning_service.database import Database
+from warning_service.playbooks.sharing import Side
 from warning_service.roster import queries
 from warning_service.roster import tables as roster
 
@@ -58,6 +60,9 @@ class Circles(Protocol):
     def cases(self, conn: Connection, boards: Collection[str]) -> Set[str]:
         """Children handed over to these boards' welfare offices and not yet handed back."""
         ...
+
+
+_RIGHTS = frozenset(ability for ability, why in PURPOSES.items() if why is Purpose.RIGHTS)
 
 
 class Gateway:
@@ -116,6 +121,60 @@ class Gateway:
             found |= self._circles.cases(conn, extent.cases) & places.keys()
         return found
 
+    def side(self, who: Principal, place: PlaceOf, *, using: Ability) -> Side:
+        """From where the asker looks at a child it reaches: the school's side, or welfare's."""
+        extent = who.reach(using)
+        whole = extent.covers(school=place.school, class_id=place.class_id)
+        return Side.SCHOOL if whole or place.school in extent.agendas else Side.WELFARE
+
+    @property
+    def walled(self) -> bool:
+        """Does the database hold reads to a scope?"""
+        return self._database.row_security
+
+    def scope_of(self, who: Principal) -> Scope:
+        """All that the asker's duties reach together, for the database to hold each read to.
+
+        Wider than any one ability's reach, so it decides nothing; what it shuts out, no page of
+        this person's has any business with. Raises StorageUnavailable.
+        """
+        today = self._clock.today()
+        if who.kind == "child":
+            return Scope(board=who.board, own=who.key, today=today)
+        found = [who.reach(ability) for ability in who.abilities]
+        whole = {school for extent in found for school in extent.schools}
+        asked = {school for ability in _RIGHTS for school in who.reach(ability).schools}
+        return Scope(
+            board=who.board,
+            staff=True,
+            schools=frozenset(whole),
+            classes=frozenset(room for extent in found for room in extent.classes),
+            students=frozenset(self._one_by_one(found, today)),
+            asked=frozenset(asked),
+            rights=any(who.may(ability) for ability in _RIGHTS),
+            counts=who.may(Ability.SEE_COUNTS),
+            trail=who.may(Ability.SEE_TRAIL),
+            today=today,
+        )
+
+    def _one_by_one(self, extents: Sequence[Extent], today: date) -> set[str]:
+        agendas = {school for extent in extents for school in extent.agendas}
+        cases = {board for extent in extents for board in extent.cases}
+        found: set[str] = set()
+        if agendas or cases:
+            with self._database.as_service().reading() as conn:
+                if cases:
+                    found |= self._circles.cases(conn, cases)
+                if agendas:
+                    listed = self._circles.agenda(conn, agendas)
+                    here = {
+                        row.student
+                        for school in agendas
+                        for row in queries.on_roll(conn, today, school=school)
+                    }
+                    found |= listed & here
+        return found
+
     # -- children by name (each look on the trail) -------------------------------------------------
 
     def child(
@@ -143,8 +202,9 @@ class Gateway:
         be put on the trail.
         """
         today = self._clock.today()
-        with self._database.reading() as conn:
+        with self._database.reading(identity=True) as conn:
             there = _load(conn, wanted, today)
+        with self._database.reading() as conn:
             mine = self.within(conn, who, there, using=using)
         seen = {student: child for student, child in there.items() if student in mine}
         if strict and (missing := set(wanted) - set(seen)):
@@ -180,7 +240,7 @@ class Gateway:
         """The signed-in child itself (no trail: it is its own name)."""
         if who.kind != "child":
             raise NotYours
-        with self._database.reading() as conn:
+        with self._database.reading(identity=True) as conn:
             return _load(conn, [who.key], self._clock.today()).get(who.key)
 
     def staff_names(self, who: Principal, keys: Sequence[str]) -> dict[str, str]:
@@ -188,7 +248,7 @@ class Gateway:
         if who.kind != "staff" or not keys:
             return {}
         s = roster.staff
-        with self._database.reading() as conn:
+        with self._database.reading(identity=True) as conn:
             rows = conn.execute(
                 select(s.c.staff, s.c.name).where(s.c.staff.in_(set(keys)), s.c.board == who.board)
             )

@@ -53,6 +53,7 @@ _TODAY = f"{_one('today')}::date"
 _HERE = f"school = {_ids('schools')} OR class_id = {_ids('classes')}"
 _BOARD = f"board = {_one('board')}"
 _COUNTED = f"board = {_one('counts')}"
+_OF_REQUEST = "request IN (SELECT id FROM family_requests)"
 _COUNTED_LIST = "list_id IN (SELECT kizashi_lists_counted())"
 
 
@@ -111,6 +112,7 @@ RULES: dict[str, Rule] = {
     ),
     "alerts": Rule(f"{_HERE} OR {_COUNTED} OR {_reached('alerts')}", analysis=True),
     "follow_ups": Rule(f"{_COUNTED} OR {_reached('follow_ups')}", analysis=True),
+    "cases": Rule(f"school = {_ids('schools')} OR {_reached('cases')}", analysis=True),
     # A child's lists come along when it changes school within the board.
     "warning_lists": Rule(
         f"school = {_ids('schools')} OR {_COUNTED} OR EXISTS (SELECT 1 FROM classes c"
@@ -121,7 +123,21 @@ RULES: dict[str, Rule] = {
     "list_entries": Rule(f"{_COUNTED_LIST} OR {_reached('list_entries')}", analysis=True),
     "list_scores": Rule(f"{_COUNTED_LIST} OR {_reached('list_scores')}", analysis=True),
     "reviews": Rule(f"{_COUNTED_LIST} OR {_reached('reviews')}", analysis=True),
+    "cases": Rule(f"school = {_ids('schools')} OR {_reached('cases')}", analysis=True),
+    # Requests of families, with all that hangs on one.
+    "family_requests": Rule(
+        f"board = {_one('rights')} AND ({_reached('family_requests')})", analysis=True
+    ),
+    "request_steps": Rule(_OF_REQUEST, analysis=True),
+    "request_choices": Rule(_OF_REQUEST, analysis=True),
+    "request_corrections": Rule(_OF_REQUEST, analysis=True),
+    "request_links": Rule(_OF_REQUEST, analysis=True),
+    "stopped_items": Rule(_reached("stopped_items"), analysis=True),
+    # The trail, and what it gives rise to.
     "audit": Rule(f"board = {_one('trail')}", analysis=True),
+    "looking": Rule(f"board = {_one('trail')}", analysis=True),
+    "looking_alarms": Rule(f"board = {_one('trail')}", analysis=True),
+    "rights_reviews": Rule(f"board = {_one('trail')}", analysis=True),
     # Names.
     "roster.students": Rule(f"student = {_one('own')} OR {_reached('students')}", identity=True),
     "roster.seats": Rule(
@@ -150,6 +166,17 @@ RULES: dict[str, Rule] = {
     "routes": SERVICE_ONLY,
     "sessions": SERVICE_ONLY,
     "sign_in_attempts": SERVICE_ONLY,
+    "class_cards": SERVICE_ONLY,
+    "staff_factors": SERVICE_ONLY,
+    "recovery_codes": SERVICE_ONLY,
+    "passkeys": SERVICE_ONLY,
+    "passkey_challenges": SERVICE_ONLY,
+    "spent_tokens": SERVICE_ONLY,
+    "deletion_permits": SERVICE_ONLY,
+    "left_out": SERVICE_ONLY,
+    "derivations": SERVICE_ONLY,
+    "roster.identities": SERVICE_ONLY,
+    "roster.expected_accounts": SERVICE_ONLY,
 }
 
 
@@ -247,18 +274,18 @@ def _version(conn: Connection) -> int:
     return int(conn.exec_driver_sql("SHOW server_version_num").scalar_one())
 
 
-def _quoted(conn: Connection, name: str) -> str:
+def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""').replace("%", "%%") + '"'
 
 
 def _role_statements(conn: Connection, role: str) -> Iterator[str]:
     known = conn.exec_driver_sql("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).first()
     if known is None:
-        yield f"CREATE ROLE {_quoted(conn, role)} NOLOGIN"
+        yield f"CREATE ROLE {_quoted(role)} NOLOGIN"
     if not (known and _can_become(conn, role)):
         login = str(conn.exec_driver_sql("SELECT current_user").scalar_one())
         how = " WITH INHERIT FALSE, SET TRUE" if _version(conn) >= 160000 else ""
-        yield f"GRANT {_quoted(conn, role)} TO {_quoted(conn, login)}{how}"
+        yield f"GRANT {_quoted(role)} TO {_quoted(login)}{how}"
 
 
 def _for_the_administrator(conn: Connection, roles: Roles) -> str:
@@ -284,8 +311,8 @@ def _have_roles(conn: Connection, roles: Roles) -> None:
 
 def _statements(conn: Connection, roles: Roles) -> Iterator[str]:
     schema = str(conn.exec_driver_sql("SELECT current_schema()").scalar_one())
-    analysis, identity = _quoted(conn, roles.analysis), _quoted(conn, roles.identity)
-    main = _quoted(conn, schema)
+    analysis, identity = _quoted(roles.analysis), _quoted(roles.identity)
+    main = _quoted(schema)
     for where in (main, ROSTER):
         yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {where} FROM {analysis}, {identity}"
         yield f"REVOKE ALL ON SCHEMA {where} FROM {analysis}, {identity}"

@@ -11,7 +11,7 @@ it must not hold back the consultation behind it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -19,14 +19,16 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, insert, select
 
 from warning_service.alerts import rules, states
 from warning_service.alerts.deadlines import URGENT, chain_of
+from warning_service.alerts.listeners import chosen_duties, is_life_or_death, places
+from warning_service.alerts.many_calls import ManyCalls
 from warning_service.alerts.outbox import Owed
+from warning_service.alerts.privacy import CONSULTATION
 from warning_service.alerts.tables import alerts
-from warning_service.alerts.telling import RAISED, Place, Telling, put_deliveries
-from warning_service.catalogue.questionnaires import consultation
+from warning_service.alerts.telling import RAISED, Telling, put_deliveries
 from warning_service.clock import Clock, day_of
 from warning_service.events.dispatcher import Effects, nothing
 from warning_service.events.log import Log, UnitOfWork
@@ -42,14 +44,13 @@ from warning_service.events.types import (
     tag_of,
 )
 from warning_service.events.wakeups import Wakeups
-from warning_service.playbooks.model import AlertRule, Step
+from warning_service.playbooks.model import AlertRule, Playbook
 from warning_service.playbooks.service import Playbooks
-from warning_service.roster.tables import enrolments, opt_outs
+from warning_service.roster.tables import opt_outs
 
 log = structlog.get_logger()
 
 ACTOR = "system:alerts"
-CONSULTATION = "consultation"
 CRITICAL = "critical"
 SAME_DAY = "same_day"
 SAME_DAY_WITHIN = timedelta(days=7)
@@ -78,6 +79,17 @@ class Draft(msgspec.Struct, frozen=True):
         """The child's key."""
         assert self.event.student is not None
         return self.event.student
+
+    @property
+    def may_join(self) -> bool:
+        """A call for help that need not ring when the child called often just before."""
+        body = self.event.body
+        return isinstance(body, ConsultationRequested) and not is_life_or_death(body.about)
+
+    @property
+    def day(self) -> date:
+        """The day on which it was stored."""
+        return day_of(self.event.recorded_at)
 
 
 class Direct(Protocol):
@@ -129,9 +141,8 @@ class AlertsConsumer:
         if not asked and not answered:
             return nothing
         playbook = self._playbooks.for_help(self._board)
-        urgent = playbook.escalation.urgent
         drafts = [
-            Draft(e, CONSULTATION, URGENT, CONSULTATION, _asked_for(e, urgent)) for e in asked
+            Draft(e, CONSULTATION, URGENT, CONSULTATION, _asked_for(e, playbook)) for e in asked
         ]
         drafts += self._critical(answered, playbook.alert_rules)
         suspects = _suspects(answered, playbook.alert_rules)
@@ -161,25 +172,36 @@ class AlertsConsumer:
     ) -> tuple[list[NewEvent], dict[str, list[dict[str, Any]]]]:
         """Where each child is, who is told and by when: events to append, and messages owed."""
         escalation = self._playbooks.for_help(self._board).escalation
-        places = _places(conn, drafts)
+        where = places(conn, {(draft.student, draft.day) for draft in drafts})
         telling = Telling(
-            conn, self._board, escalation, places=set(places.values()),
+            conn, self._board, escalation, places=set(where.values()),
             urgencies={draft.urgency for draft in drafts}, on=self._log.clock.today(),
         )  # fmt: skip
         wall = self._wall.now()
+        calls = [draft for draft in drafts if draft.kind == CONSULTATION]
+        many = ManyCalls(
+            conn,
+            {draft.student for draft in calls},
+            min((draft.event.recorded_at for draft in calls), default=wall),
+        )
         raised, owed = [], {}
         for draft in drafts:
-            event, place = draft.event, places[draft.event.id]
+            event, place = draft.event, where[draft.student, draft.day]
             chain = chain_of(escalation, draft.urgency)
             told = telling.first(
                 draft.alert_id, chain, draft.duties or chain[0].duties, place,
                 step=0, urgency=draft.urgency, start=event.recorded_at,
             )  # fmt: skip
+            if draft.may_join and many.joins(
+                draft.alert_id, draft.student, event.recorded_at, told.duties
+            ):
+                log.warning("call_joins_an_earlier_alert", alert=draft.alert_id)
+                continue
             raised.append(
                 NewEvent(
                     id=derived_id("alert_raised", draft.alert_id),
                     board=self._board, student=draft.student,
-                    on=day_of(event.recorded_at), actor=ACTOR,
+                    on=draft.day, actor=ACTOR,
                     body=AlertRaised(
                         alert_id=draft.alert_id, kind=draft.kind, urgency=draft.urgency,
                         rule=draft.rule, source=event.id, school=place.school,
@@ -238,15 +260,10 @@ class _Write:
         put_deliveries(unit, owed, self._wakeups)
 
 
-def _asked_for(event: Event, urgent: Sequence[Step]) -> tuple[str, ...]:
-    """The duties a child chose to be told first; "anyone" means the chain's first step."""
+def _asked_for(event: Event, playbook: Playbook) -> tuple[str, ...]:
+    """The duties a child's call is for."""
     assert isinstance(event.body, ConsultationRequested)
-    duty_of = {choice.id: choice.duty for choice in consultation().whom}
-    chosen: list[str] = []
-    for whom in event.body.whom:
-        duty = duty_of.get(whom, "")
-        chosen += [duty] if duty else urgent[0].duties
-    return tuple(states.union(chosen, ()))
+    return chosen_duties(playbook, event.body.whom, event.body.about)
 
 
 def _suspects(answered: Sequence[Event], all_rules: Sequence[AlertRule]) -> list[Event]:
@@ -327,37 +344,4 @@ def _refusals(conn: Connection, students: Sequence[str]) -> dict[str, list[Any]]
         part = students[start : start + 500]
         for row in conn.execute(select(opt_outs).where(opt_outs.c.student.in_(part))):
             found.setdefault(row.student, []).append(row)
-    return found
-
-
-def _places(conn: Connection, drafts: Collection[Draft]) -> dict[str, Place]:
-    """Event id -> where the child was when the event was stored.
-
-    A child on no roll that day still has its latest class; one never enrolled has no place, and
-    the board's duty is the only one left to be told.
-    """
-    students = sorted({draft.student for draft in drafts})
-    by_student: dict[str, list[Any]] = {}
-    for start in range(0, len(students), 500):
-        rows = conn.execute(
-            select(enrolments)
-            .where(
-                enrolments.c.student.in_(students[start : start + 500]),
-                or_(
-                    enrolments.c.until_day.is_(None),
-                    enrolments.c.until_day > enrolments.c.from_day,
-                ),
-            )
-            .order_by(enrolments.c.from_day, enrolments.c.class_id)
-        )
-        for row in rows:
-            by_student.setdefault(row.student, []).append(row)
-    found = {}
-    for draft in drafts:
-        on = day_of(draft.event.recorded_at)
-        rolls = by_student.get(draft.student, [])
-        begun = [row for row in rolls if row.from_day <= on]
-        current = [row for row in begun if row.until_day is None or row.until_day > on]
-        best = (current or begun or rolls)[-1:]
-        found[draft.event.id] = Place(best[0].school, best[0].class_id) if best else Place("", "")
     return found

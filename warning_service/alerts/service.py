@@ -4,25 +4,28 @@ Taking one on is a compare-and-set on its state together with its event: of two 
 it at once exactly one wins, whichever process or channel they came through. Every message that
 shows the alert is then owed a change, so that chat never offers a button for what is already done.
 
-Who may call is decided before: pages check the ability, `one` and `inbox` the scope. `acknowledge`
-trusts its caller to have asked.
+Who may call is decided before: pages check the ability, `one` and `inbox` the scope and, of calls
+for help, whom they are for (privacy.py). `acknowledge` trusts its caller to have asked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.alerts import escalation, states
 from warning_service.alerts.deadlines import chain_of
+from warning_service.alerts.listeners import Listeners, listeners
+from warning_service.alerts.privacy import CONSULTATION, Sight, duties_of
 from warning_service.alerts.tables import alerts
 from warning_service.alerts.telling import owe_updates
 from warning_service.clock import Clock
@@ -45,6 +48,7 @@ CONSULTATION_LABELS = ("相談の申し込みがありました", "A child asks 
 class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     """An alert as a page may show it; the child only by key. `due_at`: when the next are told.
 
+    `duties`: all who were told so far; `readers`: those of them a child's words are for.
     `unanswered`: every step of the chain was told and nobody has acknowledged.
     """
 
@@ -62,6 +66,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     step: int
     duties: tuple[str, ...]
+    readers: tuple[str, ...]
     unanswered: bool
     raised_at: datetime
     due_at: datetime | None
@@ -70,6 +75,13 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_via: str
     handled_by: str
     handled_at: datetime | None
+
+
+class Inbox(msgspec.Struct, frozen=True):
+    """What somebody may see; `for_others`: how many unclosed calls for help are for others."""
+
+    alerts: list[AlertView]
+    for_others: int
 
 
 class Alerts:
@@ -83,25 +95,35 @@ class Alerts:
 
     # -- seeing --------------------------------------------------------------------------------
 
-    def inbox(
-        self, who: Principal, *, include_done: bool = False, limit: int = 500
-    ) -> list[AlertView]:
+    def look(self, who: Principal, *, include_done: bool = False, limit: int = 500) -> Inbox:
         """Alerts of the asker's classes and schools, newest first; open and acknowledged ones.
 
-        `include_done` adds those a follow-up record has closed. At most `limit`.
+        Calls for help that are for others are only counted. `include_done` adds those a follow-up
+        record has closed. At most `limit`.
         """
-        extent = who.reach(Ability.SEE_ALERTS)
-        mine = alerts.c.school.in_(extent.schools) | alerts.c.class_id.in_(extent.classes)
-        query = select(alerts).where(mine, alerts.c.board == who.board)
+        query = select(alerts).where(self._covered(who), alerts.c.board == who.board)
         if not include_done:
             query = query.where(alerts.c.state != states.HANDLED)
         query = query.order_by(alerts.c.raised_at.desc(), alerts.c.id.desc()).limit(limit)
         with self._log.database.reading() as conn:
             rows = conn.execute(query).all()
-        return [self._view(row) for row in rows]
+        sight = self._sight(rows)
+        mine = [row for row in rows if sight.sees(who, row)]
+        hidden = sum(row.state != states.HANDLED for row in rows) - sum(
+            row.state != states.HANDLED for row in mine
+        )
+        return Inbox(alerts=[self._view(row) for row in mine], for_others=hidden)
+
+    def inbox(
+        self, who: Principal, *, include_done: bool = False, limit: int = 500
+    ) -> list[AlertView]:
+        """The alerts of `look` without the count."""
+        return self.look(who, include_done=include_done, limit=limit).alerts
 
     def one(self, who: Principal, alert_id: str) -> AlertView:
-        """One alert. Raises NotYours when it is unknown or out of the asker's scope."""
+        """One alert. Raises NotYours when it is unknown, out of the asker's scope, or a call for
+        help that is for others.
+        """
         row = self._row(alert_id)
         if (
             row is None
@@ -109,10 +131,62 @@ class Alerts:
             or not who.reach(Ability.SEE_ALERTS).covers(school=row.school, class_id=row.class_id)
         ):
             raise NotYours
+        if not self._sight([row]).sees(who, row):
+            raise NotYours
         return self._view(row)
 
+    def may_read(self, who: Principal, alert: AlertView) -> bool:
+        """Are the words behind this alert for the asker? Only for an alert that `one` gave."""
+        return self._sight([alert]).reads(who, alert)
+
+    def of_child(self, who: Principal, student: str) -> list[AlertView]:
+        """Those of a child's alerts the asker may see, newest first."""
+        with self._log.database.reading() as conn:
+            rows = conn.execute(
+                select(alerts)
+                .where(alerts.c.student == student, self._covered(who))
+                .where(alerts.c.board == who.board)
+                .order_by(alerts.c.raised_at.desc(), alerts.c.id.desc())
+            ).all()
+        sight = self._sight(rows)
+        return [self._view(row) for row in rows if sight.sees(who, row)]
+
+    def hidden_from(self, who: Principal, alert_ids: Iterable[str | None]) -> set[str]:
+        """Those of these alerts that are calls for help for others: what was done about them is
+        theirs too.
+        """
+        wanted = sorted({one for one in alert_ids if one})
+        found: set[str] = set()
+        for start in range(0, len(wanted), 500):
+            with self._log.database.reading() as conn:
+                rows = conn.execute(
+                    select(alerts).where(
+                        alerts.c.id.in_(wanted[start : start + 500]),
+                        alerts.c.kind == CONSULTATION,
+                    )
+                ).all()
+            sight = self._sight(rows)
+            extent = who.reach(Ability.SEE_ALERTS)
+            found |= {
+                row.id
+                for row in rows
+                if not extent.covers(school=row.school, class_id=row.class_id)
+                or not sight.sees(who, row)
+            }
+        return found
+
+    def listeners(self, board: str, student: str) -> Listeners:
+        """Who would read a call of this child now. Raises StorageUnavailable, KeyError."""
+        playbook = self._playbooks.for_help(board)
+        with self._log.database.as_service().reading() as conn:
+            return listeners(conn, board, playbook, student, self._log.clock.today())
+
+    def of_source(self, event_id: str) -> AlertView | None:
+        """The alert a call for help gave rise to; None when it is not raised (yet)."""
+        return self._known(derived_id("alert", event_id, CONSULTATION))
+
     def of_student(self, student: str) -> list[AlertView]:
-        """A child's alerts, newest first, for a page that has already checked the child's scope."""
+        """All of a child's alerts, newest first, whoever they are for: not for a page."""
         with self._log.database.reading() as conn:
             rows = conn.execute(
                 select(alerts)
@@ -121,10 +195,24 @@ class Alerts:
             ).all()
         return [self._view(row) for row in rows]
 
-    def board_of(self, alert_id: str) -> str | None:
-        """The board an alert belongs to, None for an unknown one."""
+    def _sight(self, rows: Sequence[Any]) -> Sight:
+        return Sight(self._log.database, rows, self._log.clock.today())
+
+    def _covered(self, who: Principal) -> ColumnElement[bool]:
+        extent = who.reach(Ability.SEE_ALERTS)
+        return alerts.c.school.in_(extent.schools) | alerts.c.class_id.in_(extent.classes)
+
+    def _known(self, alert_id: str) -> AlertView | None:
         row = self._row(alert_id)
-        return None if row is None else str(row.board)
+        return None if row is None else self._view(row)
+
+    def board_of(self, alert_id: str) -> str | None:
+        """The board an alert belongs to, None for an unknown one; asked before it is known by whom
+        (chat), so it is told to anybody.
+        """
+        query = select(alerts.c.board).where(alerts.c.id == alert_id)
+        with self._log.database.as_service().reading() as conn:
+            return conn.execute(query).scalar_one_or_none()
 
     def _row(self, alert_id: str) -> Any | None:
         with self._log.database.reading() as conn:
@@ -152,7 +240,8 @@ class Alerts:
             source=row.source,
             state=row.state,
             step=row.step,
-            duties=tuple(states.union(row.duties.split(","), ())),
+            duties=duties_of(row.duties),
+            readers=duties_of(row.readers),
             unanswered=row.state == states.OPEN and row.step >= steps,
             raised_at=row.raised_at,
             due_at=row.due_at,

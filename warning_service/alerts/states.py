@@ -38,6 +38,7 @@ def raised(board: str, student: str, body: AlertRaised) -> dict[str, Any]:
         "raised_at": body.raised_at,
         "due_at": body.due_at,
         "duties": ",".join(body.duties),
+        "readers": ",".join(body.duties),
         "acknowledged_by": "",
         "acknowledged_at": None,
         "acknowledged_via": "",

@@ -38,6 +38,7 @@ class AlertRow(SQLModel, table=True):
     raised_at: datetime = Field(sa_type=UtcDateTime)
     due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     duties: str  # comma-separated: who has been told so far
+    readers: str = ""  # comma-separated: told when it was raised; a child's words are for these
     acknowledged_by: str = ""
     acknowledged_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     acknowledged_via: str = ""

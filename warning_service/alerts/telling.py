@@ -18,9 +18,9 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy import Connection, insert, select
 
-from warning_service.access.roles import AT_SCHOOL, Role
 from warning_service.access.staff_lookup import holders
 from warning_service.alerts.deadlines import URGENT, due_after, retold_at
+from warning_service.alerts.privacy import where
 from warning_service.alerts.tables import deliveries, routes
 from warning_service.events.log import UnitOfWork
 from warning_service.events.types import derived_id
@@ -91,7 +91,7 @@ class Telling:
         """Tell `duties` in place of those of `step`, or the first later step that is there."""
         duties = tuple(duties)
         while True:
-            there = tuple(duty for duty in duties if self._reachable(duty, place))
+            there = tuple(duty for duty in duties if self.reachable(duty, place))
             for duty in set(duties) - set(there):
                 NOBODY.inc()
                 log.warning("duty_has_nobody", alert=alert, duty=duty, step=step)
@@ -139,14 +139,13 @@ class Telling:
             for channel, address in sorted(addresses)
         ]  # fmt: skip
 
-    def _reachable(self, duty: str, place: Place) -> bool:
+    def reachable(self, duty: str, place: Place) -> bool:
+        """Does somebody hold the duty there, or has a channel a route for it?"""
         where = (duty, self._where(duty, place))
         return bool(self._holders.get(where) or self._routes.get(where))
 
     def _where(self, duty: str, place: Place) -> str:
-        if duty == Role.HOMEROOM:
-            return place.class_id
-        return place.school if duty in AT_SCHOOL else self._board
+        return where(duty, board=self._board, school=place.school, class_id=place.class_id)
 
 
 def delivery(

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Kind = Literal["count", "measure", "flag"]
 Worse = Literal["high", "low", "unknown"]
+Department = Literal["school", "welfare", "health"]
 Shown = Literal["value", "count_only", "score_only"]
 
 
@@ -31,6 +32,7 @@ class Item(BaseModel):
     kind: Kind
     worse: Worse
     owner: str
+    department: Department
     legal_basis: str
     fresh_days: int = Field(ge=1, description="Older than this is shown as out of date.")
     shown: Shown = Field(

@@ -79,12 +79,16 @@ class Questionnaire(_Part):
 
 
 class ConsultationChoice(_Part):
-    """Whom a child can choose to talk to, or about what. `duty`: the role that is told."""
+    """Whom a child can choose to talk to, or about what. `duty`: the role that is told.
+
+    `life_or_death`: who chooses it is also heard by the duties its board's playbook names for that.
+    """
 
     id: str
     text: str
     text_en: str
     duty: str = ""
+    life_or_death: bool = False
 
 
 class HelpLine(_Part):
@@ -103,6 +107,14 @@ class Consultation(_Part):
     whom: tuple[ConsultationChoice, ...]
     about: tuple[ConsultationChoice, ...]
     help_lines: tuple[HelpLine, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _has_life_or_death(self) -> Consultation:
+        if not any(choice.life_or_death for choice in self.about):
+            raise ValueError("no choice of 'about' says life_or_death")
+        if any(choice.life_or_death for choice in self.whom):
+            raise ValueError("life_or_death belongs to 'about'")
+        return self
 
 
 def _read(name: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection
 
+from warning_service.follow_up import cases as handed_over
 from warning_service.judging import queries as judging
 
 
@@ -25,6 +26,6 @@ class FollowUpCircles:
                 found |= {entry.student for entry in judging.entries(conn, latest.id)}
         return found
 
-    def cases(self, conn: Connection, boards: Collection[str]) -> set[str]:  # noqa: ARG002
-        """Children handed over to these boards' welfare offices."""
-        return set()
+    def cases(self, conn: Connection, boards: Collection[str]) -> set[str]:
+        """Children handed over to these boards' welfare offices and not yet handed back."""
+        return {case.student for case in handed_over.at_offices(conn, boards)}

@@ -52,15 +52,20 @@ def reviews_of_student(conn: Connection, student: str) -> list[Any]:
     return list(conn.execute(query))
 
 
-def latest_of(conn: Connection, students: Sequence[str], since: datetime) -> dict[str, Any]:
-    """The newest follow-up record of each of `students` not older than `since`."""
+def since(conn: Connection, students: Sequence[str], instant: datetime) -> list[Any]:
+    """Follow-up records of these children not older than `instant`, in the order of their times."""
     f = follow_ups
-    found: dict[str, Any] = {}
+    found: list[Any] = []
     for start in range(0, len(students), _PART):
         part = list(students[start : start + _PART])
-        query = select(f).where(f.c.student.in_(part), f.c.at >= since).order_by(f.c.at, f.c.id)
-        found.update({row.student: row for row in conn.execute(query)})
+        query = select(f).where(f.c.student.in_(part), f.c.at >= instant)
+        found += conn.execute(query.order_by(f.c.at, f.c.id))
     return found
+
+
+def latest_of(conn: Connection, students: Sequence[str], instant: datetime) -> dict[str, Any]:
+    """The newest follow-up record of each of `students` not older than `instant`."""
+    return {row.student: row for row in since(conn, students, instant)}
 
 
 class Funnel(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,10 +30,13 @@ from warning_service.events.types import (
     derived_id,
     new_id,
 )
+from warning_service.follow_up import cases
+from warning_service.follow_up.hand_over import HandOvers
 from warning_service.follow_up.tables import follow_ups, reviews
 from warning_service.judging.tables import list_entries, warning_lists
 from warning_service.playbooks.model import Choice
 from warning_service.playbooks.service import Playbooks
+from warning_service.playbooks.sharing import Side
 from warning_service.roster import queries as roster
 
 LONGEST_NOTE = 500
@@ -53,7 +56,7 @@ class NoteTooLong(ValueError):
 
 
 class FollowUps:
-    """Records reviews and follow-ups of one installation."""
+    """Records reviews and follow-ups of one installation. `hand_overs`: cases given to welfare."""
 
     def __init__(
         self, log: Log, sealer: Sealer, playbooks: Playbooks, alerts: Alerts, gateway: Gateway
@@ -63,6 +66,7 @@ class FollowUps:
         self._playbooks = playbooks
         self._alerts = alerts
         self._gateway = gateway
+        self.hand_overs = HandOvers(log, sealer, gateway)
 
     def review(
         self,
@@ -130,6 +134,8 @@ class FollowUps:
         _offered("action", [action], offered.actions)
         _offered("change", [change], offered.changes)
         record_id = derived_id("follow_up", who.key, student, once) if once else new_id()
+        if alert_id is not None:
+            self._alerts.one(who, alert_id)  # raises NotYours
         with self._log.database.reading() as conn:
             alert = None if alert_id is None else _alert(conn, who, alert_id, student)
             place = self._place_of(conn, who, student, Ability.RECORD_FOLLOW_UP, alert)
@@ -137,6 +143,10 @@ class FollowUps:
                 self._entry(conn, who, list_id, student)
             if self._is_there(conn, record_id):
                 return record_id
+            case = None
+            if self._gateway.side(who, place, using=Ability.RECORD_FOLLOW_UP) is Side.WELFARE:
+                case = cases.open_of(conn, student)
+        case_id = None if case is None else case.id
         sealed = self._seal(student, note)
         now = self._log.clock.now()
         with self._log.unit_of_work() as unit:
@@ -144,7 +154,7 @@ class FollowUps:
                 insert_new(unit.conn, follow_ups).values(
                     id=record_id, board=who.board, school=place.school, student=student,
                     list_id=list_id, alert_id=alert_id, action=action, change=change,
-                    sealed=sealed, author=who.key, at=now,
+                    sealed=sealed, author=who.key, at=now, case_id=case_id,
                 ).returning(follow_ups.c.id)
             ).first()  # fmt: skip
             if stored is None:  # the same form, sent twice at the same moment
@@ -157,7 +167,7 @@ class FollowUps:
                     on=self._log.clock.today(), actor=who.key,
                     body=FollowUpRecorded(
                         follow_up_id=record_id, action=action, change=change,
-                        list_id=list_id, alert_id=alert_id, sealed=sealed,
+                        list_id=list_id, alert_id=alert_id, sealed=sealed, case_id=case_id,
                     ),
                 )
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tables of follow-up: decisions of meetings and records of what was done.
+"""Tables of follow-up: decisions of meetings, records of what was done, cases handed over.
 
 Notes are sealed with the child's key; only ids of the playbook's choices are open.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Text
+from sqlalchemy import Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from warning_service.database import UtcDateTime, table_of
@@ -44,7 +44,41 @@ class FollowUpRow(SQLModel, table=True):
     sealed: str | None = Field(default=None, sa_type=Text)
     author: str
     at: datetime = Field(sa_type=UtcDateTime)
+    case_id: str | None = Field(default=None, index=True)  # the welfare office's own records
+
+
+class CaseRow(SQLModel, table=True):
+    """A child's case in the hands of its board's welfare office, until it ends.
+
+    `ground` and `ended_how` as in the events; a child has one open case at most.
+    """
+
+    __tablename__ = "cases"
+    __table_args__ = (
+        Index(
+            "ux_cases_open",
+            "student",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_cases_office", "board", "ended_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    board: str  # whose welfare office has it
+    school: str
+    student: str = Field(index=True)
+    ground: str
+    sealed: str = Field(sa_type=Text)
+    given_by: str
+    given_at: datetime = Field(sa_type=UtcDateTime)
+    ended_by: str = ""
+    ended_how: str = ""
+    ended_sealed: str | None = Field(default=None, sa_type=Text)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 reviews = table_of(ReviewRow)
 follow_ups = table_of(FollowUpRow)
+cases = table_of(CaseRow)

@@ -15,6 +15,7 @@ from models.features import Schema
 from models.items import SLACK, WINDOW, ItemSpec
 from warning_service.catalogue.questionnaires import Question, plain, questionnaire
 from warning_service.playbooks.model import ItemInUse, Playbook, fingerprint
+from warning_service.playbooks.sharing import Side, shown_to
 
 ANSWER_FRESH_DAYS = 45
 
@@ -115,7 +116,8 @@ def _use(playbook: Playbook, item: ItemInUse) -> Use:
     if known is not None:
         return Use(
             ItemSpec(id=item.id, kind=known.kind, worse=known.worse, keep_days=keep),
-            known.label, known.label_en, known.unit, known.shown, known.fresh_days,
+            known.label, known.label_en, known.unit,
+            shown_to(Side.SCHOOL, known, playbook), known.fresh_days,
             item.points, item.at, item.window_days,
         )  # fmt: skip
     question = _question(playbook, item.id)

@@ -119,6 +119,37 @@ class Escalation(_Part):
     school_closes: int = Field(default=17, ge=1, le=24)
 
 
+Listener = Literal["homeroom", "nurse", "counsellor", "social_worker", "guidance", "management"]
+"""Duties at a child's own class or school that a call for help can be for."""
+
+
+class Consultations(_Part):
+    """Who reads what a child wrote, beside those it chose."""
+
+    life_or_death: tuple[Listener, ...] = Field(
+        default=("nurse", "management"),
+        min_length=1,
+        description="Told at once, and may read, when the child says it is about life and death. "
+        "Its page says so before it sends.",
+    )
+
+    @model_validator(mode="after")
+    def _once(self) -> Consultations:
+        if len(set(self.life_or_death)) != len(self.life_or_death):
+            raise ValueError("consultations.life_or_death names a duty twice")
+        return self
+
+
+class Sharing(_Part):
+    """Items that cross between school and welfare office beyond what the catalogue says.
+
+    Ids of the catalogue; for the welfare office also answers (`q.mood`, or `q.*` for all of them).
+    """
+
+    school_sees: tuple[str, ...] = ()
+    welfare_sees: tuple[str, ...] = ()
+
+
 class Review(_Part):
     """The classes a meeting sorts entries into; letters mean nothing without the scheme's name."""
 
@@ -173,6 +204,8 @@ class Playbook(_Part):
     review: Review
     follow_up: FollowUp
     sign_in: SignIn = SignIn()
+    consultations: Consultations = Consultations()
+    sharing: Sharing = Sharing()
 
     @model_validator(mode="after")
     def _names_fit(self) -> Playbook:
@@ -180,6 +213,11 @@ class Playbook(_Part):
         for name in (*(item.id for item in self.items), self.outcome.item):
             if name not in known and not name.startswith("q."):
                 raise ValueError(f"item '{name}' is not in the catalogue")
+        for name in (*self.sharing.school_sees, *self.sharing.welfare_sees):
+            if name not in known and not (
+                name.startswith("q.") and name in self.sharing.welfare_sees
+            ):
+                raise ValueError(f"sharing names '{name}', which is not in the catalogue")
         classes = {choice.id for choice in self.review.classes}
         if unknown := set(self.review.supports) - classes:
             raise ValueError(f"review.supports names unknown classes: {sorted(unknown)}")

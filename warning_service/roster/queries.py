@@ -79,6 +79,21 @@ def opted_out(conn: Connection, student: str) -> bool:
     return found is not None
 
 
+def refusing(conn: Connection, students: Collection[str]) -> set[str]:
+    """Those of these children whose families' refusal is in force now."""
+    o = t.opt_outs
+    wanted = sorted(students)
+    found: set[str] = set()
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        found |= set(
+            conn.execute(
+                select(o.c.student).where(o.c.student.in_(part), o.c.until_at.is_(None))
+            ).scalars()
+        )
+    return found
+
+
 def _open_on(on: date) -> Any:
     e = t.enrolments
     return or_(e.c.until_day.is_(None), e.c.until_day > on)

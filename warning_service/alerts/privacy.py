@@ -1,0 +1,89 @@
+"""Who may know of a child's call for help, and who may read what it wrote.
+
+A call is for those the child chose (`readers`: the duties told when it was raised, with those of
+the playbook's life-or-death rule when the child said it is one). They see it, read it and close it.
+Those told later, because nobody had answered, see it and can take it on; the words are not for
+them. Everybody else learns at most how many calls there are for others.
+
+Help never fails closed: while nobody at all holds any of the duties that were told, everybody whose
+duty covers the child sees that the call is there; and while nobody holds the readers' duties, those
+told in their place may read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from typing import Any
+
+from warning_service.access.principals import Principal
+from warning_service.access.roles import AT_SCHOOL, OFFICES, Ability, Role
+from warning_service.access.staff_lookup import holders
+from warning_service.database import Database
+
+CONSULTATION = "consultation"
+_LISTENING = frozenset(
+    role for role, office in OFFICES.items() if Ability.SEE_ALERTS in office.abilities
+)
+
+
+def where(duty: str, *, board: str, school: str, class_id: str) -> str:
+    """At which place a duty is asked for, of a child in that class."""
+    if duty == Role.HOMEROOM:
+        return class_id
+    return school if duty in AT_SCHOOL else board
+
+
+class Sight:
+    """Who sees which of some alerts (rows of `alerts`, or views), as of one day.
+
+    Whether anybody holds a duty is asked with the service's own rights: within a reader's scope it
+    could look as if nobody did, and the call would be opened to all.
+    """
+
+    def __init__(self, database: Database, alerts: Sequence[Any], on: date) -> None:
+        places = {
+            place
+            for alert in alerts
+            if alert.kind == CONSULTATION
+            for place in (alert.school, alert.class_id)
+        } - {""}
+        self._holders: dict[tuple[str, str], set[str]] = {}
+        if places:
+            with database.as_service().reading() as conn:
+                self._holders = holders(conn, places, on)
+
+    def sees(self, who: Principal, alert: Any) -> bool:
+        """May the asker, whose duties cover the child, see this alert and close it?"""
+        if alert.kind != CONSULTATION or who.key == alert.acknowledged_by:
+            return True
+        told = duties_of(alert.duties)
+        return _holds(who, told, alert) or not self._anybody(told, alert)
+
+    def reads(self, who: Principal, alert: Any) -> bool:
+        """May the asker read what the child wrote?"""
+        readers = duties_of(alert.readers)
+        if _holds(who, readers, alert):
+            return True
+        return not self._anybody(readers, alert) and _holds(who, duties_of(alert.duties), alert)
+
+    def _anybody(self, duties: Collection[str], alert: Any) -> bool:
+        return any(
+            self._holders.get((duty, _where(duty, alert))) for duty in duties if duty in _LISTENING
+        )
+
+
+def duties_of(held: str | Sequence[str]) -> tuple[str, ...]:
+    """Duties from an alert's column, or from its view."""
+    return tuple(filter(None, held.split(","))) if isinstance(held, str) else tuple(held)
+
+
+def _holds(who: Principal, duties: Collection[str], alert: Any) -> bool:
+    return any(
+        duty.role in duties and duty.role in _LISTENING and duty.place == _where(duty.role, alert)
+        for duty in who.duties
+    )
+
+
+def _where(duty: str, alert: Any) -> str:
+    return where(duty, board=alert.board, school=alert.school, class_id=alert.class_id)

@@ -1,0 +1,142 @@
+"""Handing a child's case over to the board's welfare office, and back.
+
+Who may hand over reaches the child by a duty that says so; the reason is sealed with the child's
+key and is what the office reads. From then on, and until the school takes the case back or the
+office returns it, the office's staff reach this one child and no other. A family's refusal bars a
+case given for support; one about the child's safety or its own cry for help goes on.
+
+Not here: what the office then sees of the child (playbooks/sharing.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import update
+
+from warning_service.access.gateway import Gateway, NotYours
+from warning_service.access.principals import Principal
+from warning_service.access.roles import Ability
+from warning_service.access.sealing import Sealer
+from warning_service.database import insert_new
+from warning_service.events.log import Log
+from warning_service.events.types import CaseHandedOver, CaseReturned, NewEvent, new_id
+from warning_service.follow_up import cases as states
+from warning_service.follow_up.tables import cases
+from warning_service.roster import queries as roster
+
+LONGEST_REASON = 500
+"""Characters, as for every note."""
+
+
+class NotHandedOver(ValueError):
+    """Nothing was changed. `why`: ground, reason, longest, refused or open (names the wording)."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"not handed over: {why}")
+        self.why = why
+
+
+class HandOvers:
+    """Gives cases to the welfare office and ends them."""
+
+    def __init__(self, log: Log, sealer: Sealer, gateway: Gateway) -> None:
+        self._log = log
+        self._sealer = sealer
+        self._gateway = gateway
+
+    def give(self, who: Principal, student: str, ground: str, reason: str) -> str:
+        """Hand the case over to the asker's board's welfare office; return the case's id.
+
+        Raises NotYours, NotHandedOver, StorageUnavailable.
+        """
+        with self._log.database.reading() as conn:
+            place = roster.enrolment_on(conn, student, self._log.clock.today())
+            if place is None or place.board != who.board:
+                raise NotYours
+            if not self._gateway.within(conn, who, {student: place}, using=Ability.HAND_OVER):
+                raise NotYours
+            if ground not in states.GROUNDS:
+                raise NotHandedOver("ground")
+            if ground != states.HELP and roster.opted_out(conn, student):
+                raise NotHandedOver("refused")
+        words = _words(reason)
+        if not words:
+            raise NotHandedOver("reason")
+        sealed = self._sealer.seal(student, words)
+        body = CaseHandedOver(
+            case_id=new_id(),
+            school=place.school,
+            ground=ground,
+            sealed=sealed,
+            at=self._log.clock.now(),
+        )
+        self._gateway.note(who, "hand_over_case", [student], body.case_id)
+        with self._log.unit_of_work() as unit:
+            stored = unit.conn.execute(
+                insert_new(unit.conn, cases)
+                .values(**states.opened(who.board, student, who.key, body))
+                .returning(cases.c.id)
+            ).first()
+            if stored is None:  # there is an open one, perhaps since a moment ago
+                raise NotHandedOver("open")
+            unit.append(self._event(who, student, body))
+        return body.case_id
+
+    def take_back(self, who: Principal, student: str, note: str = "") -> None:
+        """The school ends the child's open case; the office's access is gone when this returns.
+
+        Raises NotYours (also when there is no open case), NotHandedOver, StorageUnavailable.
+        """
+        with self._log.database.reading() as conn:
+            case = states.open_of(conn, student)
+            place = roster.enrolment_on(conn, student, self._log.clock.today())
+            if case is None or case.board != who.board:
+                raise NotYours
+            # Who has left the roll is still taken back by the school that gave the case.
+            extent = who.reach(Ability.HAND_OVER)
+            here = case.school if place is None else place.school
+            if here not in extent.schools:
+                raise NotYours
+        self._end(who, case, states.TAKEN_BACK, note)
+
+    def give_back(self, who: Principal, case_id: str, note: str = "") -> None:
+        """The office ends a case of its own; its access is gone when this returns.
+
+        Raises NotYours, NotHandedOver, StorageUnavailable.
+        """
+        with self._log.database.reading() as conn:
+            mine = states.at_offices(conn, who.reach(Ability.TAKE_CASES).cases)
+        case = next((one for one in mine if one.id == case_id), None)
+        if case is None:
+            raise NotYours
+        self._end(who, case, states.RETURNED, note)
+
+    def _end(self, who: Principal, case: Any, how: str, note: str) -> None:
+        words = _words(note)
+        sealed = self._sealer.seal(case.student, words) if words else None
+        body = CaseReturned(case_id=case.id, how=how, sealed=sealed, at=self._log.clock.now())
+        self._gateway.note(who, f"case_{how}", [case.student], case.id)
+        with self._log.unit_of_work() as unit:
+            ended = unit.conn.execute(
+                update(cases)
+                .where(cases.c.id == case.id, cases.c.ended_at.is_(None))
+                .values(**states.ended(who.key, body))
+                .returning(cases.c.id)
+            ).first()
+            if ended is None:  # the other side was first
+                raise NotYours
+            unit.append(self._event(who, case.student, body))
+
+    def _event(self, who: Principal, student: str, body: CaseHandedOver | CaseReturned) -> NewEvent:
+        return NewEvent(
+            id=new_id(), board=who.board, student=student, on=self._log.clock.today(),
+            actor=who.key, body=body,
+        )  # fmt: skip
+
+
+def _words(text: str) -> str:
+    words = text.replace("\r\n", "\n").strip()
+    if len(words) > LONGEST_REASON:
+        raise NotHandedOver("longest")
+    return words

@@ -1,0 +1,42 @@
+"""Which data item is shown to whom: as a value, only counted, or not at all. Decided here alone.
+
+The catalogue says how school staff see an item of another department (`shown`). The welfare office,
+for a child whose case was handed over to it, sees the items of its own department; what the school
+or another office holds is only counted for it, and children's answers are not mentioned. A playbook
+may open further items to either side (`[sharing]`), and that is written down there for everybody.
+
+Who is on which side of a child is for access/gateway.py to say.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from warning_service.catalogue.items import Item, Shown
+from warning_service.playbooks.model import Playbook
+
+ALL_ANSWERS = "q.*"
+
+
+class Side(StrEnum):
+    """From where somebody looks at a child."""
+
+    SCHOOL = "school"
+    WELFARE = "welfare"
+
+
+def shown_to(side: Side, item: Item, playbook: Playbook) -> Shown:
+    """How an item may stand on a page for that side."""
+    if side is Side.SCHOOL:
+        return "value" if item.id in playbook.sharing.school_sees else item.shown
+    if item.department == "welfare" or item.id in playbook.sharing.welfare_sees:
+        return "value"
+    return "score_only" if item.shown == "score_only" else "count_only"
+
+
+def answer_shown_to(side: Side, question: str, playbook: Playbook) -> bool:
+    """May a child's answer to that question (its id, without `q.`) be shown to that side?"""
+    if side is Side.SCHOOL:
+        return True
+    opened = playbook.sharing.welfare_sees
+    return ALL_ANSWERS in opened or f"q.{question}" in opened
