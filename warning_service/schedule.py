@@ -19,6 +19,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from warning_service.access.alarm_rules import load_rules
+from warning_service.access.alarms import Watch
 from warning_service.clock import MovableClock, at, day_of
 from warning_service.database import Database, StorageUnavailable, insert_new
 from warning_service.events.tables import job_runs
@@ -33,6 +35,8 @@ log = structlog.get_logger()
 
 ACTOR = "system:schedule"
 EVERY_SECONDS = 10
+WATCH_SECONDS = 120
+"""How often the trail is read for odd looking."""
 LEADER_LOCK = 0x6B697A63
 
 
@@ -205,6 +209,7 @@ class Scheduler:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._schedule = Schedule(rooms)
+        self._watch = Watch(rooms.database, rooms.clock, load_rules(rooms.settings.data_dir))
         self._leader = Leader(rooms.database)
         self._scheduler = BackgroundScheduler(timezone="Asia/Tokyo")
 
@@ -215,6 +220,15 @@ class Scheduler:
             "interval",
             seconds=EVERY_SECONDS,
             id="due_slots",
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+        self._scheduler.add_job(
+            self._look_at_looking,
+            "interval",
+            seconds=WATCH_SECONDS,
+            id="odd_looking",
             max_instances=1,
             coalesce=True,
             misfire_grace_time=None,
@@ -234,6 +248,13 @@ class Scheduler:
                 self._schedule.run_due()
         except StorageUnavailable as error:
             log.error("schedule_storage_unavailable", error=str(error))
+
+    def _look_at_looking(self) -> None:
+        try:
+            if self._leader.leads():
+                self._watch.run()
+        except StorageUnavailable as error:
+            log.error("watch_storage_unavailable", error=str(error))
 
     def stop(self) -> None:
         """Finish the running job, then end."""
