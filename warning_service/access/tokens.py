@@ -19,6 +19,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 from cryptography.hazmat.primitives import hashes
@@ -71,6 +72,9 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     more: Mapping[str, str]
 
 
+_Second = Annotated[int, msgspec.Meta(ge=0, le=2**35)]
+
+
 class _Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The signed part as it is written; every field is required and of exactly this type."""
 
@@ -78,8 +82,8 @@ class _Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     aud: str
     sub: str
     jti: str
-    iat: int
-    exp: int
+    iat: _Second
+    exp: _Second
     more: dict[str, str]
 
 
