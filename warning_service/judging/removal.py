@@ -86,8 +86,12 @@ class Removal:
     ) -> None:
         self._log = log_
         self._board = board
-        self._make = lambda: Dispatcher(log_, _Again(log_, playbooks, setup), board, batch=BATCH)
-        self._dispatcher = self._make()
+        self._consumer = _Again(log_, playbooks, setup)
+        self._dispatcher = self._fresh()
+
+    def _fresh(self) -> Dispatcher:
+        """A dispatcher that remembers nothing of what was dropped or exchanged."""
+        return Dispatcher(self._log, self._consumer, self._board, batch=BATCH)
 
     def due(self) -> bool:
         """Do the models hold something they must not, or is a derivation under way?"""
@@ -105,7 +109,7 @@ class Removal:
                 return
             _forget_begun(conn, board)
             conn.execute(insert_new(conn, derivations).values(board=board, since=0, began=live))
-        self._dispatcher = self._make()
+        self._dispatcher = self._fresh()
         log.info("derivation_begun", board=board, until=live)
 
     def step(self) -> Step:
@@ -121,7 +125,7 @@ class Removal:
             since = self._exchange()
         except _NotYet:
             return "waits"
-        self._dispatcher = self._make()
+        self._dispatcher = self._fresh()
         log.info("derivation_in_use", board=self._board, since=since)
         return "in use"
 
