@@ -20,8 +20,13 @@ from warning_service.rooms import rooms_of
 from warning_service.roster import queries as roster
 
 SAVED = (
-    "acknowledged", "too_late", "follow_up", "review",
-    "case_given", "case_taken_back", "case_returned",
+    "acknowledged",
+    "too_late",
+    "follow_up",
+    "review",
+    "case_given",
+    "case_taken_back",
+    "case_returned",
 )
 """Words a page may show after a change, by the query value `saved`."""
 

@@ -8,20 +8,26 @@ from teacher_portal import (
     account,
     alerts,
     board,
+    cases,
     classes,
     committee,
     follow_up,
     home,
+    invitation,
     language,
     lists,
     live,
+    second_factor,
+    security,
     sign_in,
+    status,
     students,
 )
 
 router = APIRouter()
 for room in (
-    sign_in, account, language, home, live, alerts, classes, students, lists, committee, follow_up,
-    board,
+    sign_in, second_factor, security, invitation, account, language, home, live, alerts, classes,
+    students, lists, committee, follow_up,
+    board, cases, status,
 ):  # fmt: skip
     router.include_router(room.router)

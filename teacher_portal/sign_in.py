@@ -14,7 +14,7 @@ from fastapi.responses import Response
 
 from design.render import page
 from teacher_portal import account
-from teacher_portal.frame import go, local_path
+from teacher_portal.frame import go, portal_path
 from warning_service.access.tries import TooManyTries
 from warning_service.access.web import (
     OPEN,
@@ -57,7 +57,7 @@ def sign_in(
         return _form(request, next=next, key="portal.does_not_fit", status=401)
     if old := session_token(request, child=False):
         rooms.sessions.sign_out(old)
-    response = go(_portal_path(next))
+    response = go(portal_path(next))
     give_staff_cookie(request, response, token)
     return response
 
@@ -69,11 +69,6 @@ def sign_out(request: Request) -> Response:
     response = go("/portal/sign-in?out=1")
     take_staff_cookie(request, response)
     return response
-
-
-def _portal_path(wanted: str) -> str:
-    path = local_path(wanted, "/portal")
-    return path if path == "/portal" or path.startswith("/portal/") else "/portal"
 
 
 def _form(
@@ -88,7 +83,7 @@ def _form(
         request,
         "portal_sign_in.html",
         status=status,
-        next_path=_portal_path(next),
+        next_path=portal_path(next),
         accounts=account.buttons(request),
         message_key=key,
         seconds=seconds,

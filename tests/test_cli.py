@@ -84,6 +84,8 @@ def test_an_empty_board_is_rebuilt_as_equal(folder: Path) -> None:
 
 def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
     """Board, files, a password, pictures; then both can sign in. Nothing of it is a demo."""
+    from student_checkin.pictures import PICTURES_OF_SECRETS
+    from warning_service.access.audit import Trail, TrailKeys
     from warning_service.access.child_sign_in import ChildSignIn
     from warning_service.access.sealing import Sealer
     from warning_service.access.sessions import Sessions
@@ -93,6 +95,7 @@ def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
     from warning_service.clock import MovableClock
     from warning_service.events.log import Log
     from warning_service.events.wakeups import Wakeups
+    from warning_service.playbooks.service import Playbooks
     from warning_service.settings import Settings
 
     key = Fernet.generate_key().decode()
@@ -119,13 +122,13 @@ def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
     assert not set_password(database, "nobody", "ひみつのことば-2026-五月")
     with pytest.raises(ValueError, match="at least"):
         set_password(database, "sato", "short")
-    assert StaffSignIn(database, sessions, tries).sign_in(
+    assert StaffSignIn(database, sessions, tries, Trail(database, clock, TrailKeys(settings))).sign_in(
         "sato", "ひみつのことば-2026-五月", "127.0.0.1"
     )
-    cards = make_cards(database, sealer, room.upper(), ["cat", "sun", "boat"], 3)
-    assert [seat for seat, _ in cards] == [1, 2]
-    assert make_cards(database, sealer, room.upper(), ["cat", "sun", "boat"], 3) == []
-    seat, secret = cards[1]
-    door = ChildSignIn(database, sessions, tries, sealer)
-    assert door.sign_in(room.upper(), seat, secret, "127.0.0.1")
+    playbooks = Playbooks(database, tmp_path / "playbooks")
+    made = make_cards(database, sealer, playbooks, room.upper(), PICTURES_OF_SECRETS)
+    assert [one.seat for one in made] == [1, 2]
+    assert make_cards(database, sealer, playbooks, room.upper(), PICTURES_OF_SECRETS) == []
+    door = ChildSignIn(database, clock, sessions, tries, sealer=sealer, playbooks=playbooks)
+    assert door.sign_in(room.upper(), made[1].seat, made[1].secret, "127.0.0.1")
     database.close()

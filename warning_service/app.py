@@ -25,13 +25,22 @@ import student_checkin.routes
 import teacher_portal.routes
 from connectors.messaging import slack_interactions
 from connectors.messaging.slack import SlackChannel
+from connectors.sign_in.flow import Providers
 from design.render import folder
 from student_checkin.api import FastPath
+from student_checkin.pictures import PICTURES_OF_SECRETS
 from warning_service import errors, operations
+from warning_service.access.accounts import Accounts
 from warning_service.access.audit import Trail, TrailKeys
+from warning_service.access.cards import Cards
 from warning_service.access.child_sign_in import ChildSignIn
+from warning_service.access.confirming import Confirming
 from warning_service.access.gateway import Gateway
+from warning_service.access.identities import Identities
+from warning_service.access.passkeys import Passkeys
+from warning_service.access.passwords import Passwords
 from warning_service.access.sealing import Sealer
+from warning_service.access.second_factors import SecondFactors
 from warning_service.access.sessions import Sessions
 from warning_service.access.staff_sign_in import StaffSignIn
 from warning_service.access.tokens import Tokens
@@ -39,6 +48,7 @@ from warning_service.access.tries import Tries
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.alerts.deliver import Channel, Deliverer
 from warning_service.alerts.service import Alerts
+from warning_service.asking import NobodyYet
 from warning_service.clock import Clock
 from warning_service.database import Database, StorageUnavailable
 from warning_service.events.dispatcher import Dispatcher
@@ -49,6 +59,7 @@ from warning_service.follow_up.circles import FollowUpCircles
 from warning_service.follow_up.service import FollowUps
 from warning_service.judging.consumer import JudgingConsumer
 from warning_service.playbooks.service import Playbooks
+from warning_service.rights.room import Rights
 from warning_service.rooms import Rooms
 from warning_service.roster import queries
 from warning_service.schedule import Scheduler
@@ -64,13 +75,20 @@ NEW_BOARDS_SECONDS = 2.0
 def build(settings: Settings, clock: Clock | None = None) -> Rooms:
     """The rooms of one installation. Raises ValueError when a setting it needs is missing."""
     clock = clock or Clock()
-    database = Database(settings.sqlalchemy_url)
+    database = Database(settings.sqlalchemy_url, row_security=settings.row_security)
+    # For rooms that are asked before it is known who asks, or keep what no page may read. All
+    # others get `database`, which holds a request's reads to its sender's scope.
+    own = database.as_service()
     log_ = Log(database, clock, Wakeups(database))
-    sealer = Sealer(database, settings)
-    sessions, tries = Sessions(database, clock, settings, log_.wakeups), Tries(database, clock)
+    sealer = Sealer(own, settings)
+    sessions, tries = Sessions(own, clock, settings, log_.wakeups), Tries(own, clock)
     trail = Trail(database, clock, TrailKeys(settings))
+    tokens = Tokens(own, clock, settings)
+    factors = SecondFactors(own, clock, settings)
+    passkeys = Passkeys(own, clock, settings)
+    own_passwords = Passwords(own, sessions, tokens, trail)
     gateway = Gateway(database, clock, FollowUpCircles(), trail)
-    playbooks = Playbooks(database, settings.data_dir / "playbooks")
+    playbooks = Playbooks(own, settings.data_dir / "playbooks")
     alerts = Alerts(log_, playbooks)
     return Rooms(
         settings=settings,
@@ -80,14 +98,40 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
         intake=Intake(log_, queue=settings.intake_queue, batch=settings.intake_batch),
         sealer=sealer,
         sessions=sessions,
-        staff_door=StaffSignIn(database, sessions, tries),
-        child_door=ChildSignIn(database, sessions, tries, sealer),
-        tokens=Tokens(database, clock, settings),
+        staff_door=StaffSignIn(database, sessions, tries, trail),
+        factors=factors,
+        passkeys=passkeys,
+        passwords=own_passwords,
+        confirming=Confirming(
+            sessions=sessions,
+            tries=tries,
+            factors=factors,
+            passkeys=passkeys,
+            passwords=own_passwords,
+            trail=trail,
+        ),
+        child_door=ChildSignIn(own, clock, sessions, tries, sealer=sealer, playbooks=playbooks),
+        cards=Cards(
+            own,
+            clock,
+            sessions,
+            tries=tries,
+            sealer=sealer,
+            playbooks=playbooks,
+            trail=trail,
+            pictures=PICTURES_OF_SECRETS,
+        ),
+        accounts=Accounts(
+            own, clock, sessions, passwords=own_passwords, factors=factors, trail=trail
+        ),
+        tokens=tokens,
+        identities=Identities(own, clock, trail),
         gateway=gateway,
         trail=trail,
         playbooks=playbooks,
         alerts=alerts,
         follow_ups=FollowUps(log_, sealer, playbooks, alerts, gateway),
+        rights=Rights.build(log_, sealer, trail, playbooks),
     )
 
 
@@ -249,7 +293,7 @@ class Application(FastAPI):
         """FastAPI's stack inside our inner coat."""
         rooms: Rooms = self.state.rooms
         https = rooms.settings.public_url.startswith("https")
-        return Hardened(super().build_middleware_stack(), https=https)
+        return Hardened(NobodyYet(super().build_middleware_stack()), https=https)
 
     def dress(self, rooms: Rooms) -> None:
         """Put the outer coat on; what FastAPI does first for each request is a tenth of it."""
@@ -279,6 +323,8 @@ def create_app(rooms: Rooms, jobs: Jobs | None = None) -> FastAPI:
     app.dress(rooms)
     app.state.rooms = rooms
     app.state.sessions = rooms.sessions
+    app.state.gateway = rooms.gateway
+    app.state.providers = Providers(rooms.settings)
     for room, name in (
         ("design", "design"),
         ("student_checkin", "child"),
@@ -303,5 +349,8 @@ def listen(application: FastAPI, settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Whose word counts on where a request came from; without a proxy of ours, nobody's.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=2,
     )

@@ -9,10 +9,17 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from warning_service.access.accounts import Accounts
 from warning_service.access.audit import Trail
+from warning_service.access.cards import Cards
 from warning_service.access.child_sign_in import ChildSignIn
+from warning_service.access.confirming import Confirming
 from warning_service.access.gateway import Gateway
+from warning_service.access.identities import Identities
+from warning_service.access.passkeys import Passkeys
+from warning_service.access.passwords import Passwords
 from warning_service.access.sealing import Sealer
+from warning_service.access.second_factors import SecondFactors
 from warning_service.access.sessions import Sessions
 from warning_service.access.staff_sign_in import StaffSignIn
 from warning_service.access.tokens import Tokens
@@ -23,6 +30,7 @@ from warning_service.events.intake import Intake
 from warning_service.events.log import Log
 from warning_service.follow_up.service import FollowUps
 from warning_service.playbooks.service import Playbooks
+from warning_service.rights.room import Rights
 from warning_service.settings import Settings
 
 
@@ -38,13 +46,21 @@ class Rooms:
     sealer: Sealer
     sessions: Sessions
     staff_door: StaffSignIn
+    factors: SecondFactors
+    passkeys: Passkeys
+    passwords: Passwords
+    confirming: Confirming
     child_door: ChildSignIn
+    cards: Cards
+    accounts: Accounts
     tokens: Tokens
+    identities: Identities
     gateway: Gateway
     trail: Trail
     playbooks: Playbooks
     alerts: Alerts
     follow_ups: FollowUps
+    rights: Rights
 
 
 def rooms_of(request: Request) -> Rooms:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import make
+from warning_service.access.audit import Trail, TrailKeys
 from warning_service.access.child_sign_in import ChildSignIn
 from warning_service.access.roles import Ability, Role
 from warning_service.access.sealing import CannotOpen, Sealer
@@ -25,6 +26,7 @@ from warning_service.access.tries import (
 )
 from warning_service.clock import MovableClock
 from warning_service.events.log import Log
+from warning_service.playbooks.service import Playbooks
 from warning_service.settings import Settings
 
 
@@ -44,8 +46,13 @@ class Doors(Sessions):
     def __init__(self, log: Log, clock: MovableClock, settings: Settings, sealer: Sealer) -> None:
         super().__init__(log.database, clock, settings)
         tries = Tries(log.database, clock)
-        self.sign_in_staff = StaffSignIn(log.database, self, tries).sign_in
-        self.sign_in_child = ChildSignIn(log.database, self, tries, sealer).sign_in
+        self.sign_in_staff = StaffSignIn(
+            log.database, self, tries, Trail(log.database, clock, TrailKeys(settings))
+        ).sign_in
+        playbooks = Playbooks(log.database, settings.data_dir)
+        self.sign_in_child = ChildSignIn(
+            log.database, clock, self, tries, sealer=sealer, playbooks=playbooks
+        ).sign_in
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ class SecondFactors:
         with self._database.writing() as conn:
             self._row(conn, staff)
             self._change(conn, staff, totp="", totp_offered="", totp_since=None)
-            _drop_lone_recovery_codes(conn, staff)
+            drop_lone_recovery_codes(conn, staff)
 
     def _step_of(self, secret: str, code: str) -> int | None:
         """The step near now whose code this is."""
@@ -239,7 +239,8 @@ class _FactorsRow(msgspec.Struct, frozen=True):
     totp_offered: str
 
 
-def _drop_lone_recovery_codes(conn: Connection, staff: str) -> None:
+def drop_lone_recovery_codes(conn: Connection, staff: str) -> None:
+    """Recovery codes come with a factor and go with the last one."""
     if not has_factor(conn, staff):
         conn.execute(delete(recovery_codes).where(recovery_codes.c.staff == staff))
 

@@ -102,21 +102,24 @@ class Sessions:
         self._found: dict[str, tuple[float, datetime, Principal]] = {}
         self._revoked: set[str] = set()
         self._swept = -SWEEP_SECONDS
+        self.https = settings.public_url.startswith("https")
+        self.longest_staff = settings.staff_session_longest
         self._idle = timedelta(seconds=settings.staff_session_idle)
 
     # -- starting --------------------------------------------------------------------------------
 
     def start_staff(
-        self, key: str, board: str, *, factors: Sequence[str] = (), confirmed: bool = False
+        self, key: str, board: str, *, factors: Sequence[str] = (), confirmed: bool | None = None
     ) -> str:
         """A token for a member of staff who has shown a password, or come from a provider.
 
         `factors`: second factors already shown. `confirmed`: the person has just now shown who they
         are (a provider may answer for somebody who left the desk an hour ago: say so only when it
-        tells that they signed in within the last minutes). With factors that is taken to be so.
+        tells that they signed in within the last minutes). Unsaid, factors are taken to say so.
         """
         longest = self._settings.staff_session_longest
-        confirmed = confirmed or bool(factors)
+        if confirmed is None:
+            confirmed = bool(factors)
         return self._start(
             "staff", key, board, longest=longest, factors=factors, confirmed=confirmed
         )
@@ -320,6 +323,13 @@ class Sessions:
         lives no longer than it would have. What is open in other tabs can still be sent, unless
         this is the end of the sign-in. Raises SessionEnded when it was ended meanwhile.
         """
+        return self._go_on(who, factor, confirmed_at=self._clock.now())
+
+    def renew(self, who: Principal) -> str:
+        """The session goes on as it is under a new token. Raises SessionEnded."""
+        return self._go_on(who, "", confirmed_at=who.confirmed_at)
+
+    def _go_on(self, who: Principal, factor: str, *, confirmed_at: datetime | None) -> str:
         token = secrets.token_urlsafe(32)
         now = self._clock.now()
         t = sessions.c
@@ -341,7 +351,7 @@ class Sessions:
                             "seen_at": now,
                             "revoked": False,
                             "factors": ",".join(sorted(shown)),
-                            "confirmed_at": now,
+                            "confirmed_at": confirmed_at,
                         }
                     )
                 )

@@ -12,11 +12,14 @@ from typing import cast
 
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
 
+from warning_service.access.gateway import Gateway
 from warning_service.access.pace import ADDRESS, SESSION, Bucket, Pace
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.sessions import Sessions
+from warning_service.asking import answer_to
 
 STAFF_COOKIE = "kizashi_staff"
 CHILD_COOKIE = "kizashi_child"
@@ -81,6 +84,7 @@ class Needs:
             await check_csrf(request, principal)
         if self.fresh and not sessions.is_fresh(principal):
             raise ConfirmNeeded
+        await answer_to_one(request, principal)
         return principal
 
 
@@ -114,6 +118,7 @@ class HalfSignedIn(Needs):
                 raise NotFromHere
         if request.method not in {"GET", "HEAD", "OPTIONS"}:
             await check_csrf(request, principal)
+        await answer_to_one(request, principal)
         return principal
 
 
@@ -132,9 +137,41 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
+def staff_cookie(request: Request) -> str:
+    """The name of the staff's cookie here.
+
+    Over https a browser takes a `__Host-` cookie from this very host only, over https only, so that
+    no neighbouring site can plant a session of its own.
+    """
+    sessions = cast(Sessions, request.app.state.sessions)
+    return f"__Host-{STAFF_COOKIE}" if sessions.https else STAFF_COOKIE
+
+
+def give_staff_cookie(request: Request, response: Response, token: str) -> None:
+    """Hand a session's token to the browser."""
+    sessions = cast(Sessions, request.app.state.sessions)
+    response.set_cookie(
+        staff_cookie(request),
+        token,
+        max_age=sessions.longest_staff,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=sessions.https,
+    )
+
+
+def take_staff_cookie(request: Request, response: Response) -> None:
+    """The browser forgets the token."""
+    sessions = cast(Sessions, request.app.state.sessions)
+    response.delete_cookie(
+        staff_cookie(request), path="/", httponly=True, samesite="lax", secure=sessions.https
+    )
+
+
 def session_token(request: Request, *, child: bool) -> str:
     """The cookie's token, '' when there is none."""
-    return request.cookies.get(CHILD_COOKIE if child else STAFF_COOKIE, "")
+    return request.cookies.get(CHILD_COOKIE if child else staff_cookie(request), "")
 
 
 async def principal_of(request: Request, *, child: bool, touch: bool = True) -> Principal:
@@ -155,6 +192,13 @@ def _pace(request: Request, name: str, bucket: Bucket) -> Pace:
     if not hasattr(state, name):
         setattr(state, name, Pace(bucket))
     return cast(Pace, getattr(state, name))
+
+
+async def answer_to_one(request: Request, who: Principal) -> None:
+    """From here on the database shows this request no more than `who` may see."""
+    gateway = cast(Gateway, request.app.state.gateway)
+    if gateway.walled:
+        answer_to(await run_in_threadpool(gateway.scope_of, who))
 
 
 async def check_csrf(request: Request, principal: Principal) -> None:
