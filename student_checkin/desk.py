@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 import msgspec
+import structlog
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import select
@@ -23,15 +24,19 @@ from warning_service.access.principals import Principal
 from warning_service.access.sealing import CannotOpen
 from warning_service.catalogue.questionnaires import consultation, questionnaire
 from warning_service.clock import day_of
+from warning_service.database import StorageUnavailable
 from warning_service.events.log import ConflictingEvent, from_row
 from warning_service.events.tables import events
 from warning_service.events.types import (
+    NOT_KEPT,
     CheckInSubmitted,
     ConsultationRequested,
     Event,
     NewEvent,
 )
 from warning_service.rooms import Rooms, rooms_of
+
+log = structlog.get_logger()
 
 AHEAD = timedelta(minutes=5)
 """A tablet's clock may be this much ahead of ours."""
@@ -101,9 +106,7 @@ class Desk:
         _check_choices("whom", said.whom, frozenset(c.id for c in offered.whom))
         _check_choices("about", said.about, frozenset(c.id for c in offered.about))
         words = (said.words or "").strip() or None
-        sealed = None
-        if words:
-            sealed = await run_in_threadpool(self.rooms.sealer.seal, who.key, words)
+        sealed = await run_in_threadpool(self._sealed, who.key, words) if words else None
         event = NewEvent(
             id=said.id,
             board=who.board,
@@ -120,6 +123,19 @@ class Desk:
             # Sealing the same words twice gives two texts, so a retry looks like other content.
             if not await run_in_threadpool(self._said_before, event, words, any_time=form):
                 raise
+
+    def _sealed(self, student: str, words: str) -> str:
+        """The words sealed; '' when they cannot be, because a call must not hang on a key.
+
+        Raises StorageUnavailable: then nothing can be stored, and the tablet keeps the words.
+        """
+        try:
+            return self.rooms.sealer.seal(student, words)
+        except StorageUnavailable:
+            raise
+        except Exception as error:  # a key that is gone or does not fit, or whatever else it is
+            log.error("words_of_a_call_not_sealed", error=type(error).__name__)
+            return NOT_KEPT
 
     def own_event(self, who: Principal, event_id: str) -> Event | None:
         """What this child sent under that id, if it is durable. Raises StorageUnavailable."""
@@ -150,7 +166,7 @@ class Desk:
         try:
             return self.rooms.sealer.open(str(new.student), held.sealed) == words
         except CannotOpen:
-            return False
+            return True  # a key is in trouble; the call itself is here, and that is what it is for
 
 
 def desk_of(request: Request) -> Desk:

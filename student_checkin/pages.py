@@ -11,6 +11,7 @@ from pathlib import Path
 from string import digits
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, RedirectResponse, Response
@@ -32,17 +33,26 @@ from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import OPEN, Needs
+from warning_service.alerts.listeners import Listeners
 from warning_service.catalogue.questionnaires import Questionnaire, consultation
 from warning_service.database import StorageUnavailable
 from warning_service.events.intake import QueueFull
 from warning_service.events.log import ConflictingEvent
-from warning_service.events.types import ConsultationRequested
+from warning_service.events.types import NOT_KEPT, ConsultationRequested
 
 router = APIRouter(prefix="/child")
 
 TheChild = Annotated[Principal, Depends(Needs(Ability.ANSWER))]
 TheDesk = Annotated[Desk, Depends(desk_of)]
+log = structlog.get_logger()
 SKIP = "skip"
+DUTY_WORDS = frozenset(
+    {
+        "homeroom", "grade_lead", "nurse", "counsellor", "social_worker", "guidance", "management",
+        "board",
+    }
+)  # fmt: skip
+"""Duties the wording knows by name (child.duty_…); any other is "another teacher"."""
 NO_CHOICE = -1
 RETRY_AFTER_SECONDS = 5
 
@@ -138,19 +148,25 @@ async def answer_questions(
 @router.get("/consultation")
 async def consultation_page(request: Request, who: TheChild, desk: TheDesk) -> Response:
     """Whom to talk to, about what, a few words; and who will read it."""
-    return _consultation(request, who, await _grade(desk, who))
-
-
-def _consultation(request: Request, who: Principal, grade: int, *, status: int = 200) -> Response:
     return child_page(
         request,
         "child_consultation.html",
-        grade=grade,
-        status=status,
+        grade=await _grade(desk, who),
         who=who,
         offered=consultation(),
+        listeners=await _listeners(desk, who),
+        duty_words=DUTY_WORDS,
         most_words=MOST_WORDS,
     )
+
+
+async def _listeners(desk: Desk, who: Principal) -> Listeners | None:
+    """Who would read a call now; None when that cannot be found out: asking works all the same."""
+    try:
+        return await run_in_threadpool(desk.rooms.alerts.listeners, who.board, who.key)
+    except (StorageUnavailable, KeyError) as error:
+        log.warning("listeners_unknown", error=type(error).__name__)
+        return None
 
 
 @router.post("/consultation", dependencies=[Depends(small_form)])
@@ -217,16 +233,23 @@ async def received(request: Request, sent_id: str, who: TheChild, desk: TheDesk)
     event = await run_in_threadpool(desk.own_event, who, sent_id)
     if event is None:
         raise NotYours
-    place, _ = await desk.place_of(who)
     body = event.body
-    whom = body.whom if isinstance(body, ConsultationRequested) else ()
+    told: tuple[str, ...] = ()
+    if isinstance(body, ConsultationRequested):
+        alert = await run_in_threadpool(desk.rooms.alerts.of_source, sent_id)
+        if alert is not None:
+            told = alert.readers
+        elif (would := await _listeners(desk, who)) is not None:
+            told = would.of(body.whom, body.about)
     return child_page(
         request,
         "child_received.html",
-        grade=place.grade,
+        grade=await _grade(desk, who),
         who=who,
         is_consultation=isinstance(body, ConsultationRequested),
-        told=[choice for choice in consultation().whom if choice.id in whom],
+        told=told,
+        duty_words=DUTY_WORDS,
+        words_lost=isinstance(body, ConsultationRequested) and body.sealed == NOT_KEPT,
     )
 
 

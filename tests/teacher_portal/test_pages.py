@@ -15,7 +15,7 @@ from warning_service.follow_up.tables import follow_ups, reviews
 
 def test_from_alert_to_record_in_three_requests(school: School, browsers: Browsers) -> None:
     student = school.children["sakura-1"][0]
-    alert = school.alert(student, "homeroom", words="きいてほしい")
+    alert = school.alert(student, "homeroom", "nurse", words="きいてほしい")
     teacher, nurse = browsers("homeroom"), browsers("nurse")
     home = teacher.get("/portal")
     assert alert in home and "対応します" in home and "至急" in home
@@ -152,10 +152,10 @@ def test_every_page_reads_in_english_too(school: School, browsers: Browsers) -> 
     student = school.children["sakura-1"][0]
     alert = school.alert(student, "homeroom", words="x")
     list_id = school.warning_list(school.children["sakura-1"][:2])
-    chair, board = browsers("guidance"), browsers("board")
+    chair, board, teacher = browsers("guidance"), browsers("board"), browsers("homeroom")
     for browser, paths in (
-        (chair, ["/portal", "/portal/alerts", f"/portal/alerts/{alert}",
-                 "/portal/alerts?state=done",
+        (teacher, ["/portal", "/portal/alerts", f"/portal/alerts/{alert}"]),
+        (chair, ["/portal", "/portal/alerts", "/portal/alerts?state=done", "/portal/handed-over",
                  "/portal/classes", "/portal/classes/sakura-1", f"/portal/students/{student}",
                  "/portal/lists", f"/portal/lists/{list_id}", f"/portal/committee/{list_id}",
                  f"/portal/committee/{list_id}?n=9", f"/portal/follow-up/{student}"]),

@@ -54,6 +54,11 @@ class Listeners(msgspec.Struct, frozen=True, kw_only=True):
     life_or_death: tuple[str, ...]
     otherwise: tuple[str, ...]
 
+    def everybody(self) -> list[str]:
+        """All duties that could read, whatever is chosen, each once."""
+        found = [duty for duties in self.choices.values() for duty in duties]
+        return list(dict.fromkeys([*found, *self.life_or_death, *self.otherwise]))
+
     def of(self, whom: Sequence[str], about: Sequence[str]) -> tuple[str, ...]:
         """The duties for this choice of the child's."""
         found = [duty for one in whom for duty in self.choices.get(one, ())]

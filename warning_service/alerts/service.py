@@ -182,8 +182,14 @@ class Alerts:
             return listeners(conn, board, playbook, student, self._log.clock.today())
 
     def of_source(self, event_id: str) -> AlertView | None:
-        """The alert a call for help gave rise to; None when it is not raised (yet)."""
-        return self._known(derived_id("alert", event_id, CONSULTATION))
+        """The alert a call for help gave rise to; None when it is not raised (yet).
+
+        Not for showing the alert: whoever asks knows the call already.
+        """
+        wanted = derived_id("alert", event_id, CONSULTATION)
+        with self._log.database.as_service().reading() as conn:
+            row = conn.execute(select(alerts).where(alerts.c.id == wanted)).one_or_none()
+        return None if row is None else self._view(row)
 
     def of_student(self, student: str) -> list[AlertView]:
         """All of a child's alerts, newest first, whoever they are for: not for a page."""
@@ -201,10 +207,6 @@ class Alerts:
     def _covered(self, who: Principal) -> ColumnElement[bool]:
         extent = who.reach(Ability.SEE_ALERTS)
         return alerts.c.school.in_(extent.schools) | alerts.c.class_id.in_(extent.classes)
-
-    def _known(self, alert_id: str) -> AlertView | None:
-        row = self._row(alert_id)
-        return None if row is None else self._view(row)
 
     def board_of(self, alert_id: str) -> str | None:
         """The board an alert belongs to, None for an unknown one; asked before it is known by whom

@@ -57,11 +57,15 @@ class CheckInSubmitted(Body, frozen=True, tag="check_in_submitted"):
     answered_at: datetime
 
 
+NOT_KEPT = ""
+"""In the place of sealed words that could not be sealed."""
+
+
 class ConsultationRequested(Body, frozen=True, tag="consultation_requested"):
     """A child asks to talk. `whom` and `about` are choice ids; `sealed` holds its words.
 
-    `sealed` is None when nothing was written, and '' when words were written that could not be
-    sealed and so were not kept: the call for help is, all the same.
+    `sealed` is None when nothing was written, and NOT_KEPT when words were written that could not
+    be sealed: the call for help is kept all the same.
     """
 
     whom: tuple[str, ...]
