@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from student_checkin.pictures import LENGTH, PICTURES
+from student_checkin.pictures import PICTURES, PICTURES_OF_SECRETS
 from warning_service import logs, upkeep
 from warning_service.access import audit, row_security, setting_up
 from warning_service.access.audit import TrailKeys
@@ -231,16 +231,18 @@ def password(login: Annotated[str, typer.Argument(help="The login in the staff f
 
 @cli.command()
 def cards(class_code: Annotated[str, typer.Argument(help="The digits of the class.")]) -> None:
-    """Give every child of a class that has none its three pictures, and print them once.
+    """Give every child of a class that has none its three pictures (or digits); print them once.
 
     Cut the lines apart and hand each child its own; only keyed hashes are kept.
     """
     rooms = build(_settings())
     check(rooms.database)
-    made = setting_up.make_cards(rooms.database, rooms.sealer, class_code, list(PICTURES), LENGTH)
-    for seat, secret in made:
-        names = "・".join(PICTURES[one][0] for one in secret.split("-"))
-        out.print(f"{class_code}  {seat}番  {names}", markup=False, highlight=False)
+    made = setting_up.make_cards(
+        rooms.database, rooms.sealer, rooms.playbooks, class_code, PICTURES_OF_SECRETS
+    )
+    for one in made:
+        shown = "・".join(PICTURES[part][0] if part in PICTURES else part for part in one.parts)
+        out.print(f"{class_code}  {one.seat}番  {shown}", markup=False, highlight=False)
     if not made:
         out.print("No child of a class with that code is without pictures.")
 

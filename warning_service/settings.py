@@ -83,6 +83,11 @@ class Settings(BaseSettings):
         default="",
         description="SQLAlchemy URL. Empty: SQLite in data_dir (names in a file of their own).",
     )
+    row_security: bool = Field(
+        default=True,
+        description="PostgreSQL: hold each page's reads to its reader's scope a second time, in the"
+        " database. False only where its administrator will not make the two roles it needs.",
+    )
     public_url: str = Field(
         default="http://127.0.0.1:8000",
         description="Where people reach the portal; links in chat messages begin with it.",

@@ -33,6 +33,7 @@ from warning_service.access.gateway import NotYours
 from warning_service.access.roles import Ability
 from warning_service.access.staff_lookup import by_slack_user
 from warning_service.access.web import OPEN
+from warning_service.asking import on_behalf
 from warning_service.clock import Clock, monotonic
 from warning_service.database import StorageUnavailable
 from warning_service.rooms import Rooms, rooms_of
@@ -177,7 +178,8 @@ def _take_on(rooms: Rooms, slack_user: str, alert_id: str) -> str:
         log.warning("slack_acknowledge_refused", alert=alert_id)
         return NOT_ALLOWED
     try:
-        found = rooms.alerts.one(who, alert_id)
+        with on_behalf(rooms.gateway.scope_of(who)):
+            found = rooms.alerts.one(who, alert_id)
     except NotYours:
         log.warning("slack_acknowledge_refused", alert=alert_id)
         rooms.gateway.note(who, REFUSED + "take_on", [alert_id], "slack", using=Ability.SEE_ALERTS)

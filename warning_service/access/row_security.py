@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from psycopg.errors import InsufficientPrivilege
-from sqlalchemy import Connection
+from sqlalchemy import Connection, MetaData
 from sqlalchemy.exc import DBAPIError
 
 from warning_service.asking import SEPARATOR
@@ -59,10 +59,12 @@ _COUNTED_LIST = "list_id IN (SELECT kizashi_lists_counted())"
 
 def _reached(table: str) -> str:
     """The child is in the scope by its key, or by a roll: today's, or any there has been at a
-    school for whose families the reader handles requests.
+    school for whose families the reader handles requests. Never for a child: it sees its own place
+    on the roll, and would through that see what adults keep about it.
     """
     return (
-        f"student = {_ids('students')} OR EXISTS (SELECT 1 FROM enrolments e"
+        f"student = {_ids('students')} OR {_one('staff')} IS NOT NULL"
+        " AND EXISTS (SELECT 1 FROM enrolments e"
         f" WHERE e.student = {table}.student"
         f" AND ((e.from_day <= {_TODAY} AND (e.until_day IS NULL OR e.until_day > {_TODAY}))"
         f" OR e.school = {_ids('asked')}))"
@@ -123,7 +125,6 @@ RULES: dict[str, Rule] = {
     "list_entries": Rule(f"{_COUNTED_LIST} OR {_reached('list_entries')}", analysis=True),
     "list_scores": Rule(f"{_COUNTED_LIST} OR {_reached('list_scores')}", analysis=True),
     "reviews": Rule(f"{_COUNTED_LIST} OR {_reached('reviews')}", analysis=True),
-    "cases": Rule(f"school = {_ids('schools')} OR {_reached('cases')}", analysis=True),
     # Requests of families, with all that hangs on one.
     "family_requests": Rule(
         f"board = {_one('rights')} AND ({_reached('family_requests')})", analysis=True
@@ -197,6 +198,12 @@ class RolesMissing(RowSecurityMissing):
 def fingerprint() -> str:
     """Changes whenever the rules do."""
     return hashlib.sha256(repr(sorted(RULES.items())).encode()).hexdigest()[:16]
+
+
+def undeclared(metadata: MetaData) -> list[str]:
+    """Names of declared tables that have no rule, with their schema."""
+    names = (f"{t.schema}.{t.name}" if t.schema else t.name for t in metadata.tables.values())
+    return sorted(set(names) - set(RULES))
 
 
 def install(database: Database) -> None:
