@@ -238,7 +238,7 @@ class SessionView(msgspec.Struct):
 
 @router.get("/child/api/session")
 async def session(
-    who: Annotated[Principal, Depends(Needs(Ability.ANSWER))],
+    who: Annotated[Principal, Depends(Needs(Ability.ANSWER, quiet=True))],
     desk: Annotated[Desk, Depends(desk_of)],
 ) -> Response:
     """The `SessionView` of the signed-in child."""

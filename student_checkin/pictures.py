@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from warning_service.access.child_secrets import Pictures
+
 PICTURES: dict[str, tuple[str, str]] = {
     "cat": ("ねこ", "Cat"),
     "dog": ("いぬ", "Dog"),
@@ -19,6 +21,7 @@ PICTURES: dict[str, tuple[str, str]] = {
 """Id -> name in Japanese and English; the drawing of that id is in static/pictures.svg."""
 
 LENGTH = 3
+PICTURES_OF_SECRETS = Pictures(tuple(PICTURES), LENGTH)
 
 
 def picked(text: str) -> list[str]:

@@ -68,6 +68,9 @@ def child_page(
         return plain(say(lang, key, **given))
 
     values.setdefault("who", None)
+    # Seconds after which a session on a shared tablet ends unless a page is opened; else 0.
+    shared = values["who"] is not None and values["who"].class_id
+    idle = request.app.state.rooms.settings.shared_session_idle if shared else 0
     return page(
         request,
         template,
@@ -78,6 +81,7 @@ def child_page(
         icon=icon,
         picture=picture,
         grade=reader,
+        idle=idle,
         help_lines=consultation().help_lines,
         fresh_id=new_id(),
         **values,

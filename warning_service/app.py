@@ -33,6 +33,8 @@ from warning_service import errors, operations
 from warning_service.access.accounts import Accounts
 from warning_service.access.audit import Trail, TrailKeys
 from warning_service.access.cards import Cards
+from warning_service.access.accounts import Accounts
+from warning_service.access.cards import Cards
 from warning_service.access.child_sign_in import ChildSignIn
 from warning_service.access.confirming import Confirming
 from warning_service.access.gateway import Gateway

@@ -105,6 +105,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(NotSignedIn)
     async def _signed_out(request: Request, error: NotSignedIn) -> Response:
+        if error.child and request.method == "POST" and _wants_page(request):
+            # The next child's turn needs no session to end; anything else was not stored, and the
+            # door says so.
+            told = "" if request.url.path == "/child/sign-out" else "?ended=1"
+            return RedirectResponse("/child/sign-in" + told, 303)
         if request.method == "GET" and _wants_page(request):
             if error.child:
                 return RedirectResponse("/child/sign-in", 303)

@@ -4,13 +4,13 @@
 // nothing in it is about anybody. "child-pages": the question pages of the session that is open now
 // (they hold no name), thrown away when it ends. Pages come from the network first; a kept one is
 // only used when that fails. Answers never pass through here: see queue.js.
-const SHELL = "child-shell-1";
+const SHELL = "child-shell-2";
 const PAGES = "child-pages";
 const OFFLINE = "/child/offline";
 const FILES = [
   OFFLINE,
   "/static/design/tokens.css",
-  ...["child.css", "faces.svg", "pictures.svg", "icon.svg", "child.js", "store.js", "queue.js", "uuid7.js", "outcome.js", "questions.js", "consultation.js", "door.js", "offline.js"].map((name) => `/static/child/${name}`),
+  ...["child.css", "faces.svg", "pictures.svg", "icon.svg", "child.js", "store.js", "queue.js", "uuid7.js", "outcome.js", "questions.js", "consultation.js", "door.js", "idle.js", "offline.js"].map((name) => `/static/child/${name}`),
 ];
 const PATIENCE = 8000;
 const kept = (path) => path === "/child/consultation" || path.startsWith("/child/questionnaires/");

@@ -19,8 +19,9 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def fields(page: str) -> dict[str, str]:
-    """The hidden fields of the page's last form."""
-    form = page.rsplit("<form", 1)[1].split("</form>", maxsplit=1)[0]
+    """The hidden fields of the page's form that sends something."""
+    forms = [form.split("</form>", maxsplit=1)[0] for form in page.split("<form")[1:]]
+    form = next((form for form in forms if 'name="id"' in form), forms[-1])
     found = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)
     return {name: html.unescape(value) for name, value in found}
 

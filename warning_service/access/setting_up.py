@@ -6,15 +6,15 @@ here, once. Day-to-day changes belong on a page of their own, with the trail; th
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
-
 from sqlalchemy import select
 
+from warning_service.access import child_secrets
+from warning_service.access.child_secrets import Made, Pictures
 from warning_service.access.sealing import Sealer
 from warning_service.access.staff_sign_in import hash_secret
 from warning_service.database import Database, insert_new
 from warning_service.playbooks.model import shipped
+from warning_service.playbooks.service import Playbooks
 from warning_service.roster import bulk
 from warning_service.roster import tables as roster
 
@@ -56,23 +56,26 @@ def set_password(database: Database, login: str, password: str) -> bool:
 
 
 def make_cards(
-    database: Database, sealer: Sealer, class_code: str, pictures: Sequence[str], length: int
-) -> list[tuple[int, str]]:
-    """(seat, secret) for every child of a class that has no pictures yet, by seat.
+    database: Database,
+    sealer: Sealer,
+    playbooks: Playbooks,
+    class_code: str,
+    pictures: Pictures,
+) -> list[Made]:
+    """New secrets for every child of a class that has none yet, by number.
 
-    The secrets are shown this once; only their keyed hashes are kept.
+    They are shown this once; only their keyed hashes are kept.
     """
-    p, c = roster.seats, roster.classes
+    p, c, s = roster.seats, roster.classes, roster.schools
     with database.reading() as conn:
         rows = conn.execute(
-            select(p.c.student, p.c.seat)
+            select(p.c.student, p.c.seat, c.c.grade, s.c.board)
             .join(c, c.c.id == p.c.class_id)
+            .join(s, s.c.id == c.c.school)
             .where(c.c.code == class_code, p.c.secret_hash == "")
-            .order_by(p.c.seat)
         ).all()
-    made = {row.student: "-".join(secrets.choice(pictures) for _ in range(length)) for row in rows}
-    sealer.make_keys(list(made))
-    bulk.set_child_secrets(
-        database, {student: sealer.mac(student, secret) for student, secret in made.items()}
-    )
-    return [(row.seat, made[row.student]) for row in rows]
+    if not rows:
+        return []
+    rules = playbooks.of(rows[0].board).sign_in
+    seats = {row.student: row.seat for row in rows}
+    return child_secrets.give(database, sealer, pictures, rules, grade=rows[0].grade, seats=seats)
