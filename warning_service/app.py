@@ -33,8 +33,6 @@ from warning_service import errors, operations
 from warning_service.access.accounts import Accounts
 from warning_service.access.audit import Trail, TrailKeys
 from warning_service.access.cards import Cards
-from warning_service.access.accounts import Accounts
-from warning_service.access.cards import Cards
 from warning_service.access.child_sign_in import ChildSignIn
 from warning_service.access.confirming import Confirming
 from warning_service.access.gateway import Gateway
@@ -100,7 +98,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
         intake=Intake(log_, queue=settings.intake_queue, batch=settings.intake_batch),
         sealer=sealer,
         sessions=sessions,
-        staff_door=StaffSignIn(database, sessions, tries, trail),
+        staff_door=StaffSignIn(own, sessions, tries, trail),
         factors=factors,
         passkeys=passkeys,
         passwords=own_passwords,
