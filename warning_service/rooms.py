@@ -12,8 +12,6 @@ from fastapi import Request
 from warning_service.access.accounts import Accounts
 from warning_service.access.audit import Trail
 from warning_service.access.cards import Cards
-from warning_service.access.accounts import Accounts
-from warning_service.access.cards import Cards
 from warning_service.access.child_sign_in import ChildSignIn
 from warning_service.access.confirming import Confirming
 from warning_service.access.gateway import Gateway
