@@ -54,7 +54,7 @@ def remove_passkey(
     """Take one passkey out of use."""
     rooms = rooms_of(request)
     factors = rooms.factors.of(who.key)
-    others = factors.passkeys - 1 + (factors.totp_since is not None)
+    others = max(factors.passkeys - 1, 0) + (factors.totp_since is not None)
     if _is_last(rooms, who, others):
         return _page(request, who, wrong="last", status=422)
     if rooms.passkeys.remove(who.key, passkey):
