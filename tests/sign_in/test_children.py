@@ -1,4 +1,4 @@
-"""Children with an account of their own: the same way, a session of a child, its place from the roll."""
+"""Children with an account of their own: the same way in, and a place from the roll."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ Each refusal is compared with a journey that differs in nothing else and leads i
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -73,35 +74,31 @@ def test_each_kind_of_provider_leads_in(
     assert linked(rooms) == [("staff", subject, "staff-tanaka")]
 
 
-@pytest.mark.parametrize(
-    ("name", "claims", "problem"),
-    [
-        ("google", {**GOOGLE, "hd": "school.example.evil"}, "not_the_boards"),
-        ("google", VERIFIED, "not_the_boards"),  # a private account: no hd at all
-        ("google", {**GOOGLE, "email_verified": False}, "unknown"),
-        ("google", {**GOOGLE, "email_verified": "true"}, "unknown"),
-        ("entra", {**ENTRA, "tid": TENANT.replace("1", "9")}, "not_the_boards"),
-        ("entra", {k: v for k, v in ENTRA.items() if k != "tid"}, "not_believed"),
-        ("entra", {k: v for k, v in ENTRA.items() if k != "oid"}, "not_believed"),
-        ("entra", {**ENTRA, "preferred_username": "x@y", "email": VERIFIED["email"],
-                   "email_verified": True}, "unknown"),  # there, an address is no address
-        ("city", {"sub": "u-9"}, "unknown"),
-        ("city", {**VERIFIED, "email": "nobody@school.example"}, "unknown"),
-        ("city", {**VERIFIED, "sub": ""}, "not_believed"),
-        ("city", {**VERIFIED, "sub": "x" * 256}, "not_believed"),
-        ("elsewhere", VERIFIED, "unknown"),  # a provider speaks for one board
-    ],
-)  # fmt: skip
+STRANGERS: list[tuple[str, dict[str, Any], str]] = [
+    ("google", {**GOOGLE, "hd": "school.example.evil"}, "not_the_boards"),
+    ("google", VERIFIED, "not_the_boards"),  # a private account: no hd at all
+    ("google", {**GOOGLE, "email_verified": False}, "unknown"),
+    ("google", {**GOOGLE, "email_verified": "true"}, "unknown"),
+    ("entra", {**ENTRA, "tid": TENANT.replace("1", "9")}, "not_the_boards"),
+    ("entra", {k: v for k, v in ENTRA.items() if k != "tid"}, "not_believed"),
+    ("entra", {k: v for k, v in ENTRA.items() if k != "oid"}, "not_believed"),
+    ("entra", {**ENTRA, "preferred_username": "x@y", "email": VERIFIED["email"],
+               "email_verified": True}, "unknown"),  # there, an address is no address
+    ("city", {"sub": "u-9"}, "unknown"),
+    ("city", {**VERIFIED, "email": "nobody@school.example"}, "unknown"),
+    ("city", {**VERIFIED, "sub": ""}, "not_believed"),
+    ("city", {**VERIFIED, "sub": "x" * 256}, "not_believed"),
+    ("elsewhere", VERIFIED, "unknown"),  # a provider speaks for one board
+]  # fmt: skip
+
+
 def test_an_account_that_is_not_somebodys_here_is_refused(
-    browser: Browser,
-    outside: Outside,
-    rooms: Rooms,
-    name: str,
-    claims: dict[str, Any],
-    problem: str,
+    browsers: Browsers, outside: Outside, rooms: Rooms
 ) -> None:
-    outside.is_like(claims=claims)
-    assert browser.why_not(browser.sign_in(name)) == problem
+    for name, claims, problem in STRANGERS:
+        outside.is_like(claims=claims)
+        browser = browsers()
+        assert (name, claims, browser.why_not(browser.sign_in(name))) == (name, claims, problem)
     assert linked(rooms) == []
     assert make.rows(rooms.database, sessions) == []
 
@@ -119,64 +116,66 @@ def test_whoever_has_left_is_refused_linked_or_not(
         assert late.why_not(late.sign_in("city")) == "inactive"
 
 
-@pytest.mark.parametrize(
-    ("bad", "problem"),
-    [
-        ({"sign": "none"}, "not_believed"),
-        ({"sign": "HS256"}, "not_believed"),
-        ({"sign": "foreign"}, "not_believed"),
-        ({"replace": {"nonce": "another"}}, "not_believed"),
-        ({"replace": {"nonce": None}}, "not_believed"),
-        ({"replace": {"aud": "another"}}, "not_believed"),
-        ({"replace": {"aud": None}}, "not_believed"),
-        ({"replace": {"aud": [CLIENT_ID, "another"]}}, "not_believed"),  # and no azp
-        ({"replace": {"azp": "another"}}, "not_believed"),
-        ({"replace": {"iss": "https://evil.example"}}, "not_believed"),
-        ({"replace": {"exp": int(time.time()) - 3600}}, "not_believed"),
-        ({"replace": {"exp": None}}, "not_believed"),
-        ({"replace": {"exp": True}}, "not_believed"),
-        ({"replace": {"iat": int(time.time()) + 36000}}, "not_believed"),
-        ({"replace": {"nbf": int(time.time()) + 36000}}, "not_believed"),
-        ({"replace": {"sub": None}}, "not_believed"),
-        ({"replace": {"at_hash": "AAAA"}}, "not_believed"),
-        ({"replace": {"amr": "mfa"}}, "not_believed"),
-        ({"status": {"/token": 400}}, "not_believed"),
-        ({"body": {"/token": "{}"}}, "not_believed"),
-        ({"body": {"/token": '{"id_token": "a.b.c"}'}}, "not_believed"),
-        ({"error": "access_denied"}, "cancelled"),
-        ({"error": "login_required"}, "not_believed"),
-        ({"status": {"/token": 500}}, "down"),
-        ({"body": {"/token": "no json"}}, "down"),
-        ({"status": {"/jwks": 500}}, "down"),
-        ({"body": {"/jwks": "no json"}}, "down"),
-        ({"body": {"/jwks": "[]"}}, "down"),
-        ({"body": {"/jwks": '{"keys": [{"kty": "oct", "k": 5}]}'}}, "down"),
-        ({"body": {"/token": "x" * 300_000}}, "down"),
-    ],
-)
+BAD_ANSWERS: list[tuple[dict[str, Any], str]] = [
+    ({"sign": "none"}, "not_believed"),
+    ({"sign": "HS256"}, "not_believed"),
+    ({"sign": "foreign"}, "not_believed"),
+    ({"replace": {"nonce": "another"}}, "not_believed"),
+    ({"replace": {"nonce": None}}, "not_believed"),
+    ({"replace": {"aud": "another"}}, "not_believed"),
+    ({"replace": {"aud": None}}, "not_believed"),
+    ({"replace": {"aud": [CLIENT_ID, "another"]}}, "not_believed"),  # and no azp
+    ({"replace": {"azp": "another"}}, "not_believed"),
+    ({"replace": {"iss": "https://evil.example"}}, "not_believed"),
+    ({"replace": {"exp": int(time.time()) - 3600}}, "not_believed"),
+    ({"replace": {"exp": None}}, "not_believed"),
+    ({"replace": {"exp": True}}, "not_believed"),
+    ({"replace": {"iat": int(time.time()) + 36000}}, "not_believed"),
+    ({"replace": {"nbf": int(time.time()) + 36000}}, "not_believed"),
+    ({"replace": {"sub": None}}, "not_believed"),
+    ({"replace": {"at_hash": "AAAA"}}, "not_believed"),
+    ({"replace": {"amr": "mfa"}}, "not_believed"),
+    ({"status": {"/token": 400}}, "not_believed"),
+    ({"body": {"/token": "{}"}}, "not_believed"),
+    ({"body": {"/token": '{"id_token": "a.b.c"}'}}, "not_believed"),
+    ({"error": "access_denied"}, "cancelled"),
+    ({"error": "login_required"}, "not_believed"),
+    ({"status": {"/token": 500}}, "down"),
+    ({"body": {"/token": "no json"}}, "down"),
+    ({"status": {"/jwks": 500}}, "down"),
+    ({"body": {"/jwks": "no json"}}, "down"),
+    ({"body": {"/jwks": "[]"}}, "down"),
+    ({"body": {"/jwks": '{"keys": [{"kty": "oct", "k": 5}]}'}}, "down"),
+    ({"body": {"/token": "x" * 300_000}}, "down"),
+]
+
+
 def test_a_bad_answer_of_the_provider_leads_nowhere(
-    browser: Browser, outside: Outside, rooms: Rooms, bad: dict[str, Any], problem: str
+    browsers: Browsers, outside: Outside, rooms: Rooms
 ) -> None:
-    outside.is_like(claims=VERIFIED, **bad)
-    assert browser.why_not(browser.sign_in("city")) == problem
-    assert linked(rooms) == []
+    for bad, problem in BAD_ANSWERS:
+        outside.is_like(claims=VERIFIED, rotate=True, **bad)
+        browser = browsers()
+        assert (bad, browser.why_not(browser.sign_in("city"))) == (bad, problem)
+        assert linked(rooms) == []
     outside.is_like(claims=VERIFIED)
-    assert browser.sign_in("city").headers["location"] == "/portal"
+    assert browsers().sign_in("city").headers["location"] == "/portal"
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
+def test_what_is_unusual_but_right_leads_in(browsers: Browsers, outside: Outside) -> None:
+    for odd in (
         {"sign": "ES256"},
         {"replace": {"aud": [CLIENT_ID]}},
         {"replace": {"aud": [CLIENT_ID, "another"], "azp": CLIENT_ID}},
-        {"auth_methods": ["client_secret_basic"]},
-    ],
-)
-def test_what_is_unusual_but_right_leads_in(
-    browser: Browser, outside: Outside, odd: dict[str, Any]
+    ):
+        outside.is_like(claims=VERIFIED, **odd)
+        assert (odd, browsers().sign_in("city").headers["location"]) == (odd, "/portal")
+
+
+def test_a_client_secret_goes_the_way_the_provider_knows(
+    browser: Browser, outside: Outside
 ) -> None:
-    outside.is_like(claims=VERIFIED, **odd)
+    outside.is_like(claims=VERIFIED, auth_methods=["client_secret_basic"])
     assert browser.sign_in("city").headers["location"] == "/portal"
 
 
@@ -190,22 +189,25 @@ def test_the_provider_changes_its_keys(browsers: Browsers, outside: Outside) -> 
     assert outside.was_asked().count("/jwks") == 1  # asked again for the new one, once
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"status": {"/.well-known/openid-configuration": 503}},
-        {"body": {"/.well-known/openid-configuration": "[]"}},
+def test_a_provider_whose_addresses_are_no_good_is_not_gone_to(
+    browser: Browser, outside: Outside
+) -> None:
+    address = "/.well-known/openid-configuration"
+    bad: list[dict[str, Any]] = [
+        {"status": {address: 503}},
+        {"status": {address: 302}},
+        {"body": {address: "[]"}},
+        {"body": {address: "x" * 300_000}},
         {"discovery": {"issuer": "https://evil.example"}},
+        {"discovery": {"issuer": outside.url + "/"}},
         {"discovery": {"token_endpoint": "ftp://evil.example/token"}},
         {"discovery": {"token_endpoint": "/token"}},
         {"discovery": {"jwks_uri": None}},
-    ],
-)
-def test_a_provider_whose_addresses_are_no_good_is_not_gone_to(
-    browser: Browser, outside: Outside, bad: dict[str, Any]
-) -> None:
-    outside.is_like(**bad)
-    assert browser.why_not(browser.client.get("/portal/account/city/begin")) == "down"
+    ]
+    for one in bad:
+        outside.is_like(**one)
+        answer = browser.client.get("/portal/account/city/begin")
+        assert (one, browser.why_not(answer)) == (one, "down")
     outside.is_like()
     assert browser.set_out("city").startswith(outside.url)
 
@@ -214,10 +216,10 @@ def test_a_slow_provider_is_given_up_and_the_boards_own_door_stays_open(
     browser: Browser, outside: Outside, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("connectors.sign_in.documents.WITHIN_SECONDS", 0.3)
-    outside.is_like(delay={"/.well-known/openid-configuration": 2})
+    outside.is_like(delay={"/.well-known/openid-configuration": 6})
     begin = time.monotonic()
     assert browser.why_not(browser.client.get("/portal/account/city/begin")) == "down"
-    assert time.monotonic() - begin < 1.5
+    assert time.monotonic() - begin < 5
     answer = browser.client.post(
         "/portal/sign-in", data={"login": "tanaka", "password": make.PASSWORD}
     )
@@ -259,13 +261,13 @@ def test_two_tabs_may_be_under_way(browser: Browser, outside: Outside) -> None:
     assert browser.come_back(outside.authorize(second)).headers["location"] == "/portal/alerts"
 
 
-@pytest.mark.parametrize("state", ["", "x", "a.b.c", "…", "é" * 3000])
-def test_garbage_for_a_state(browser: Browser, state: str) -> None:
+def test_garbage_for_a_state(browser: Browser) -> None:
     browser.set_out("city")
-    answer = browser.client.get(
-        "/portal/account/city/back", params={"state": state, "code": "abc"}
-    )
-    assert browser.why_not(answer) == "too_late"
+    for state in ("", "x", "a.b.c", "…", "é" * 3000):
+        answer = browser.client.get(
+            "/portal/account/city/back", params={"state": state, "code": "abc"}
+        )
+        assert browser.why_not(answer) == "too_late"
 
 
 def test_a_state_of_another_provider_or_without_a_code(browser: Browser, outside: Outside) -> None:
@@ -279,55 +281,41 @@ def test_a_state_of_another_provider_or_without_a_code(browser: Browser, outside
 def test_a_journey_that_takes_too_long(
     browser: Browser, outside: Outside, clock: MovableClock
 ) -> None:
-    from datetime import timedelta
-
     outside.is_like(claims=VERIFIED)
     back = outside.authorize(browser.set_out("city"))
     clock.move_by(timedelta(minutes=10))
     assert browser.why_not(browser.come_back(back)) == "too_late"
 
 
-@pytest.mark.parametrize(
-    "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "/child", "/portal\n/x"]
-)
-def test_no_way_leads_elsewhere_afterwards(browser: Browser, outside: Outside, wanted: str) -> None:
+def test_no_way_leads_elsewhere_afterwards(browsers: Browsers, outside: Outside) -> None:
     outside.is_like(claims=VERIFIED)
-    assert browser.sign_in("city", next=wanted).headers["location"] == "/portal"
+    for wanted in (
+        "https://evil.example/", "//evil.example", "/\\evil.example", "/child", "/portal\n/x",
+        "/portal/" + "x" * 4000, "/portalx",
+    ):  # fmt: skip
+        path = browsers().sign_in("city", next=wanted).headers["location"]
+        assert path == "/portal" or path == ("/portal/" + "x" * 4000)[:300]
 
 
-@pytest.mark.parametrize(
-    ("claims", "session"),
-    [
+def test_a_second_factor_counts_when_the_board_says_which(
+    browsers: Browsers, outside: Outside, rooms: Rooms
+) -> None:
+    hour_ago = int(time.time()) - 3600
+    cases: list[tuple[dict[str, Any], tuple[str, bool]]] = [
         ({}, ("", False)),
         ({"amr": ["pwd"]}, ("", False)),
         ({"amr": ["pwd", "mfa"]}, ("provider", False)),  # when is not said: not a fresh one
         ({"acr": "urn:strong"}, ("provider", False)),
-        ({"amr": ["mfa"], "auth_time": int(time.time()) - 3600}, ("provider", False)),
-        ({"amr": ["mfa"], "auth_time": "soon"}, None),
+        ({"amr": ["mfa"], "auth_time": hour_ago}, ("provider", False)),
+        ({"amr": ["mfa"], "auth_time": hour_ago + 3580}, ("provider", True)),
+        ({"auth_time": hour_ago + 3580}, ("", True)),
         ({"acr": ["urn:strong"]}, ("", False)),
-    ],
-)
-def test_a_second_factor_counts_when_the_board_says_which(
-    browser: Browser,
-    outside: Outside,
-    rooms: Rooms,
-    claims: dict[str, Any],
-    session: tuple[str, bool] | None,
-) -> None:
-    outside.is_like(claims={**VERIFIED, **claims})
-    answer = browser.sign_in("city")
-    if session is None:
-        assert browser.why_not(answer) == "not_believed"
-    else:
-        assert factors(rooms) == [session]
-
-
-def test_a_fresh_second_factor_counts_as_fresh(
-    browser: Browser, outside: Outside, rooms: Rooms
-) -> None:
-    outside.is_like(claims={**VERIFIED, "amr": ["mfa"], "auth_time": int(time.time()) - 20})
-    browser.sign_in("city")
-    assert factors(rooms) == [("provider", True)]
+    ]
+    for number, (claims, _) in enumerate(cases, 1):
+        outside.is_like(claims={**VERIFIED, **claims})
+        browsers().sign_in("city")
+        assert len(factors(rooms)) == number
+        assert (claims, sorted(factors(rooms))) == (claims, sorted(s for _, s in cases[:number]))
 
 
 def test_the_page_shows_buttons_and_unknown_names_are_not_found(browser: Browser) -> None:
