@@ -4,7 +4,7 @@ Templates live with their rooms (`design/templates`, `student_checkin/templates`
 `teacher_portal/templates`) and are found by prefix-free names, so names begin with the room:
 `child_…`, `portal_…`; shared ones with `frame_` and `parts_`. Wording is in `texts.toml` beside the
 templates, by key, in Japanese and English; `t("key")` in a template gives it in the reader's
-language, and an unknown key is an error in every environment.
+language (a large subject has a file of its own, `texts_….toml`), and an unknown key is an error in every environment.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def texts() -> dict[str, dict[str, str]]:
     """All wording: key -> {"ja": …, "en": …}. Raises ValueError for a key without both."""
     found: dict[str, dict[str, str]] = {}
     for room in ROOMS:
-        file = folder(room, "templates", "texts.toml")
-        for key, words in tomllib.loads(file.read_text("utf-8")).items():
-            if set(words) != {"ja", "en"} or key in found:
-                raise ValueError(f"{room}: text '{key}' needs ja and en, once")
-            found[key] = words
+        for file in sorted(folder(room, "templates").glob("texts*.toml")):
+            for key, words in tomllib.loads(file.read_text("utf-8")).items():
+                if set(words) != {"ja", "en"} or key in found:
+                    raise ValueError(f"{room}: text '{key}' needs ja and en, once")
+                found[key] = words
     return found
 
 

@@ -24,7 +24,7 @@ SAVED = (
     "too_late",
     "follow_up",
     "review",
-    "case_given",
+    "rq_received", "rq_done", "case_given",
     "case_taken_back",
     "case_returned",
 )

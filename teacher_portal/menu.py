@@ -41,7 +41,10 @@ PAGES = (
     Page("/portal/handed-over", "frame.nav_handed_over", _may(Ability.HAND_OVER)),
     Page("/portal/board", "frame.nav_board", _may(Ability.SEE_COUNTS)),
     Page("/portal/requests", "frame.nav_requests", _may(Ability.HANDLE_REQUESTS)),
+    Page("/portal/approvals", "frame.nav_approvals", _may(Ability.APPROVE_REQUESTS)),
+    Page("/portal/cards", "frame.nav_cards", _may(Ability.MANAGE_CARDS)),
     Page("/portal/accounts", "frame.nav_accounts", _may(Ability.MANAGE_ACCOUNTS)),
+    Page("/portal/rights-review", "frame.nav_rights_review", _may(Ability.REVIEW_RIGHTS)),
     Page("/portal/trail", "frame.nav_trail", _may(Ability.SEE_TRAIL)),
     Page("/portal/status", "frame.nav_status", _may(Ability.OPERATE)),
 )

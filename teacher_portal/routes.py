@@ -8,6 +8,7 @@ from teacher_portal import (
     account,
     alerts,
     board,
+    cards,
     cases,
     classes,
     committee,
@@ -17,17 +18,27 @@ from teacher_portal import (
     language,
     lists,
     live,
+    requests,
+    requests_amend,
+    requests_approval,
+    requests_disclosure,
+    rights_review,
     second_factor,
     security,
     sign_in,
     status,
     students,
+    trail,
+    trail_alarms,
+    trail_child,
 )
 
 router = APIRouter()
 for room in (
     sign_in, second_factor, security, invitation, account, language, home, live, alerts, classes,
     students, lists, committee, follow_up,
-    board, cases, status,
+    board, cases, cards, status,
+    requests, requests_disclosure, requests_amend, requests_approval,
+    trail, trail_alarms, trail_child, rights_review,
 ):  # fmt: skip
     router.include_router(room.router)

@@ -28,7 +28,6 @@ from connectors.messaging.slack import SlackChannel
 from connectors.sign_in.flow import Providers
 from design.render import folder
 from student_checkin.api import FastPath
-from student_checkin.pictures import PICTURES_OF_SECRETS
 from warning_service import errors, operations
 from warning_service.access.accounts import Accounts
 from warning_service.access.audit import Trail, TrailKeys
@@ -39,6 +38,7 @@ from warning_service.access.gateway import Gateway
 from warning_service.access.identities import Identities
 from warning_service.access.passkeys import Passkeys
 from warning_service.access.passwords import Passwords
+from warning_service.access.pictures import PICTURES_OF_SECRETS
 from warning_service.access.sealing import Sealer
 from warning_service.access.second_factors import SecondFactors
 from warning_service.access.sessions import Sessions
@@ -58,6 +58,7 @@ from warning_service.events.wakeups import Wakeups
 from warning_service.follow_up.circles import FollowUpCircles
 from warning_service.follow_up.service import FollowUps
 from warning_service.judging.consumer import JudgingConsumer
+from warning_service.keeping.night import Remover
 from warning_service.playbooks.service import Playbooks
 from warning_service.rights.room import Rights
 from warning_service.rooms import Rooms
@@ -191,6 +192,9 @@ class Running:
         readers = Readers(rooms, deliverer)
         readers.start()
         self._stops.append(readers.stop)
+        remover = Remover(rooms.log, rooms.playbooks)
+        remover.start()
+        self._stops.append(remover.stop)
 
     def __exit__(self, *_: object) -> None:
         for stop in reversed(self._stops):

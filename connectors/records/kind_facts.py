@@ -2,8 +2,8 @@
 
 Each good row becomes one or a few `ObservationRecorded`. The event's id is made from the board, the
 item, the child's number, the day and the value, so the same fact in the same or another file is the
-same event. A changed value is another fact: what was handed over before stays in the log (taking an
-observation back needs an event of its own, which there is not yet).
+same event. A changed value is another fact: what was handed over before stays in the log; a family
+can have it corrected, which appends what is right (rights/amend.py).
 
 What the numbers weigh is the playbook's; who may see them is the catalogue's.
 """
@@ -20,6 +20,7 @@ from connectors.records.cells import Cells
 from connectors.records.job import Job
 from warning_service.events.tables import events as events_table
 from warning_service.events.types import NewEvent, ObservationRecorded, derived_id
+from warning_service.rights.amend import stopped_of
 from warning_service.roster import tables as roster
 
 BATCH = 2000
@@ -100,7 +101,7 @@ READERS: dict[str, Callable[[Cells], list[Fact]]] = {
 
 def take(job: Job, kind: str, rows: list[Cells]) -> None:
     """Take in rows of facts; see the module's head. Raises StorageUnavailable."""
-    students, refusing = _children(job)
+    students, refusing, stopped = _children(job)
     seen: set[tuple[str, ...]] = set()
     ready: list[tuple[Cells, list[NewEvent]]] = []
     for cells in rows:
@@ -117,17 +118,18 @@ def take(job: Job, kind: str, rows: list[Cells]) -> None:
         if cells.bad or student is None:
             continue
         seen |= keys
-        if student in refusing:
+        used = [fact for fact in facts if (student, fact.item) not in stopped]
+        if student in refusing or (facts and not used):
             job.settle(cells, "opted_out")
         elif not facts:
             job.settle(cells, "not_counted")
         else:
-            ready.append((cells, [_event(job, number, student, kind, fact) for fact in facts]))
+            ready.append((cells, [_event(job, number, student, kind, fact) for fact in used]))
     for start in range(0, len(ready), BATCH):
         _append(job, ready[start : start + BATCH])
 
 
-def _children(job: Job) -> tuple[dict[str, str], set[str]]:
+def _children(job: Job) -> tuple[dict[str, str], set[str], set[tuple[str, str]]]:
     s, o = roster.students, roster.opt_outs
     with job.rooms.database.reading() as conn:
         students = {
@@ -137,7 +139,7 @@ def _children(job: Job) -> tuple[dict[str, str], set[str]]:
         refusing = conn.execute(
             select(o.c.student).where(o.c.board == job.board, o.c.until_at.is_(None))
         ).scalars()
-        return students, set(refusing)
+        return students, set(refusing), stopped_of(conn, job.board)
 
 
 def _event(job: Job, number: str, student: str, kind: str, fact: Fact) -> NewEvent:

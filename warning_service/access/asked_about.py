@@ -60,6 +60,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     enrolments: list[Any]  # rows: school_name, class_name, grade, from_day, until_day
     seats: list[Any]  # rows: class_name, seat
     opt_outs: list[Any]  # rows: from_at, until_at
+    accounts: list[str]  # in words: at which provider, under which name there
     has_key: bool
     sign_ins: list[datetime]
 
@@ -232,6 +233,7 @@ def identity_of(conn: Connection, student: str, today: date) -> Identity:
                 .order_by(o.c.from_at)
             )
         ),
+        accounts=_accounts(conn, student),
         has_key=bool(
             conn.execute(select(func.count()).where(k.c.student == student)).scalar_one()
         ),
@@ -243,6 +245,19 @@ def identity_of(conn: Connection, student: str, today: date) -> Identity:
             ).scalars()
         ),
     )  # fmt: skip
+
+
+def _accounts(conn: Connection, student: str) -> list[str]:
+    i, x = roster.identities, roster.expected_accounts
+    linked = conn.execute(
+        select(i.c.issuer, i.c.subject)
+        .where(i.c.kind == "child", i.c.key == student)
+        .order_by(i.c.issuer)
+    )
+    expected = conn.execute(
+        select(x.c.account).where(x.c.kind == "child", x.c.key == student).order_by(x.c.account)
+    )
+    return [f"{row.issuer} {row.subject}" for row in linked] + list(expected.scalars())
 
 
 def roles_held(conn: Connection, staff: Collection[str]) -> dict[str, list[str]]:

@@ -135,7 +135,14 @@ RULES: dict[str, Rule] = {
     "request_links": Rule(_OF_REQUEST, analysis=True),
     "stopped_items": Rule(_reached("stopped_items"), analysis=True),
     # The trail, and what it gives rise to.
-    "audit": Rule(f"board = {_one('trail')}", analysis=True),
+    # An auditor reads the board's, and what the trail says of itself (no board); who handles
+    # requests reads what is about a child of a family that may ask.
+    "audit": Rule(
+        f"board = {_one('trail')} OR (board = '' AND {_one('trail')} IS NOT NULL)"
+        f" OR (board = {_one('rights')} AND EXISTS (SELECT 1 FROM enrolments e"
+        f" WHERE e.student = audit.subject AND e.school = {_ids('asked')}))",
+        analysis=True,
+    ),
     "looking": Rule(f"board = {_one('trail')}", analysis=True),
     "looking_alarms": Rule(f"board = {_one('trail')}", analysis=True),
     "rights_reviews": Rule(f"board = {_one('trail')}", analysis=True),

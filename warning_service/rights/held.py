@@ -98,7 +98,9 @@ class Rulebook(msgspec.Struct, frozen=True):
 
     def left_out(self, record: Record) -> bool:
         """Is the record not to be mentioned at all?"""
-        return record.about_help and all(self.ground(record, part) for part in record.parts)
+        if not (record.about_help and self.help_ground):
+            return False
+        return all(self.ground(record, part) for part in record.parts)
 
     def withholds(self, records: Sequence[Record]) -> bool:
         """Is anything withheld? What is withheld about help counts whether it exists or not."""
