@@ -20,6 +20,7 @@ from sqlalchemy import select
 from demo.town import BOARD, BOARD_OFFICE, Child, Town
 from warning_service.access.principals import Principal, duty_at
 from warning_service.access.roles import Role
+from warning_service.access.second_factors import code_now
 from warning_service.access.staff_sign_in import hash_secret
 from warning_service.rooms import Rooms
 from warning_service.roster import bulk
@@ -94,7 +95,17 @@ class People:
     def settle_in(self) -> None:
         """Give passwords to staff and pictures to children who have none yet."""
         self._passwords()
+        self._apps()
         self._pictures()
+
+    def _apps(self) -> None:
+        """Those whose duties need a second factor have an app; the demo's page shows its code."""
+        needed = self._rooms.settings.roles_with_second_factor
+        holders = {row.staff for row in self._duties if row.role in needed}
+        for adult in self.town.staff:
+            key = self._staff.get(adult.login)
+            if key and key in holders and not self._rooms.factors.of(key).any:
+                self._rooms.factors.give_totp(key, app_secret(adult.login, adult.password))
 
     def _passwords(self) -> None:
         cheap = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
@@ -140,6 +151,12 @@ class People:
         )
 
 
+def app_secret(login: str, password: str) -> str:
+    """The secret (base32) of a generated person's authenticator app, the same in every run."""
+    rng = Random(f"{login}:{password}:app")
+    return "".join(rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(32))
+
+
 def _in_force(row: Any, on: date) -> bool:
     return row.from_day <= on and (row.until_day is None or row.until_day > on)
 
@@ -175,7 +192,10 @@ def shown_logins(town: Town) -> set[str]:
 
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):
-    """A ready sign-in: for a child class code, number and pictures; else login and password."""
+    """A ready sign-in: for a child class code, number and pictures; else login and password.
+
+    `code`: what the person's authenticator app shows now; '' for those who have none.
+    """
 
     role: str
     role_en: str
@@ -184,6 +204,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     secret: str
     number: str = ""
+    code: str = ""
 
 
 def sign_ins(rooms: Rooms, town: Town) -> list[SignIn]:
@@ -200,10 +221,14 @@ def sign_ins(rooms: Rooms, town: Town) -> list[SignIn]:
         if who is None:
             return
         login = people.login_of(who)
+        needed = rooms.settings.roles_with_second_factor
+        code = ""
+        if any(duty.role in needed for duty in who.duties):
+            code = code_now(app_secret(login, passwords[login]), rooms.clock.now())
         found.append(
             SignIn(
                 role=label, role_en=label_en, where=where, address=f"{base}/portal/sign-in",
-                name=login, secret=passwords[login],
+                name=login, secret=passwords[login], code=code,
             )
         )  # fmt: skip
 

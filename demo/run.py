@@ -245,7 +245,8 @@ def way_in(rooms: Rooms) -> Group:
         people.add_column(head)
     for one in ready(rooms):
         name = f"{one.name} {one.number}番" if one.number else one.name
-        people.add_row(f"{one.role} / {one.role_en}", name, one.secret)
+        secret = one.secret + (" + /demo" if one.code else "")
+        people.add_row(f"{one.role} / {one.role_en}", name, secret)
     return Group(places, people)
 
 
