@@ -77,3 +77,48 @@ def test_a_misspelt_variable_is_refused_where_it_matters(
     with pytest.raises(ValidationError, match="KIZASHI_STAFF_SESION_IDLE is no setting"):
         Settings(**safe)  # type: ignore[arg-type]
     assert Settings(environment="test").staff_session_idle == 30 * 60
+
+
+PROVIDER = {
+    "name": "city", "board": "town", "people": "staff", "label": "市", "label_en": "City",
+    "issuer": "https://id.example", "client_id": "c", "client_secret": "the client's secret",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"issuer": "http://id.example"}, "issuer of sign-in provider city"),
+        ({"issuer": "https://id.example?x"}, "issuer"),
+        ({"kind": "google"}, "hosted_domain"),
+        ({"kind": "entra"}, "tenant"),
+        ({"kind": "entra", "tenant": "common"}, "tenant"),
+        ({"kind": "entra", "tenant": "organizations"}, "tenant"),
+        ({"name": "City/../x"}, "name"),
+        ({"people": "everybody"}, "people"),
+        ({"secret": "misspelt"}, "secret"),
+    ],
+)
+def test_a_sign_in_provider_that_would_let_anybody_in_is_refused(
+    secret_key: str, change: dict[str, object], word: str
+) -> None:
+    safe = {"secret_keys": [secret_key], "public_url": "https://kizashi.example"}
+    right = Settings(**safe, sign_in_providers=[PROVIDER])  # type: ignore[arg-type]
+    assert "the client's secret" not in repr(right)
+    with pytest.raises(ValidationError, match=word):
+        Settings(**safe, sign_in_providers=[{**PROVIDER, **change}])  # type: ignore[arg-type]
+
+
+def test_two_providers_of_one_name_are_refused(secret_key: str) -> None:
+    with pytest.raises(ValidationError, match="the same name"):
+        Settings(environment="test", sign_in_providers=[PROVIDER, PROVIDER])  # type: ignore[list-item]
+
+
+def test_providers_come_from_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret_key: str
+) -> None:
+    file = tmp_path / "kizashi.toml"
+    lines = "\n".join(f'{key} = "{value}"' for key, value in PROVIDER.items())
+    file.write_text(f'environment = "test"\n[[sign_in_providers]]\n{lines}\n')
+    monkeypatch.setenv("KIZASHI_SETTINGS_FILE", str(file))
+    assert [one.name for one in Settings().sign_in_providers] == ["city"]

@@ -54,6 +54,7 @@ def _maybe(field_id: str, *headings: str) -> Field:
 
 
 NUMBER = _f("number", "学籍番号", "宛名番号", "児童生徒番号", "個人番号コード")
+ACCOUNT = _f("account", "アカウント", "メールアドレス", "UPN")
 SCHOOL = ("学校名", "学校", "学校コード", "在籍校")
 
 KINDS: tuple[Kind, ...] = (
@@ -153,6 +154,11 @@ KINDS: tuple[Kind, ...] = (
             _maybe("slack", "SlackユーザーID", "SlackID"),
         ),
     ),
+    Kind(
+        "staff_accounts", "職員のアカウント",
+        (_f("login", "ログインID", "ユーザーID"), ACCOUNT),
+    ),
+    Kind("child_accounts", "児童生徒のアカウント", (NUMBER, ACCOUNT)),
     Kind(
         "closed_days", "休業日",
         (

@@ -18,7 +18,14 @@ from typing import Any
 import structlog
 from sqlalchemy import insert
 
-from connectors.records import kind_facts, kind_places, kind_roster, kind_staff, rejects
+from connectors.records import (
+    kind_accounts,
+    kind_facts,
+    kind_places,
+    kind_roster,
+    kind_staff,
+    rejects,
+)
 from connectors.records.cells import Cells
 from connectors.records.columns import BY_ID, Columns, understand
 from connectors.records.job import ImportRooms, Job
@@ -37,6 +44,8 @@ _TAKE: dict[str, Callable[[Job, str, list[Cells]], None]] = {
     "closed_days": kind_places.take_closed_days,
     "opt_outs": kind_places.take_opt_outs,
     "staff": kind_staff.take,
+    "staff_accounts": kind_accounts.take,
+    "child_accounts": kind_accounts.take,
 }
 
 
