@@ -335,7 +335,7 @@ class Requests:
             .where(
                 r.c.id == view.row.id, r.c.state == view.row.state, r.c.due_on == view.row.due_on
             )
-            .values(**columns)
+            .values(**{"state": view.row.state, **columns})  # none: only hold it as it is
             .returning(r.c.id)
         ).first()
         if changed is None:
