@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from teacher_portal import (
     account,
+    accounts,
     alerts,
     board,
     cards,
@@ -37,7 +38,7 @@ router = APIRouter()
 for room in (
     sign_in, second_factor, security, invitation, account, language, home, live, alerts, classes,
     students, lists, committee, follow_up,
-    board, cases, cards, status,
+    board, cases, cards, accounts, status,
     requests, requests_disclosure, requests_amend, requests_approval,
     trail, trail_alarms, trail_child, rights_review,
 ):  # fmt: skip

@@ -132,6 +132,11 @@ class Settings(BaseSettings):
         default=False,
         description="May a chat message name the class? (A class of one names the child.)",
     )
+    family_sees_staff_names: bool = Field(
+        default=False,
+        description="Does the page on who looked at a child, which a family may ask for, name staff?"
+        " False: only their duty.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @classmethod

@@ -84,6 +84,7 @@ class Ability(StrEnum):
     HANDLE_REQUESTS = "handle_requests"  # refusals, disclosure, correction, stop of use
     APPROVE_REQUESTS = "approve_requests"  # the second person where something is withheld
     MANAGE_ACCOUNTS = "manage_accounts"
+    REVIEW_RIGHTS = "review_rights"  # the yearly review of who may what
     SEE_TRAIL = "see_trail"
     RUN_DEMO = "run_demo"  # move the demo's clock
     OPERATE = "operate"
@@ -104,6 +105,7 @@ PURPOSES: dict[Ability, Purpose] = {
     Ability.HANDLE_REQUESTS: Purpose.RIGHTS,
     Ability.APPROVE_REQUESTS: Purpose.RIGHTS,
     Ability.MANAGE_ACCOUNTS: Purpose.ACCOUNTS,
+    Ability.REVIEW_RIGHTS: Purpose.ACCOUNTS,
     Ability.SEE_TRAIL: Purpose.AUDIT,
     Ability.RUN_DEMO: Purpose.OPERATION,
     Ability.OPERATE: Purpose.OPERATION,
@@ -132,7 +134,9 @@ OFFICES: dict[Role, Office] = {
     Role.SOCIAL_WORKER: Office(Place.SCHOOL, Reach.SCHOOL, _CARE | {Ability.HAND_OVER}),
     Role.GUIDANCE: Office(Place.SCHOOL, Reach.SCHOOL, _LEAD),
     Role.MANAGEMENT: Office(
-        Place.SCHOOL, Reach.SCHOOL, _LEAD | {Ability.MANAGE_CARDS, Ability.APPROVE_REQUESTS}
+        Place.SCHOOL,
+        Reach.SCHOOL,
+        _LEAD | {Ability.MANAGE_CARDS, Ability.APPROVE_REQUESTS, Ability.REVIEW_RIGHTS},
     ),
     Role.COMMITTEE: Office(
         Place.SCHOOL,
@@ -153,7 +157,9 @@ OFFICES: dict[Role, Office] = {
         frozenset({Ability.SEE_STUDENT, Ability.RECORD_FOLLOW_UP, Ability.TAKE_CASES}),
     ),
     Role.PRIVACY: Office(Place.BOARD, Reach.BOARD, frozenset({Ability.HANDLE_REQUESTS})),
-    Role.ACCOUNTS: Office(Place.BOARD, Reach.NOBODY, frozenset({Ability.MANAGE_ACCOUNTS})),
+    Role.ACCOUNTS: Office(
+        Place.BOARD, Reach.NOBODY, frozenset({Ability.MANAGE_ACCOUNTS, Ability.REVIEW_RIGHTS})
+    ),
     Role.AUDITOR: Office(Place.BOARD, Reach.NOBODY, frozenset({Ability.SEE_TRAIL})),
     Role.OPERATOR: Office(Place.BOARD, Reach.NOBODY, frozenset({Ability.OPERATE})),
 }

@@ -1,0 +1,145 @@
+"""Who looked at one child: a page in plain words for the family that asks, to hand over or print.
+
+Made by whoever handles requests, never sent by itself. Staff are told of by their duty; whether
+also by name is the board's choice (setting `family_sees_staff_names`). Sentences come from the same
+table as the auditor's words; the same look several times a day is one line with its number.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from design.render import language, month_text, say, texts
+from teacher_portal.frame import show
+from warning_service.access import actions, trail
+from warning_service.access.audit import REFUSED
+from warning_service.access.principals import Principal
+from warning_service.access.roles import Ability
+from warning_service.access.web import Needs
+from warning_service.clock import day_of
+from warning_service.judging import queries as judging
+from warning_service.rooms import Rooms, rooms_of
+
+router = APIRouter()
+Officer = Annotated[Principal, Depends(Needs(Ability.HANDLE_REQUESTS))]
+A_YEAR = timedelta(days=365)
+TOLD = actions.of_kind("opened", "shown", "change", "export", "rights")
+
+
+class Sentence(msgspec.Struct, kw_only=True):
+    """One line: the first time that day, the words, and how many times."""
+
+    at: Any
+    words: str
+    times: int = 1
+
+
+class DayOf(msgspec.Struct, frozen=True, kw_only=True):
+    """A day and what was looked at on it."""
+
+    day: date
+    lines: list[Sentence]
+
+
+@router.get("/portal/trail/child/{student}")
+def child(
+    request: Request, who: Officer, student: str, first: str = "", last: str = ""
+) -> Response:
+    """Who looked at this child from `first` to `last` (the last 365 days when not said)."""
+    rooms = rooms_of(request)
+    person = rooms.rights.people.person(
+        who, student, using=Ability.HANDLE_REQUESTS, why="trail_of_child"
+    )
+    today = rooms.clock.today()
+    until = _day(last, today)
+    since = min(_day(first, until - A_YEAR), until)
+    with rooms.database.reading() as conn:
+        rows = trail.about_child(conn, student, since, until, board=who.board)
+        lists = _list_months(conn, rows)
+        begin = trail.first_day(conn, student)
+    days = _days(request, who, rows, lists)
+    return show(
+        request,
+        who,
+        "portal_trail_child.html",
+        person=person,
+        since=since,
+        until=until,
+        days=days,
+        looks=sum(line.times for one in days for line in one.lines),
+        people=len({row.actor for row in _told(rows)}),
+        kept_since=begin,
+        names_shown=rooms.settings.family_sees_staff_names,
+        today=today,
+    )
+
+
+def _told(rows: list[Any]) -> list[Any]:
+    """Rows a family is told of: what people did with the child's data, or were refused."""
+    return [
+        row
+        for row in rows
+        if row.action.removeprefix(REFUSED) in TOLD or row.action not in actions.actions()
+    ]
+
+
+def _days(request: Request, who: Principal, rows: list[Any], lists: dict[str, date]) -> list[DayOf]:
+    told = _told(rows)
+    lang = language(request)
+    people = _people(rooms_of(request), who, told)
+    days: dict[date, dict[tuple[str, ...], Sentence]] = {}
+    for row in told:
+        lines = days.setdefault(day_of(row.at), {})
+        on_list = lists.get(row.detail)
+        key = (row.actor, row.duty, row.action, row.detail if on_list else "")
+        if key in lines:
+            lines[key].times += 1
+            continue
+        named = say(lang, "trail.some_list")
+        if on_list is not None:
+            named = say(lang, "trail.list_of_month", month=month_text(on_list, lang))
+        lines[key] = Sentence(
+            at=row.at,
+            words=say(
+                lang, "trail.sentence", who=_who(lang, row, people.get(row.actor, "")),
+                did=actions.told(row.action, lang, named),
+            ),
+        )  # fmt: skip
+    return [DayOf(day=day, lines=list(days[day].values())) for day in sorted(days, reverse=True)]
+
+
+def _people(rooms: Rooms, who: Principal, rows: list[Any]) -> dict[str, str]:
+    if not rooms.settings.family_sees_staff_names:
+        return {}
+    with rooms.database.reading(identity=True) as conn:
+        return trail.names_of(conn, who.board, {row.actor for row in rows})
+
+
+def _who(lang: str, row: Any, name: str) -> str:
+    """「担任の先生(山田 花子)」, "the homeroom teacher"; of several duties the first."""
+    if not row.actor or row.actor.startswith("system:"):
+        return say(lang, "trail.system")
+    duty = f"trail.who_{row.duty.split(',')[0]}"
+    words = say(lang, duty if duty in texts() else "trail.who_staff")
+    return say(lang, "trail.who_named", who=words, name=name) if name else words
+
+
+def _list_months(conn: Any, rows: list[Any]) -> dict[str, date]:
+    """List id -> its date, for the lists these rows name."""
+    found = {}
+    for key in {row.detail for row in rows if row.detail}:
+        if (row := judging.one_list(conn, key)) is not None:
+            found[key] = row.list_date
+    return found
+
+
+def _day(text: str, default: date) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return default
