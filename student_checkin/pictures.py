@@ -1,27 +1,10 @@
-"""The twelve pictures of a child's secret, and how three of them are written down."""
+"""How the three pictures of a child's secret come from a form, and how they are written down."""
 
 from __future__ import annotations
 
-from warning_service.access.child_secrets import Pictures
+from warning_service.access.pictures import LENGTH, PICTURES
 
-PICTURES: dict[str, tuple[str, str]] = {
-    "cat": ("ねこ", "Cat"),
-    "dog": ("いぬ", "Dog"),
-    "fish": ("さかな", "Fish"),
-    "sun": ("たいよう", "Sun"),
-    "star": ("ほし", "Star"),
-    "flower": ("はな", "Flower"),
-    "tree": ("き", "Tree"),
-    "apple": ("りんご", "Apple"),
-    "boat": ("ふね", "Boat"),
-    "car": ("くるま", "Car"),
-    "house": ("いえ", "House"),
-    "umbrella": ("かさ", "Umbrella"),
-}
-"""Id -> name in Japanese and English; the drawing of that id is in static/pictures.svg."""
-
-LENGTH = 3
-PICTURES_OF_SECRETS = Pictures(tuple(PICTURES), LENGTH)
+__all__ = ["LENGTH", "PICTURES", "picked", "secret"]
 
 
 def picked(text: str) -> list[str]:

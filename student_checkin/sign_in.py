@@ -88,13 +88,13 @@ async def class_page(request: Request, rooms: TheRooms, other: int = 0) -> Respo
     """Which class? Goes on to the numbers when the tablet knows."""
     stopped = False
     if not other:
-        if key := request.cookies.get(DOOR_COOKIE, ""):
-            if await run_in_threadpool(rooms.child_door.card_door, key):
-                return RedirectResponse("/child/class" + _told(request, "?"), 303)
-            stopped = True
+        stopped = DOOR_COOKIE in request.cookies
+        door = await _by_card(request, rooms)
         code = request.cookies.get(CLASS_COOKIE, "")
-        if code and await run_in_threadpool(rooms.child_door.class_door, code):
-            return RedirectResponse(f"/child/sign-in/{code}" + _told(request, "?"), 303)
+        if door is None and code:
+            door = await _by_code(code, rooms)
+        if door is not None:
+            return RedirectResponse(base_of(door) + _told(request, "?"), 303)
     return await _class_page(request, rooms, stopped=stopped)
 
 

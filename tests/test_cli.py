@@ -84,9 +84,9 @@ def test_an_empty_board_is_rebuilt_as_equal(folder: Path) -> None:
 
 def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
     """Board, files, a password, pictures; then both can sign in. Nothing of it is a demo."""
-    from student_checkin.pictures import PICTURES_OF_SECRETS
     from warning_service.access.audit import Trail, TrailKeys
     from warning_service.access.child_sign_in import ChildSignIn
+    from warning_service.access.pictures import PICTURES_OF_SECRETS
     from warning_service.access.sealing import Sealer
     from warning_service.access.sessions import Sessions
     from warning_service.access.setting_up import add_board, make_cards, set_password

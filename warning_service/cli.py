@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from student_checkin.pictures import PICTURES, PICTURES_OF_SECRETS
 from warning_service import logs, upkeep
 from warning_service.access import audit, row_security, setting_up
+from warning_service.access.pictures import PICTURES, PICTURES_OF_SECRETS
 from warning_service.access.audit import TrailKeys
 from warning_service.alerts import rebuild as alerts_rebuild
 from warning_service.app import Jobs, Running, build, create_app, listen

@@ -154,26 +154,6 @@ class Accounts:
         self._trail.note(who, "account", [staff], using=USING)
         return found
 
-    def places(self, who: Principal) -> list[tuple[Any, list[Any]]]:
-        """The board's schools with their classes of the newest school year, for choosing."""
-        _may(who)
-        sc, c = roster.schools, roster.classes
-        with self._database.reading() as conn:
-            schools = conn.execute(
-                select(sc).where(sc.c.board == who.board).order_by(sc.c.id)
-            ).all()
-            rooms = conn.execute(
-                select(c)
-                .join(sc, sc.c.id == c.c.school)
-                .where(sc.c.board == who.board)
-                .order_by(c.c.grade, c.c.name)
-            ).all()
-        newest = max((room.school_year for room in rooms), default=0)
-        return [
-            (one, [r for r in rooms if (r.school, r.school_year) == (one.id, newest)])
-            for one in schools
-        ]
-
     # -- letting in --------------------------------------------------------------------------------
 
     def add(self, who: Principal, login: str, name: str) -> str:

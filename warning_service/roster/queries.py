@@ -48,6 +48,19 @@ def school_class(conn: Connection, class_id: str) -> Any | None:
     return conn.execute(select(t.classes).where(t.classes.c.id == class_id)).one_or_none()
 
 
+def classes_of_board(conn: Connection, board_id: str) -> list[Any]:
+    """All classes of a board's schools, the newest school year first, by grade and name."""
+    c, s = t.classes, t.schools
+    return list(
+        conn.execute(
+            select(c)
+            .join(s, s.c.id == c.c.school)
+            .where(s.c.board == board_id)
+            .order_by(c.c.school_year.desc(), c.c.school, c.c.grade, c.c.name)
+        )
+    )
+
+
 def enrolment_on(conn: Connection, student: str, on: date) -> Any | None:
     """The enrolment of a student on that day, or None when on no roll."""
     e = t.enrolments
