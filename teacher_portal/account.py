@@ -103,6 +103,7 @@ async def back(
 
 
 def _start(rooms: Rooms, arrival: Arrival, old: str) -> str:
+    rooms.trail.by(arrival.key, "provider_signed_in", arrival.key, board=arrival.board)
     if old:
         rooms.sessions.sign_out(old)
     # The provider may have asked who it is hours ago (single sign-on): the second factor shown then

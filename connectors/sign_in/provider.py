@@ -78,9 +78,12 @@ class Provider:
             scope="openid email profile",
             code_challenge_method="S256",
         )
-        more = {"hd": self.settings.hosted_domain} if self.settings.kind == "google" else {}
         address, _ = client.create_authorization_url(
-            found.authorization_endpoint, state=state, code_verifier=verifier, nonce=nonce, **more
+            found.authorization_endpoint,
+            state=state,
+            code_verifier=verifier,
+            nonce=nonce,
+            **asked_for(self.settings),
         )
         return str(address)
 
@@ -147,6 +150,23 @@ class Provider:
         return dict(claims)
 
 
+def asked_for(settings: SignInProvider) -> dict[str, str]:
+    """What a kind of provider is asked beside the usual.
+
+    Google: to offer the board's accounts only (it is checked all the same). Entra: tokens of its
+    second version carry no `amr`; what a tenant demands is named by an authentication context
+    (c1-c99), which has to be asked for and then stands in `acrs`.
+    """
+    if settings.kind == "google":
+        return {"hd": settings.hosted_domain}
+    if settings.kind == "entra" and settings.second_factor:
+        wanted = {"essential": True, "values": settings.second_factor}
+        if len(settings.second_factor) == 1:
+            wanted = {"essential": True, "value": settings.second_factor[0]}
+        return {"claims": msgspec.json.encode({"id_token": {"acrs": wanted}}).decode()}
+    return {}
+
+
 def _signed(id_token: str, keys: KeySet) -> jwt.Token:
     # strict_check_header: providers put fields of their own there, which nobody here reads.
     registry = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
@@ -171,9 +191,7 @@ def whose(settings: SignInProvider, claims: dict[str, Any]) -> Account:
             raise NotTheBoards("hd")
         if claims.get("email_verified") is True:
             address = _text(claims, "email", default="")
-    shown = claims.get("amr")
-    said = {value for value in [*(shown or []), claims.get("acr")] if isinstance(value, str)}
-    second = not said.isdisjoint(settings.second_factor)
+    second = not _said(claims).isdisjoint(settings.second_factor)
     when = claims.get("auth_time")
     known = isinstance(when, int | float) and 0 < when < 1e11
     return Account(
@@ -183,6 +201,16 @@ def whose(settings: SignInProvider, claims: dict[str, Any]) -> Account:
         second_factor=second,
         authenticated_at=datetime.fromtimestamp(cast(float, when), UTC) if known else None,
     )
+
+
+def _said(claims: dict[str, Any]) -> set[str]:
+    """How the person has shown who they are: amr and acr, and Entra's acrs."""
+    said: set[str] = set()
+    for name in ("amr", "acrs", "acr"):
+        value = claims.get(name)
+        listed = value if isinstance(value, list) else [value]
+        said |= {one for one in listed if isinstance(one, str)}
+    return said
 
 
 def _text(claims: dict[str, Any], name: str, *, default: str | None = None) -> str:

@@ -94,7 +94,7 @@ def providers(provider_process: str) -> list[SignInProvider]:
     return [
         configured("city", provider_process, second_factor=["mfa", "urn:strong"]),
         configured("google", provider_process, kind="google", hosted_domain="school.example"),
-        configured("entra", provider_process, kind="entra", tenant=TENANT),
+        configured("entra", provider_process, kind="entra", tenant=TENANT, second_factor=["c1"]),
         configured("pupils", provider_process, people="children"),
         configured("elsewhere", provider_process, board="another"),
     ]

@@ -5,6 +5,7 @@ Each refusal is compared with a journey that differs in nothing else and leads i
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import timedelta
 from typing import Any
@@ -47,7 +48,9 @@ def test_a_teacher_signs_in_and_lands_where_they_wanted(
     assert (answer.status_code, answer.headers["location"]) == (303, "/portal/alerts")
     assert browser.client.get("/portal/alerts").status_code == 200
     assert linked(rooms) == [("staff", "u-1", "staff-tanaka")]
-    assert [r.action for r in make.rows(rooms.database, audit)].count("account_linked") == 1
+    actions = [(r.action, r.actor) for r in make.rows(rooms.database, audit)]
+    for action in ("account_linked", "provider_signed_in"):
+        assert actions.count((action, "staff-tanaka")) == 1
 
 
 def test_the_address_counts_only_the_first_time(
@@ -309,13 +312,32 @@ def test_a_second_factor_counts_when_the_board_says_which(
         ({"amr": ["mfa"], "auth_time": hour_ago}, ("provider", False)),
         ({"amr": ["mfa"], "auth_time": hour_ago + 3580}, ("provider", True)),
         ({"auth_time": hour_ago + 3580}, ("", True)),
-        ({"acr": ["urn:strong"]}, ("", False)),
+        ({"acr": ["urn:strong"]}, ("provider", False)),
+        ({"acrs": ["c9", 5, None]}, ("", False)),
+        ({"acrs": {"mfa": 1}}, ("", False)),
     ]
     for number, (claims, _) in enumerate(cases, 1):
         outside.is_like(claims={**VERIFIED, **claims})
         browsers().sign_in("city")
         assert len(factors(rooms)) == number
         assert (claims, sorted(factors(rooms))) == (claims, sorted(s for _, s in cases[:number]))
+
+
+def test_what_each_kind_is_asked_for(browser: Browser) -> None:
+    def asked(name: str) -> dict[str, list[str]]:
+        return parse_qs(urlsplit(browser.set_out(name)).query)
+
+    assert asked("google")["hd"] == ["school.example"]
+    (claims,) = asked("entra")["claims"]
+    assert json.loads(claims) == {"id_token": {"acrs": {"essential": True, "value": "c1"}}}
+    assert not {"hd", "claims"} & set(asked("city"))
+    assert asked("city")["redirect_uri"] == [f"{browser.client.base_url}/portal/account/city/back"]
+
+
+def test_the_second_factor_of_entra(browser: Browser, outside: Outside, rooms: Rooms) -> None:
+    outside.is_like(claims={**ENTRA, "acrs": ["c1"], "auth_time": int(time.time()) - 20})
+    browser.sign_in("entra")
+    assert factors(rooms) == [("provider", True)]
 
 
 def test_the_page_shows_buttons_and_unknown_names_are_not_found(browser: Browser) -> None:
