@@ -20,12 +20,12 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
+from warning_service.access.networks import seen_from
 from warning_service.access.principals import Duty, Principal
 from warning_service.access.roles import Role
 from warning_service.access.second_factors import has_factor
@@ -284,29 +284,8 @@ class Sessions:
         return until
 
     def seen_from(self, who: Principal, address: str) -> Principal:
-        """`who` with those duties only that are in force from that address (settings `networks`).
-
-        An address that is none counts as elsewhere.
-        """
-        networks = self._settings.networks
-        if not networks:
-            return who
-        try:
-            found = ip_address(address)
-        except ValueError:
-            found = None
-        if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-            found = found.ipv4_mapped
-
-        def in_force(duty: Duty) -> bool:
-            allowed = networks.get(duty.role)
-            return allowed is None or (found is not None and any(found in n for n in allowed))
-
-        return msgspec.structs.replace(
-            who,
-            duties=tuple(filter(in_force, who.duties)),
-            waiting=tuple(filter(in_force, who.waiting)),
-        )
+        """`who` with those duties only that are in force from that address (`networks`)."""
+        return seen_from(who, address, self._settings.networks)
 
     # -- confirming ------------------------------------------------------------------------------
 
