@@ -15,23 +15,27 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
 
-from warning_service import logs, upkeep
+from warning_service import upkeep
 from warning_service.access import audit, row_security, setting_up
-from warning_service.access.pictures import PICTURES, PICTURES_OF_SECRETS
 from warning_service.access.audit import TrailKeys
+from warning_service.access.pictures import PICTURES, PICTURES_OF_SECRETS
 from warning_service.alerts import rebuild as alerts_rebuild
 from warning_service.app import Jobs, Running, build, create_app, listen
+from warning_service.cli_accounts import accounts
+from warning_service.cli_keeping import keeping
 from warning_service.clock import Clock
+from warning_service.console import err, out
+from warning_service.console import settings_or_exit as _settings
 from warning_service.database import Database, RowSecurityMissing, StorageUnavailable
 from warning_service.judging import queries as judging
 from warning_service.judging import rebuild as judging_rebuild
 from warning_service.judging.replay import run_replay
 from warning_service.migrate import SchemaNotCurrent, check, migrate
+from warning_service.rights import register
 from warning_service.roster import queries as roster
-from warning_service.settings import Settings, UnsafeSettings
+from warning_service.settings import Settings
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -39,29 +43,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="Kizashi: a school early-warning messaging service. 兆し",
 )
-out = Console()
-err = Console(stderr=True)
-
-
-def _settings() -> Settings:
-    try:
-        settings = Settings()
-    except (ValidationError, UnsafeSettings, ValueError) as error:
-        err.print("[bold]The settings are not fit to run with:[/bold]")
-        for line in _reasons(error):
-            err.print(f"  - {line}")
-        raise typer.Exit(2) from error
-    logs.configure(settings.log_level)
-    return settings
-
-
-def _reasons(error: Exception) -> list[str]:
-    if isinstance(error, ValidationError):
-        return [
-            f"{'.'.join(str(part) for part in one['loc']) or 'settings'}: {one['msg']}"
-            for one in error.errors(include_input=False, include_url=False)
-        ]
-    return [str(error)]
+cli.add_typer(keeping)
+cli.add_typer(accounts)
 
 
 def _serve(settings: Settings, jobs: Jobs, clock: Clock | None = None) -> None:
@@ -192,6 +175,8 @@ def import_command(
     whole = True
     for file in files:
         report = import_file(rooms, board, file, actor="system:import", kind=kind)
+        # Not the file's name: people put names into those.
+        rooms.trail.by("system:cli", "import_file", board, board=board, detail=report.kind)
         out.print(report.table())
         whole = whole and report.ok
     raise typer.Exit(0 if whole else 1)
@@ -225,6 +210,9 @@ def password(login: Annotated[str, typer.Argument(help="The login in the staff f
     except ValueError as error:
         err.print(str(error), markup=False)
         raise typer.Exit(2) from error
+    if known and (found := rooms.passwords.find(login)):
+        rooms.sessions.end_all(found[0])  # whoever was in with the old one is out
+        rooms.trail.by("system:cli", "set_password", found[0], board=found[1])
     out.print("Set." if known else "Nobody has that login.")
     raise typer.Exit(0 if known else 1)
 
@@ -389,29 +377,33 @@ def verify(
     raise typer.Exit(1 if found else 0)
 
 
-@cli.command()
-def backup(target: Annotated[Path, typer.Argument(help="The archive to write.")]) -> None:
-    """Write one consistent archive while the service runs. It holds no secret keys.
+@cli.command(name="file-register")
+def file_register(
+    board: Annotated[str, typer.Option(help="The board's id.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for both files.")] = Path(),
+    section: Annotated[str, typer.Option(help="The section in charge, e.g. 学校教育課.")] = "",
+    address: Annotated[str, typer.Option(help="Where requests are received.")] = "",
+) -> None:
+    """Fill in the statutory register of the file (個人情報ファイル簿): HTML to print, and CSV.
 
-    It does hold names: keep it where you keep the register, and the keys somewhere else. Without
-    the keys what children wrote stays sealed. PostgreSQL needs `pg_dump` of its own version.
+    From the catalogue and the board's playbook. What only the board knows is asked for in its line.
     """
-    settings = _settings()
-    manifest = upkeep.back_up(Database(settings.sqlalchemy_url), target, Clock())
-    out.print(f"{target}: log up to {manifest.head}, schema {manifest.schema}")
-    out.print(f"head of the audit trail: {manifest.trail or 'none yet'}", highlight=False)
-
-
-@cli.command()
-def restore(source: Annotated[Path, typer.Argument(help="An archive of `backup`.")]) -> None:
-    """Put an archive into an empty database, after checking every hash in it.
-
-    The database may not hold any event yet, and has to be of the archive's kind. Go on with
-    `migrate`, with the secret keys of then, and prove it with `verify` and `rebuild`.
-    """
-    settings = _settings()
-    manifest = upkeep.restore(Database(settings.sqlalchemy_url), source)
-    out.print(f"restored: log up to {manifest.head}, made {manifest.made_at}")
+    rooms = build(_settings())
+    check(rooms.database)
+    with rooms.database.reading() as conn:
+        row = roster.board(conn, board)
+        count = register.people(conn, board)
+    playbook = None if row is None else rooms.playbooks.of(board)
+    rooms.database.close()
+    if playbook is None or row is None:
+        raise typer.BadParameter(f"no board '{board}' here")
+    office = register.Office(section=section, address=address)
+    lines = register.fill(row.name, playbook, count, office)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    page, table = out_dir / "file-register.html", out_dir / "file-register.csv"
+    page.write_text(register.to_html(lines, row.name, rooms.clock.today()), "utf-8")
+    table.write_bytes(register.to_csv(lines))
+    out.print(f"Written: {page}, {table}", markup=False)
 
 
 def main() -> None:

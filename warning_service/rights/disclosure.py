@@ -161,7 +161,10 @@ class Disclosures:
         if HELP not in {row.piece for row in chosen} and look.rules.help_ground:
             found.append(
                 Withheld(
-                    section=SECTIONS[HELP], what="", ground=look.rules.help_ground, note="",
+                    section=SECTIONS[HELP],
+                    what="",
+                    ground=look.rules.help_ground,
+                    note="",
                     about_help=True,
                 )
             )
