@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 
+from typing import ClassVar
+
 import structlog
 from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
@@ -37,8 +39,15 @@ _NOBODY = _hasher.hash("nobody has this password")
 class WeakPassword(ValueError):
     """Too short or too easy. `key`: short, long, plain or login; for the page's words."""
 
+    WORDS: ClassVar = {
+        "short": f"a password has at least {LEAST_CHARACTERS} characters",
+        "long": f"a password has at most {MOST_CHARACTERS} characters",
+        "plain": "too few different characters: it would soon be guessed",
+        "login": "too much like the login",
+    }
+
     def __init__(self, key: str) -> None:
-        super().__init__(f"password too weak: {key}")
+        super().__init__(self.WORDS[key])
         self.key = key
 
 
@@ -78,6 +87,15 @@ class Passwords:
         self._sessions = sessions
         self._tokens = tokens
         self._trail = trail
+
+    def find(self, login: str) -> tuple[str, str] | None:
+        """The staff key and board of an active account; None when there is none."""
+        s = roster.staff.c
+        with self._database.reading() as conn:
+            row = conn.execute(
+                select(s.staff, s.board).where(s.login == login, s.active)
+            ).one_or_none()
+        return None if row is None else (row.staff, row.board)
 
     def has_one(self, staff: str) -> bool:
         """Has this person a password? (An account from a provider may have none.)"""

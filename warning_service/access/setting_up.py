@@ -11,14 +11,12 @@ from sqlalchemy import select
 from warning_service.access import child_secrets
 from warning_service.access.child_secrets import Made, Pictures
 from warning_service.access.sealing import Sealer
-from warning_service.access.staff_sign_in import hash_secret
+from warning_service.access.passwords import hash_secret, judge
 from warning_service.database import Database, insert_new
 from warning_service.playbooks.model import shipped
 from warning_service.playbooks.service import Playbooks
 from warning_service.roster import bulk
 from warning_service.roster import tables as roster
-
-LEAST_PASSWORD = 12
 
 
 def add_board(database: Database, board: str, name: str, playbook: str) -> bool:
@@ -41,10 +39,9 @@ def add_board(database: Database, board: str, name: str, playbook: str) -> bool:
 def set_password(database: Database, login: str, password: str) -> bool:
     """Give a member of staff a password; False when there is nobody of that login.
 
-    Raises ValueError when it is shorter than LEAST_PASSWORD characters.
+    Raises WeakPassword. The caller ends the person's sessions.
     """
-    if len(password) < LEAST_PASSWORD:
-        raise ValueError(f"a password has at least {LEAST_PASSWORD} characters")
+    judge(password, login)
     with database.reading() as conn:
         known = conn.execute(
             select(roster.staff.c.staff).where(roster.staff.c.login == login)
