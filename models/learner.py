@@ -10,7 +10,7 @@ a list (judging/hand_over).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 import numpy as np
@@ -49,6 +49,25 @@ class TrainingBlock(msgspec.Struct, array_like=True):
     model_scores: bytes
     rules_points: bytes
     rows: bytes
+
+    def without(self, students: Collection[str]) -> TrainingBlock:
+        """The block without these students; the same object when none is in it."""
+        keep = [at for at, student in enumerate(self.students) if student not in students]
+        if len(keep) == len(self.students):
+            return self
+        wide = len(self.rows) // len(self.students)
+
+        def kept(data: bytes, size: int) -> bytes:
+            return b"".join(data[at * size : (at + 1) * size] for at in keep)
+
+        return msgspec.structs.replace(
+            self,
+            students=[self.students[at] for at in keep],
+            groups=[self.groups[at] for at in keep],
+            model_scores=kept(self.model_scores, 4),
+            rules_points=kept(self.rules_points, 4),
+            rows=kept(self.rows, wide),
+        )
 
 
 class Settled(msgspec.Struct, array_like=True):

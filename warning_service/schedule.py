@@ -25,6 +25,7 @@ from warning_service.clock import MovableClock, at, day_of
 from warning_service.database import Database, StorageUnavailable, insert_new
 from warning_service.events.tables import job_runs
 from warning_service.events.types import DayClosed, ListDue, NewEvent, derived_id
+from warning_service.keeping.night import Nights
 from warning_service.playbooks.model import Playbook
 from warning_service.rooms import Rooms
 from warning_service.roster import queries
@@ -37,6 +38,8 @@ ACTOR = "system:schedule"
 EVERY_SECONDS = 10
 WATCH_SECONDS = 120
 """How often the trail is read for odd looking."""
+KEEPING_SECONDS = 60
+"""How often the list of removals is brought up to date, and the night's retention looked for."""
 LEADER_LOCK = 0x6B697A63
 
 
@@ -210,6 +213,7 @@ class Scheduler:
         self._rooms = rooms
         self._schedule = Schedule(rooms)
         self._watch = Watch(rooms.database, rooms.clock, load_rules(rooms.settings.data_dir))
+        self._nights = Nights(rooms.log, rooms.trail, rooms.settings)
         self._leader = Leader(rooms.database)
         self._scheduler = BackgroundScheduler(timezone="Asia/Tokyo")
 
@@ -229,6 +233,15 @@ class Scheduler:
             "interval",
             seconds=WATCH_SECONDS,
             id="odd_looking",
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+        self._scheduler.add_job(
+            self._keep,
+            "interval",
+            seconds=KEEPING_SECONDS,
+            id="keeping",
             max_instances=1,
             coalesce=True,
             misfire_grace_time=None,
@@ -255,6 +268,15 @@ class Scheduler:
                 self._watch.run()
         except StorageUnavailable as error:
             log.error("watch_storage_unavailable", error=str(error))
+
+    def _keep(self) -> None:
+        try:
+            if self._leader.leads():
+                self._nights.look()
+        except StorageUnavailable as error:
+            log.error("keeping_storage_unavailable", error=str(error))
+        except (OSError, ValueError) as error:  # a file that cannot be read or written
+            log.error("keeping_failed", error=type(error).__name__)
 
     def stop(self) -> None:
         """Finish the running job, then end."""

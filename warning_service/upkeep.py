@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import func, select
 
-from warning_service.access import audit
+from warning_service.access import audit, retention
 from warning_service.access.audit import TrailKeys
 from warning_service.clock import Clock
 from warning_service.database import Database
@@ -181,5 +181,9 @@ def verify(database: Database, keys: TrailKeys, known_head: str = "") -> list[st
         for row in conn.execute(select(consumers)):
             if row.position > last:
                 found.append(f"reader {row.name} of {row.board} is ahead of the log")
+        found += [
+            f"the door for deletions from {subject} stands open"
+            for subject in retention.permits_lying_about(conn)
+        ]
         found += [fault.words for fault in audit.verify(conn, keys, known_head)]
     return found

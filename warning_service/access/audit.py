@@ -24,9 +24,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, delete, func, insert, select, text
 
 from warning_service.access.principals import Principal
+from warning_service.access.retention import leave_to_delete
 from warning_service.access.roles import OFFICES, PURPOSES, Ability
 from warning_service.access.tables import audit
 from warning_service.clock import Clock
@@ -37,6 +38,9 @@ from warning_service.settings import Settings
 AUDIT_LOCK = 0x6B697A62
 HEAD = "audit_head"
 """The fact that holds the sealed head."""
+
+BEGINNING = "audit_beginning"
+"""The fact that holds, sealed, the last row that retention took away: the chain goes on from it."""
 
 HEAD_DID_NOT_FIT = "head_did_not_fit"
 """Written by the trail itself when it finds its end other than the head says."""
@@ -218,8 +222,10 @@ def _sealed(
     return {"key": key, "seal": seal, "hash": keys.mac(key, f"chain {before} {seal}".encode())}
 
 
-def _head_seal(keys: TrailKeys, key: str, head: Head) -> str:
-    return keys.mac(key, f"head {head.seq} {head.hash}".encode())
+def _head_seal(keys: TrailKeys, key: str, head: Head, name: str = HEAD) -> str:
+    # Sealed by what it is for: the head of one day must not pass for the beginning of another.
+    what = "head" if name == HEAD else name
+    return keys.mac(key, f"{what} {head.seq} {head.hash}".encode())
 
 
 def _last_row(conn: Connection) -> Head | None:
@@ -232,7 +238,11 @@ def _last_row(conn: Connection) -> Head | None:
 
 def _head_told(conn: Connection, keys: TrailKeys) -> Head | None:
     """What the head says; None when it is missing or its seal does not fit."""
-    kept = conn.execute(select(facts.c.value).where(facts.c.name == HEAD)).scalar_one_or_none()
+    return _end_told(conn, keys, HEAD)
+
+
+def _end_told(conn: Connection, keys: TrailKeys, name: str) -> Head | None:
+    kept = conn.execute(select(facts.c.value).where(facts.c.name == name)).scalar_one_or_none()
     if kept is None:
         return None
     try:
@@ -242,16 +252,46 @@ def _head_told(conn: Connection, keys: TrailKeys) -> Head | None:
     head = Head(seq=sealed.seq, hash=sealed.hash)
     if sealed.key not in keys:
         return None
-    fits = hmac.compare_digest(sealed.seal, _head_seal(keys, sealed.key, head))
+    fits = hmac.compare_digest(sealed.seal, _head_seal(keys, sealed.key, head, name))
     return head if fits else None
 
 
-def _tell_head(conn: Connection, keys: TrailKeys, head: Head) -> None:
+def _tell_head(conn: Connection, keys: TrailKeys, head: Head, name: str = HEAD) -> None:
     key = keys.newest
-    sealed = _SealedHead(seq=head.seq, hash=head.hash, key=key, seal=_head_seal(keys, key, head))
+    seal = _head_seal(keys, key, head, name)
+    sealed = _SealedHead(seq=head.seq, hash=head.hash, key=key, seal=seal)
     conn.execute(
-        upsert(conn, facts, ["name"]).values(name=HEAD, value=msgspec.json.encode(sealed).decode())
+        upsert(conn, facts, ["name"]).values(name=name, value=msgspec.json.encode(sealed).decode())
     )
+
+
+def rows_before(conn: Connection, instant: datetime) -> tuple[int, datetime, int] | None:
+    """(how many, the oldest's time, last number) of the rows at the trail's beginning that are
+    older than an instant; None for none. The newest row of all never counts.
+    """
+    last = conn.execute(select(func.max(audit.c.seq))).scalar_one_or_none() or 0
+    first_kept = conn.execute(
+        select(func.min(audit.c.seq)).where(audit.c.at >= instant)
+    ).scalar_one_or_none()
+    until = min(last, first_kept or last) - 1
+    count, oldest = conn.execute(
+        select(func.count(), func.min(audit.c.at)).where(audit.c.seq <= until)
+    ).one()
+    return (count, oldest, until) if count else None
+
+
+def shorten(conn: Connection, keys: TrailKeys, until: int) -> None:
+    """Take rows up to number `until` away, for retention only, in the caller's transaction.
+
+    The last of them stays known, sealed, as where the chain begins; so `verify` can tell a trail
+    that retention shortened from one that somebody else did.
+    """
+    if conn.dialect.name != "sqlite":
+        conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": AUDIT_LOCK})
+    row = conn.execute(select(audit.c.seq, audit.c.hash).where(audit.c.seq == until)).one()
+    with leave_to_delete(conn, "audit"):
+        conn.execute(delete(audit).where(audit.c.seq <= until))
+    _tell_head(conn, keys, Head(seq=int(row.seq), hash=row.hash), BEGINNING)
 
 
 def head(conn: Connection) -> Head | None:
@@ -268,7 +308,7 @@ def verify(conn: Connection, keys: TrailKeys, known_head: str = "") -> list[Faul
     `known_head`: a head that was kept elsewhere, as `str(Head)`; the trail must still contain it.
     Reads row by row: memory does not grow with the trail.
     """
-    faults = []
+    faults: list[Fault] = []
     wanted = known_head.strip()
     found_wanted = not wanted
     last: Head | None = None
@@ -280,19 +320,29 @@ def verify(conn: Connection, keys: TrailKeys, known_head: str = "") -> list[Faul
                 return [*faults, Fault(seq=last.seq, words="and more: looked no further")]
     faults += _faults_of_head(conn, keys, last)
     if not found_wanted:
-        number = wanted.partition("-")[0]
-        faults.append(
-            Fault(
-                seq=int(number) if number.isdecimal() else 0,
-                words=f"the trail does not contain the head {wanted}: it was put back or cut off",
-            )
-        )
+        faults += _faults_of_known_head(wanted, _end_told(conn, keys, BEGINNING))
     return faults
+
+
+def _faults_of_known_head(wanted: str, beginning: Head | None) -> list[Fault]:
+    if wanted == str(beginning):
+        return []
+    number = wanted.partition("-")[0]
+    seq = int(number) if number.isdecimal() else 0
+    words = f"the trail does not contain the head {wanted}: it was put back or cut off"
+    if beginning is not None and 0 < seq < beginning.seq:
+        words = (
+            f"the head {wanted} is of a row that retention took away (up to {beginning.seq}):"
+            " hold the trail against a newer one"
+        )
+    return [Fault(seq=seq, words=words)]
 
 
 def _faults_of_rows(conn: Connection, keys: TrailKeys) -> Generator[tuple[Head, list[Fault]]]:
     """Each row as a head, with what is wrong there."""
-    before, before_seq, doubtful = "", 0, False
+    beginning = _end_told(conn, keys, BEGINNING)
+    before, before_seq = (beginning.hash, beginning.seq) if beginning else ("", 0)
+    doubtful = False
     query = select(audit).order_by(audit.c.seq).execution_options(yield_per=_AT_ONCE)
     with conn.execute(query) as rows:
         for row in rows:
