@@ -8,17 +8,16 @@ may go round among people in one file. It undoes no link.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
 from connectors.records.cells import Cells
 from connectors.records.job import Job
+from warning_service.access.identities import ADDRESS
 from warning_service.roster import service
 from warning_service.roster import tables as t
 
-_ADDRESS = re.compile(r"[^@\s]{1,100}@[^@\s]{3,150}")
 _AT_ONCE = 500
 
 
@@ -90,7 +89,7 @@ def _read(cells: Cells, whose: str, people: dict[str, str]) -> tuple[str, str]:
     account = cells.text("account").lower()
     if name and name not in people:
         cells.wrong(field, "名簿にいません", "nobody on the roll has this")
-    if account and not _ADDRESS.fullmatch(account):
+    if account and not ADDRESS.fullmatch(account):
         cells.wrong("account", "メールアドレスの形ではありません", "not like a mail address")
     return account, people.get(name, "")
 

@@ -11,21 +11,26 @@ Whether an account is genuine, and the board's, connectors/sign_in/ has found ou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, insert, select
 
 from warning_service.access.audit import Look, Trail
 from warning_service.access.principals import Principal
+from warning_service.access.roles import Ability
 from warning_service.clock import Clock
 from warning_service.database import Database, insert_new, upsert
 from warning_service.roster import queries
 from warning_service.roster import tables as roster
 
 Kind = Literal["staff", "child"]
+
+ADDRESS = re.compile(r"[^@\s]{1,100}@[^@\s]{3,150}")
+"""What is like a mail address or UPN; which one it is, only the provider knows."""
 
 
 class Linked(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,18 +98,21 @@ class Identities:
             if conn.execute(select(i.c.key).where(*mine)).first() is None:
                 raise NobodyHere
 
-    def of(self, kind: Kind, key: str) -> list[Linked]:
-        """The accounts linked to somebody, oldest first."""
+    def of(self, kind: Kind, keys: Collection[str]) -> dict[str, list[Linked]]:
+        """The accounts linked to these people, oldest first; nobody without one is in it."""
         i = roster.identities
         with self._database.reading() as conn:
             rows = conn.execute(
-                select(i.c.issuer, i.c.linked_at)
-                .where(i.c.kind == kind, i.c.key == key)
+                select(i.c.key, i.c.issuer, i.c.linked_at)
+                .where(i.c.kind == kind, i.c.key.in_(keys))
                 .order_by(i.c.linked_at, i.c.issuer)
             ).all()
-        return [Linked(issuer=row.issuer, linked_at=row.linked_at) for row in rows]
+        found: dict[str, list[Linked]] = {}
+        for row in rows:
+            found.setdefault(row.key, []).append(Linked(issuer=row.issuer, linked_at=row.linked_at))
+        return found
 
-    def unlink(self, who: Principal, kind: Kind, key: str) -> bool:
+    def unlink(self, who: Principal, kind: Kind, key: str, *, using: Ability) -> bool:
         """Take all of a person's accounts off; the next one to come may be linked anew.
 
         The caller has made sure that `who` may. Sessions under way go on: end them with
@@ -112,11 +120,29 @@ class Identities:
         """
         i = roster.identities
         with self._database.writing() as conn:
-            self._trail.write(conn, [self._trail.look(who, "account_unlinked", key)])
+            self._trail.write(conn, [self._trail.look(who, "account_unlinked", key, using=using)])
             gone = conn.execute(
                 delete(i).where(i.c.kind == kind, i.c.key == key).returning(i.c.subject)
             ).all()
         return bool(gone)
+
+    def note(self, who: Principal, kind: Kind, key: str, address: str, *, using: Ability) -> None:
+        """Expect `address` for this person of the asker's board, and none that was noted before.
+
+        '' expects none. The caller has made sure that `who` may. Raises ValueError when it is not
+        like an address, or noted for somebody else.
+        """
+        e = roster.expected_accounts
+        address = address.strip().lower()
+        if address and not ADDRESS.fullmatch(address):
+            raise ValueError("not like an address")
+        with self._database.writing() as conn:
+            if _noted(conn, kind, who.board, [address]).get(address, key) != key:
+                raise ValueError("the address is noted for somebody else")
+            conn.execute(delete(e).where(e.c.kind == kind, e.c.board == who.board, e.c.key == key))
+            if address:
+                conn.execute(insert(e).values(kind=kind, board=who.board, account=address, key=key))
+            self._trail.write(conn, [self._trail.look(who, "account_noted", key, using=using)])
 
     def expect(self, kind: Kind, board: str, addresses: Mapping[str, str]) -> None:
         """Note addresses (mail address or UPN -> staff or student key) to be linked when they come.
@@ -141,15 +167,6 @@ class Identities:
         query = select(e.c.account).where(e.c.kind == kind, e.c.key == key).order_by(e.c.account)
         with self._database.reading() as conn:
             return list(conn.execute(query).scalars())
-
-    def forget_expected(self, kind: Kind, board: str, addresses: Iterable[str]) -> None:
-        """Strike addresses off; links made through them stay."""
-        e = roster.expected_accounts
-        wanted = [address.strip().lower() for address in addresses]
-        with self._database.writing() as conn:
-            conn.execute(
-                delete(e).where(e.c.kind == kind, e.c.board == board, e.c.account.in_(wanted))
-            )
 
 
 def _noted(conn: Connection, kind: Kind, board: str, addresses: Sequence[str]) -> dict[str, str]:
