@@ -28,7 +28,8 @@ from warning_service.rooms import Rooms, rooms_of
 router = APIRouter()
 Officer = Annotated[Principal, Depends(Needs(Ability.HANDLE_REQUESTS))]
 A_YEAR = timedelta(days=365)
-TOLD = actions.of_kind("opened", "shown", "change", "export", "rights")
+TOLD = frozenset(name for name, action in actions.actions().items() if action.told_ja)
+"""What has a sentence for families; all that has a child as its subject does."""
 
 
 class Sentence(msgspec.Struct, kw_only=True):
