@@ -89,6 +89,8 @@ class FollowUps:
         with self._log.database.reading() as conn:
             self._place_of(conn, who, student, Ability.REVIEW)
             self._entry(conn, who, list_id, student)
+            if roster.opted_out(conn, student):  # off the list since its family refused
+                raise NotYours
         sealed = self._seal(student, note)
         now = self._log.clock.now()
         # In the playbook's order, so that the same decision is the same bytes.

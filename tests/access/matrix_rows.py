@@ -1,0 +1,277 @@
+"""The authorisation matrix: for every route, who may use it, and about which children.
+
+This is written by hand and is not derived from `access/roles.py`: the test would prove nothing if
+it asked the code what the code should do. **A new route needs a row here**, or
+test_matrix.py::test_every_route_has_a_row fails. To add one:
+
+    "GET /portal/thing/{student}": (Row("nurse management", of="student"),)
+
+* the first word(s): roles that may use the route at all; all others must get 403. `STAFF` is
+  everybody who may sign in as staff, `CHILD` a signed-in child, `OPEN` says the door is open to
+  all and nothing else is checked but that it does not break.
+* `of`: what the path (or form) addresses, one of the factories in `ADDRESSED`; '' when nothing of a
+  child's: then the row is asked once for each role.
+* `reach`: role -> situations (see matrix_world.SITUATIONS) in which it is allowed; whatever is not
+  named must be 404. Left out: `REACH`, whom each role's child pages are about.
+* `form`: fields of a POST, as a dict or a function of (world, situation); the CSRF token is added.
+* `ok`: statuses that count as allowed (default: below 400).
+* `touches`: tables an allowed request changes and that are put back after it.
+
+Two rows for one route mean that it addresses two kinds of things (a call for help and an answer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Table
+
+from tests.access.matrix_world import CLASS_OF, CLASSES, ROLES, World
+from warning_service.access import tables as access
+from warning_service.alerts.tables import alerts, deliveries
+from warning_service.events.types import new_id
+from warning_service.follow_up.tables import cases, follow_ups, reviews
+
+CHILD = "child"
+STAFF = " ".join(role for role in ROLES if role != CHILD)
+OPEN = "open"
+
+CARE = "homeroom grade_lead nurse counsellor social_worker guidance management"
+LISTS = CARE + " committee board_guidance"
+CHILDS_PAGE = LISTS + " welfare"
+GIVERS = "social_worker guidance management board_guidance"
+SCHOOL = ("nurse", "counsellor", "social_worker", "guidance", "management")
+
+Reach = Mapping[str, frozenset[str]]
+
+
+def _reach(own: str, school: str, **more: str) -> Reach:
+    """Situations for homeroom teacher and grade lead; for the whole-school duties; for others."""
+    found = {"homeroom": own, "grade_lead": own, **dict.fromkeys(SCHOOL, school), **more}
+    return {role: frozenset(words.split()) for role, words in found.items()}
+
+
+REACH = _reach(
+    "own opted", "own class opted",
+    committee="own", board_guidance="own class school opted", welfare="own", privacy="",
+)  # fmt: skip
+"""Whom pages about a child are about. The committee: who is on the agenda and has not refused; the
+welfare office: whose case it has, and a refusal has not ended that."""
+
+ANSWERS = _reach("own opted left", "own class opted left")
+"""Alerts on answers: the duty's scope where and when it was raised."""
+
+CALLS: Reach = {
+    "homeroom": frozenset({"own", "opted", "left"}),
+    "nurse": frozenset({"own", "class", "opted", "left"}),
+}
+"""Calls for help to "anyone": the homeroom teacher and the nurse were told, and nobody else."""
+
+ROOMS = _reach("own", "own class", board_guidance="own class school")
+OF_SCHOOL = _reach("own", "own", committee="own", board_guidance="own school")
+MEETING = {role: frozenset({"own"}) for role in ("guidance", "management", "committee")}
+DECIDE = {
+    "guidance": frozenset({"own"}), "management": frozenset({"own"}),
+    "committee": frozenset({"own"}),
+}  # fmt: skip
+TAKE_BACK = {role: frozenset({"own", "opted", "left"}) for role in GIVERS.split()}
+RETURN: Reach = {"welfare": frozenset({"own", "left"})}
+OWN_WORDS: Reach = {"child": frozenset({"own"})}
+
+BELOW_500 = frozenset(range(200, 500))
+NOT_REFUSED = BELOW_500 - {401, 403, 404}
+"""For pages whose forms come back when what was sent does not fit: the door itself was open."""
+
+
+Form = Mapping[str, Any] | Callable[[World, str], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a route must do; see the module's text."""
+
+    roles: str
+    of: str = ""
+    reach: Reach = field(default_factory=lambda: REACH)
+    form: Form = field(default_factory=dict)
+    json: Mapping[str, Any] | None = None
+    ok: frozenset[int] = frozenset(range(200, 400))
+    touches: tuple[Table, ...] = ()
+    query: str = ""
+    path: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The roles that may use it at all."""
+        return frozenset(self.roles.split())
+
+
+Address = Callable[[World, str], Mapping[str, str] | None]
+
+
+def _class(_world: World, situation: str) -> Mapping[str, str] | None:
+    return {"class_id": CLASS_OF[situation]} if situation not in {"opted", "left"} else None
+
+
+def _list(world: World, situation: str) -> Mapping[str, str] | None:
+    there = {"own": "sakura", "school": "midori", "board": "far"}
+    return {"list_id": world.list[there[situation]]} if situation in there else None
+
+
+def _entry(world: World, situation: str) -> Mapping[str, str]:
+    return {"list_id": world.list[CLASSES[CLASS_OF[situation]][0]]}
+
+
+def _case(world: World, situation: str) -> Mapping[str, str] | None:
+    return {"case_id": world.case[situation]} if situation in world.case else None
+
+
+ADDRESSED: dict[str, Address] = {
+    "student": lambda world, s: {"student": world.child[s]},
+    "class": _class,
+    "call": lambda world, s: {"alert_id": world.alert_of_call(s)},
+    "answer": lambda world, s: {"alert_id": world.alert_of_answer(s)},
+    "list": _list,
+    "entry": _entry,
+    "case": _case,
+    "sent": lambda world, s: {"sent_id": world.call[s]},
+}
+"""Path parameters for a situation; None where there is no such thing in it."""
+
+
+def _decision(world: World, situation: str) -> Mapping[str, Any]:
+    return {"student": world.child[situation], "chosen": "B", "n": "1"}
+
+
+def _fresh_id(**more: Any) -> Form:
+    return lambda _world, _situation: {"id": new_id(), **more}
+
+
+RECORD = {"action": "talked", "change": "same"}
+HANDING_OVER = {"ground": "help", "reason": "理由"}
+
+ROWS: dict[str, tuple[Row, ...]] = {
+    # --- open doors -----------------------------------------------------------------------------
+    "GET /healthz": (Row(OPEN),),
+    "GET /readyz": (Row(OPEN, ok=BELOW_500 | {503}),),
+    "GET /metrics": (Row(OPEN),),
+    "GET /lang": (Row(OPEN),),
+    "GET /child/sign-in": (Row(OPEN),),
+    "POST /child/sign-in": (Row(OPEN, form={"code": "10000"}),),
+    "GET /child/sign-in/{class_code}": (Row(OPEN, path={"class_code": "10000"}),),
+    "GET /child/sign-in/{class_code}/{seat}": (
+        Row(OPEN, path={"class_code": "10000", "seat": "1"}),
+    ),
+    "POST /child/sign-in/{class_code}/{seat}": (
+        Row(OPEN, path={"class_code": "10000", "seat": "1"}),
+    ),
+    "GET /child/class": (Row(OPEN, ok=BELOW_500),),
+    "GET /child/class/{seat}": (Row(OPEN, path={"seat": "1"}, ok=BELOW_500),),
+    "POST /child/class/{seat}": (Row(OPEN, path={"seat": "1"}, ok=BELOW_500),),
+    "GET /child/card/{card}": (Row(OPEN, path={"card": "no-such-card"}, ok=BELOW_500),),
+    "GET /child/account/trouble": (Row(OPEN, ok=BELOW_500),),
+    "GET /child/account/{name}/begin": (Row(OPEN, path={"name": "none"}, ok=BELOW_500),),
+    "GET /child/account/{name}/back": (Row(OPEN, path={"name": "none"}, ok=BELOW_500),),
+    "GET /child/sw.js": (Row(OPEN),),
+    "GET /child/offline": (Row(OPEN),),
+    "GET /child/help": (Row(OPEN),),
+    "GET /portal/sign-in": (Row(OPEN),),
+    "POST /portal/sign-in": (Row(OPEN, ok=frozenset({401, 429})),),
+    "GET /portal/invitation/{token}": (
+        Row(OPEN, path={"token": "no-such-invitation"}, ok=BELOW_500),
+    ),
+    "GET /portal/invitation": (Row(OPEN, ok=BELOW_500),),
+    "POST /portal/invitation": (Row(OPEN, ok=BELOW_500),),
+    "GET /portal/account/trouble": (Row(OPEN, ok=BELOW_500),),
+    "GET /portal/account/{name}/begin": (Row(OPEN, path={"name": "none"}, ok=BELOW_500),),
+    "GET /portal/account/{name}/back": (Row(OPEN, path={"name": "none"}, ok=BELOW_500),),
+    "POST /slack/interactions": (Row(OPEN, ok=frozenset({401})),),
+    # --- a child, about itself alone ------------------------------------------------------------
+    "GET /child": (Row(CHILD),),
+    "GET /child/api/session": (Row(CHILD),),
+    "POST /child/api/check-ins": (Row(CHILD, json={}, ok=frozenset({422})),),
+    "POST /child/api/consultations": (Row(CHILD, json={}, ok=frozenset({422})),),
+    "GET /child/questionnaires/{questionnaire_id}": (
+        Row(CHILD, path={"questionnaire_id": "kokoro_monthly"}),
+    ),
+    "POST /child/questionnaires/{questionnaire_id}": (
+        Row(CHILD, path={"questionnaire_id": "kokoro_monthly"}, ok=frozenset({422})),
+    ),
+    "GET /child/consultation": (Row(CHILD),),
+    "POST /child/consultation": (Row(CHILD, form=_fresh_id(whom="anyone")),),
+    "GET /child/received/{sent_id}": (Row(CHILD, of="sent", reach=OWN_WORDS),),
+    "POST /child/stay": (Row(CHILD),),
+    "POST /child/sign-out": (Row(CHILD, touches=(access.sessions,)),),
+    # --- every member of staff, about oneself ---------------------------------------------------
+    "GET /portal": (Row(STAFF),),
+    "POST /portal/sign-out": (Row(STAFF, touches=(access.sessions,)),),
+    "GET /portal/second-factor": (Row(STAFF, ok=NOT_REFUSED),),
+    "POST /portal/second-factor": (Row(STAFF, ok=NOT_REFUSED | {401}),),
+    "GET /portal/confirm": (Row(STAFF, ok=NOT_REFUSED),),
+    "POST /portal/confirm": (Row(STAFF, ok=NOT_REFUSED | {401}),),
+    "GET /portal/second-factor/set-up": (Row(STAFF, ok=NOT_REFUSED),),
+    "POST /portal/second-factor/set-up": (Row(STAFF, ok=NOT_REFUSED),),
+    "GET /portal/second-factor/codes": (Row(STAFF, ok=NOT_REFUSED),),
+    "POST /portal/second-factor/codes": (Row(STAFF, ok=NOT_REFUSED),),
+    "POST /portal/passkeys/ask": (Row(STAFF, ok=NOT_REFUSED),),
+    "POST /portal/passkeys/show": (Row(STAFF, ok=NOT_REFUSED | {401}),),
+    "POST /portal/passkeys/ask-new": (Row(STAFF, ok=NOT_REFUSED),),
+    "POST /portal/passkeys/new": (Row(STAFF, ok=NOT_REFUSED),),
+    "GET /portal/security": (Row(STAFF, ok=NOT_REFUSED),),
+    "POST /portal/security/app/remove": (Row(STAFF, ok=NOT_REFUSED),),
+    "POST /portal/security/passkeys/remove": (Row(STAFF, ok=NOT_REFUSED),),
+    "POST /portal/security/sessions/end": (Row(STAFF, ok=NOT_REFUSED),),
+    "POST /portal/security/sessions/end-others": (
+        Row(STAFF, ok=NOT_REFUSED, touches=(access.sessions,)),
+    ),
+    "POST /portal/security/password": (Row(STAFF, ok=NOT_REFUSED | {401}),),
+    # --- alerts ---------------------------------------------------------------------------------
+    "GET /portal/alerts": (Row(CARE), Row(CARE, query="?state=done")),
+    "GET /portal/alerts/fragment": (Row(CARE),),
+    "GET /portal/live": (Row(CARE),),
+    "GET /portal/alerts/{alert_id}": (
+        Row(CARE, of="call", reach=CALLS),
+        Row(CARE, of="answer", reach=ANSWERS),
+    ),
+    "POST /portal/alerts/{alert_id}/acknowledge": (
+        Row(CARE, of="call", reach=CALLS, touches=(alerts, deliveries)),
+        Row(CARE, of="answer", reach=ANSWERS, touches=(alerts, deliveries)),
+    ),
+    # --- classes and children -------------------------------------------------------------------
+    "GET /portal/classes": (Row(CHILDS_PAGE),),
+    "GET /portal/classes/{class_id}": (Row(CHILDS_PAGE, of="class", reach=ROOMS),),
+    "GET /portal/students/{student}": (Row(CHILDS_PAGE, of="student"),),
+    "GET /portal/follow-up/{student}": (Row(CARE + " welfare", of="student"),),
+    "POST /portal/follow-up/{student}": (
+        Row(CARE + " welfare", of="student", form=RECORD, touches=(follow_ups,)),
+    ),
+    # --- cases ----------------------------------------------------------------------------------
+    "GET /portal/cases": (Row("welfare"),),
+    "GET /portal/handed-over": (Row(GIVERS),),
+    "POST /portal/students/{student}/hand-over": (
+        Row(GIVERS, of="student", form=HANDING_OVER, ok=frozenset({303, 422}), touches=(cases,)),
+    ),
+    "POST /portal/students/{student}/take-back": (
+        Row(GIVERS, of="student", reach=TAKE_BACK, touches=(cases,)),
+    ),
+    "POST /portal/cases/{case_id}/return": (
+        Row("welfare", of="case", reach=RETURN, touches=(cases,)),
+    ),
+    # --- lists and the meeting ------------------------------------------------------------------
+    "GET /portal/lists": (Row(LISTS),),
+    "GET /portal/lists/{list_id}": (Row(LISTS, of="list", reach=OF_SCHOOL),),
+    "GET /portal/committee/{list_id}": (
+        Row("guidance management committee", of="list", reach=MEETING),
+    ),
+    "POST /portal/committee/{list_id}": (
+        Row(
+            "guidance management committee", of="entry", reach=DECIDE, form=_decision,
+            touches=(reviews,),
+        ),
+    ),
+    # --- counts, the installation ---------------------------------------------------------------
+    "GET /portal/board": (Row("board board_guidance"),),
+    "GET /portal/status": (Row("operator"),),
+}  # fmt: skip
