@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlmodel import SQLModel
 
+import warning_service.tables  # noqa: F401  (fills the metadata)
 from tests import house_rules as rules
+from warning_service.database import ROSTER
 
 BAD = [
     (rules.wall_clock, "models/x.py", "from datetime import datetime\nx = datetime.now()\n"),
@@ -23,6 +26,31 @@ BAD = [
         "warning_service/alerts/x.py",
         "from warning_service.roster import tables as r\nq = r.staff\n",
     ),
+    (
+        rules.names_outside_access,
+        "warning_service/judging/x.py",
+        "import warning_service.roster.tables\nq = warning_service.roster.tables.students\n",
+    ),
+    (
+        rules.names_outside_access,
+        "warning_service/judging/x.py",
+        "from warning_service import roster\nq = roster.tables.seats\n",
+    ),
+    (
+        rules.names_outside_access,
+        "warning_service/events/x.py",
+        "q = 'SELECT family_name FROM roster.students'\n",
+    ),
+    (
+        rules.past_the_scope,
+        "teacher_portal/x.py",
+        "with rooms.database.as_service().reading() as conn:\n    pass\n",
+    ),
+    (
+        rules.past_the_scope,
+        "student_checkin/x.py",
+        "with rooms.database.writing() as conn:\n    pass\n",
+    ),
     (rules.inline_or_outside, "design/x.html", '<p style="color: red">'),
     (rules.inline_or_outside, "design/x.html", "<script>alert(1)</script>"),
     (rules.inline_or_outside, "design/x.html", '<img src="https://elsewhere.example/x.png">'),
@@ -33,6 +61,16 @@ BAD = [
     (rules.too_long, "models/x.py", "x = 1\n" * 451),
 ]
 GOOD = [
+    (
+        rules.past_the_scope,
+        "teacher_portal/x.py",
+        "with rooms.database.reading() as conn:\n    pass\n",
+    ),
+    (
+        rules.past_the_scope,
+        "warning_service/access/x.py",
+        "with database.as_service().reading() as conn:\n    pass\n",
+    ),
     (rules.wall_clock, "models/x.py", "now = clock.now()\n"),
     (rules.wall_clock, "warning_service/clock.py", "x = datetime.now(UTC)\n"),
     (
@@ -57,6 +95,11 @@ def test_sees(rule: rules.Rule, path: str, text: str) -> None:
 @pytest.mark.parametrize(("rule", "path", "text"), GOOD)
 def test_leaves_alone(rule: rules.Rule, path: str, text: str) -> None:
     assert not list(rule(Path(path), text))
+
+
+def test_every_table_of_names_is_known_to_its_rule() -> None:
+    named = {t.name for t in SQLModel.metadata.tables.values() if t.schema == ROSTER}
+    assert named == rules._NAME_TABLES
 
 
 def test_this_checkout_keeps_them() -> None:

@@ -88,19 +88,21 @@ class Rule:
 SERVICE_ONLY = Rule()
 """Secrets, sessions, model states, queues: what no page has to read."""
 
-_PLACE = {"analysis": True, "identity": True}
+
+def _place(rows: str) -> Rule:
+    """Both roles need to know where somebody is."""
+    return Rule(rows, analysis=True, identity=True)
+
 
 RULES: dict[str, Rule] = {
     # Places. Not secret, but a board's own affair.
-    "boards": Rule(f"id = {_one('board')}", **_PLACE),
-    "schools": Rule(_BOARD, **_PLACE),
-    "classes": Rule("school IN (SELECT id FROM schools)", **_PLACE),
-    "closed_days": Rule(_BOARD, **_PLACE),
-    "school_questionnaires": Rule("school IN (SELECT id FROM schools)", **_PLACE),
-    "enrolments": Rule(
-        f"{_HERE} OR student = {_ids('students')} OR student = {_one('own')}", **_PLACE
-    ),
-    "opt_outs": Rule(_reached("opt_outs"), **_PLACE),
+    "boards": _place(f"id = {_one('board')}"),
+    "schools": _place(_BOARD),
+    "classes": _place("school IN (SELECT id FROM schools)"),
+    "closed_days": _place(_BOARD),
+    "school_questionnaires": _place("school IN (SELECT id FROM schools)"),
+    "enrolments": _place(f"{_HERE} OR student = {_ids('students')} OR student = {_one('own')}"),
+    "opt_outs": _place(_reached("opt_outs")),
     # What happened. A child has its own answers; a board counts outcomes; who was told of an alert
     # can answer it after the child has left the roll.
     "events": Rule(
