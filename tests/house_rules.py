@@ -82,7 +82,9 @@ _NAME_TABLES = {
     "students", "seats", "staff", "duties", "student_secrets", "rejects", "imports", "identities",
     "expected_accounts",
 }  # fmt: skip
-_NAME_SQL = re.compile(rf"\broster\.({'|'.join(sorted(_NAME_TABLES))})\b")
+_NAME_SQL = re.compile(
+    rf"\b(from|join|into|update)\s+roster\.({'|'.join(sorted(_NAME_TABLES))})\b", re.I
+)
 
 
 def names_outside_access(path: Path, text: str) -> Iterator[str]:
@@ -199,7 +201,8 @@ def too_long(path: Path, text: str) -> Iterator[str]:
 
 
 PYTHON: tuple[Rule, ...] = (
-    wall_clock, bare_jwt, names_outside_access, past_the_scope, skipped_tests, module_docstring, too_long,
+    wall_clock, bare_jwt, names_outside_access, past_the_scope, skipped_tests, module_docstring,
+    too_long,
 )  # fmt: skip
 ALL_TEXT: tuple[Rule, ...] = (registry_hosts, inline_or_outside)
 MOST_BYTES = 1_000_000
