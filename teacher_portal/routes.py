@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from teacher_portal import (
     account,
+    account_links,
     accounts,
     alerts,
     board,
@@ -38,7 +39,7 @@ router = APIRouter()
 for room in (
     sign_in, second_factor, security, invitation, account, language, home, live, alerts, classes,
     students, lists, committee, follow_up,
-    board, cases, cards, accounts, status,
+    board, cases, cards, accounts, account_links, status,
     requests, requests_disclosure, requests_amend, requests_approval,
     trail, trail_alarms, trail_child, rights_review,
 ):  # fmt: skip
