@@ -112,6 +112,8 @@ def _page(
     request: Request, who: Principal, *, done: str = "", wrong: str = "", status: int = 200
 ) -> Response:
     rooms = rooms_of(request)
+    factors = rooms.factors.of(who.key)
+    have = factors.passkeys + (factors.totp_since is not None)
     return show(
         request,
         who,
@@ -120,7 +122,8 @@ def _page(
         done=done,
         wrong=wrong,
         fresh=rooms.sessions.is_fresh(who),
-        factors=rooms.factors.of(who.key),
+        factors=factors,
+        last=have == 1 and _is_last(rooms, who, 0),
         passkeys=rooms.passkeys.of(who.key),
         sessions=rooms.sessions.living(who.key),
         has_password=rooms.passwords.has_one(who.key),

@@ -102,7 +102,11 @@ function listen() {
       if (!done && stateLine.dataset.state === "on") startPolling();
     });
   });
-  source.addEventListener("signed-out", signedOut);
+  source.addEventListener("signed-out", () => {
+    source.close();
+    // The session may go on under a new token: somebody has confirmed who they are in another tab.
+    void refresh().then((done) => (done ? listen() : signedOut()));
+  });
   source.addEventListener("error", () => {
     if (stateLine.dataset.state === "signed-out") return;
     startPolling();

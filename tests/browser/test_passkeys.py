@@ -114,6 +114,10 @@ def test_a_nurse_sets_up_a_passkey_and_signs_in_with_it(
         page.get_by_role("button", name="パスキーで確認する").click()
         page.wait_for_url(f"{address}/portal/alerts")
 
+        other_tab = context.new_page()
+        other_tab.goto(f"{address}/portal/alerts")
+        expect(other_tab.locator("#live-state")).to_have_attribute("data-state", "on")
+
         # Six minutes later something grave asks again, and leads back.
         clock.move_by(timedelta(minutes=6))
         page.goto(f"{address}/portal/security")
@@ -122,6 +126,12 @@ def test_a_nurse_sets_up_a_passkey_and_signs_in_with_it(
         page.get_by_role("button", name="パスキーで確認する").click()
         page.wait_for_url(f"{address}/portal/security")
         expect(page.get_by_role("button", name="パスワードを変える")).to_be_visible()
+
+        # The other tab's stream belonged to the old token; it goes on by itself.
+        with other_tab.expect_response("**/portal/live?*", timeout=15_000):
+            pass
+        expect(other_tab.locator("#live-state")).to_have_attribute("data-state", "on")
+        other_tab.close()
 
         # Without the key the page says so and offers another way.
         devtools.send("WebAuthn.removeCredential", {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from tests import make
+from tests.access.authenticator import Authenticator
 from tests.teacher_portal.conftest import HTML, Browsers
 from tests.teacher_portal.school import School
 from warning_service.access.roles import Role
@@ -312,7 +314,8 @@ def test_the_last_factor_stays_where_a_duty_needs_one(
     nurse = Person(browsers, "nurse")
     nurse.get("/portal")
     nurse.post("/portal/second-factor", code=code_now(secret, rooms.clock.now()))
-    assert "アプリを外す" in nurse.get("/portal/security").text
+    page = nurse.get("/portal/security").text
+    assert "アプリを外す" not in page and "最後の一つは外せません" in page
     assert nurse.post("/portal/security/app/remove").status_code == 422
     assert (
         nurse.post("/portal/security/passkeys/remove", passkey="x").status_code == 303
@@ -322,7 +325,7 @@ def test_the_last_factor_stays_where_a_duty_needs_one(
     teacher = Person(browsers, "homeroom")
     teacher.get("/portal")
     teacher.post("/portal/second-factor", code=code_now(secret, rooms.clock.now()))
-    teacher.get("/portal/security")
+    assert "アプリを外す" in teacher.get("/portal/security").text
     assert teacher.post("/portal/security/app/remove").headers["location"].endswith("app_removed")
     assert not rooms.factors.of("staff-homeroom").any
     assert teacher.post("/portal/second-factor/codes").headers["location"] == "/portal/security"
@@ -390,3 +393,53 @@ def test_somebody_who_left_is_signed_out(school: School, browsers: Browsers, roo
     with rooms.database.writing() as conn:
         conn.execute(update(staff).where(staff.c.login == "homeroom").values(active=False))
     assert teacher.get("/portal", follow=False).headers["location"].startswith("/portal/sign-in")
+
+
+def test_a_passkey_comes_and_goes_through_the_pages_script(
+    school: School, browsers: Browsers, rooms: Rooms
+) -> None:
+    device = Authenticator(host="127.0.0.1", origin=rooms.settings.public_url)
+    nurse = Person(browsers, "nurse")
+    nurse.get("/portal/second-factor/set-up")
+
+    def ask(path: str, **body: object) -> httpx.Response:
+        return nurse.client.post(
+            f"/portal/passkeys/{path}", json=body, headers={"x-kizashi-csrf": nurse.csrf}
+        )
+
+    wrong = ask("new", answer={}, name="x")
+    assert (wrong.status_code, wrong.json()) == (422, {"error": "wrong"})
+    made = json.loads(device.create(ask("ask-new").text))
+    before = nurse.token
+    answer = ask("new", answer=made, name="青いキー", next="/portal/alerts")
+    assert answer.json() == {"next": "/portal/second-factor/codes?next=/portal/alerts"}
+    assert nurse.token != before
+    nurse.get("/portal/second-factor/codes")
+    nurse.post("/portal/second-factor/codes")
+    page = nurse.get("/portal/security").text
+    assert "青いキー" in page
+
+    again = Person(browsers, "nurse")
+    assert "登録したパスキー" in again.get("/portal/alerts").text
+    nurse, first = again, nurse
+    fits = ask("show", answer=json.loads(device.get(ask("ask").text)), next="/portal/alerts")
+    assert fits.json() == {"next": "/portal/alerts"}
+    who = rooms.sessions.find(nurse.token)
+    assert who is not None and who.factors == {"passkey"} and rooms.sessions.is_fresh(who)
+    nurse.get("/portal/security")
+    replayed = ask("show", answer=json.loads(device.get('{"challenge": "AAAA"}')))
+    assert replayed.status_code == 422
+    nurse.get("/portal/security")
+    second = Authenticator(host="127.0.0.1", origin=rooms.settings.public_url)
+    more = ask(
+        "new", answer=json.loads(second.create(ask("ask-new").text)), next="/portal/security"
+    )
+    assert more.json() == {"next": "/portal/security"}  # there are recovery codes already
+    [kept, newer] = rooms.passkeys.of(NURSE)
+    assert nurse.post("/portal/security/passkeys/remove", passkey=kept.id).status_code == 303
+    assert nurse.post("/portal/security/passkeys/remove", passkey=newer.id).status_code == 422
+    assert [one.id for one in rooms.passkeys.of(NURSE)] == [newer.id]
+    assert {"factor_added", "factor_removed", "factor_failed"} <= set(actions(rooms))
+    assert first.get("/portal").status_code == 200  # the other session is not touched
+    assert rooms.passwords.find("nurse") == (NURSE, make.BOARD)
+    assert rooms.passwords.find("nobody") is None
