@@ -41,13 +41,26 @@ class RollRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @router.get("/portal/classes")
-def classes(request: Request, who: Reader) -> Response:
-    """The asker's classes; a single one is shown at once."""
+def classes(request: Request, who: Reader, school: str = "") -> Response:
+    """The asker's classes; a single one is shown at once.
+
+    Who has several schools chooses one first: a board has too many classes for one page.
+    """
     rooms = rooms_of(request)
-    found = classes_today(rooms, who)
+    schools = rooms.gateway.schools_of(who, using=Ability.SEE_STUDENT)
+    if len(schools) > 1 and school not in {one.id for one in schools}:
+        return show(request, who, "portal_schools.html", schools=schools)
+    found = classes_today(rooms, who, school if len(schools) > 1 else "")
     if len(found) == 1:
         return go(f"/portal/classes/{found[0].class_id}")
-    return show(request, who, "portal_classes.html", classes=found, today=rooms.clock.today())
+    return show(
+        request,
+        who,
+        "portal_classes.html",
+        classes=found,
+        today=rooms.clock.today(),
+        school=next((one.name for one in schools if one.id == school and len(schools) > 1), ""),
+    )
 
 
 @router.get("/portal/classes/{class_id}")

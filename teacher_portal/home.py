@@ -63,10 +63,14 @@ def home(request: Request, who: Annotated[Principal, Depends(AnyStaff())]) -> Re
     )
 
 
-def classes_today(rooms: Rooms, who: Principal) -> list[ClassToday]:
-    """The asker's classes with their check-in counts. Counts only: nobody is looked at by name."""
+def classes_today(rooms: Rooms, who: Principal, school: str = "") -> list[ClassToday]:
+    """The asker's classes (of one school, if named) with their check-in counts.
+
+    Counts only: nobody is looked at by name.
+    """
     today = rooms.clock.today()
     rows = rooms.gateway.classes_of(who, using=Ability.SEE_STUDENT)
+    rows = [row for row in rows if school in ("", row.school)]
     month_began = today.replace(day=1)
     after = rooms.log.position_before(at(month_began))
     with rooms.database.reading() as conn:

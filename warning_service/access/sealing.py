@@ -11,12 +11,15 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 
+import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import select, update
 
 from warning_service.database import Database, insert_new
 from warning_service.roster.tables import student_secrets
 from warning_service.settings import Settings
+
+log = structlog.get_logger()
 
 
 class CannotOpen(RuntimeError):
@@ -66,16 +69,35 @@ class Sealer:
                 conn.execute(insert_new(conn, student_secrets), rows)
 
     def rewrap_all(self) -> int:
-        """Wrap every data key with the newest master key; returns how many there are."""
-        with self._database.writing() as conn:
-            rows = conn.execute(select(student_secrets)).all()
-            for row in rows:
-                conn.execute(
-                    update(student_secrets)
-                    .where(student_secrets.c.student == row.student)
-                    .values(wrapped=self._master.rotate(row.wrapped))
-                )
-        return len(rows)
+        """Wrap every data key with the newest master key; returns how many were.
+
+        A few hundred in one transaction, because children's answers wait for it. A key that no
+        master key opens is left as it is and counted in the log.
+        """
+        t, last, done, lost = student_secrets.c, "", 0, 0
+        while True:
+            with self._database.writing() as conn:
+                rows = conn.execute(
+                    select(student_secrets).where(t.student > last).order_by(t.student).limit(300)
+                ).all()
+                for row in rows:
+                    try:
+                        wrapped = self._master.rotate(row.wrapped)
+                    except InvalidToken:
+                        lost += 1
+                        continue
+                    conn.execute(
+                        update(student_secrets)
+                        .where(t.student == row.student)
+                        .values(wrapped=wrapped)
+                    )
+                    done += 1
+            if not rows:
+                break
+            last = rows[-1].student
+        if lost:
+            log.error("keys_not_opened", count=lost)
+        return done
 
     def _key(self, student: str, *, make: bool) -> Fernet:
         return Fernet(self._data_key(student, make=make))
