@@ -78,6 +78,14 @@ DECIDE = {
 }  # fmt: skip
 TAKE_BACK = {role: frozenset({"own", "opted", "left"}) for role in GIVERS.split()}
 RETURN: Reach = {"welfare": frozenset({"own", "left"})}
+FAMILIES: Reach = {"privacy": frozenset({"own", "class", "school", "opted", "left"})}
+"""Families of the whole board, those of former children too."""
+
+NOTHING: Reach = {}
+"""There is no such thing in this world, so nobody reaches it and nobody learns that."""
+
+CARDS: Reach = {"homeroom": frozenset({"own"}), "management": frozenset({"own", "class"})}
+COLLEAGUES: Reach = {"accounts": frozenset({"own"})}
 OWN_WORDS: Reach = {"child": frozenset({"own"})}
 
 BELOW_500 = frozenset(range(200, 500))
@@ -128,6 +136,11 @@ def _case(world: World, situation: str) -> Mapping[str, str] | None:
     return {"case_id": world.case[situation]} if situation in world.case else None
 
 
+def _person(_world: World, situation: str) -> Mapping[str, str] | None:
+    there = {"own": "s-spare", "board": "s-far"}
+    return {"staff": there[situation]} if situation in there else None
+
+
 ADDRESSED: dict[str, Address] = {
     "student": lambda world, s: {"student": world.child[s]},
     "class": _class,
@@ -137,6 +150,8 @@ ADDRESSED: dict[str, Address] = {
     "entry": _entry,
     "case": _case,
     "sent": lambda world, s: {"sent_id": world.call[s]},
+    "request": lambda world, s: {"request_id": world.request[s]},
+    "person": _person,
 }
 """Path parameters for a situation; None where there is no such thing in it."""
 
@@ -147,6 +162,20 @@ def _decision(world: World, situation: str) -> Mapping[str, Any]:
 
 def _fresh_id(**more: Any) -> Form:
     return lambda _world, _situation: {"id": new_id(), **more}
+
+
+FORM_BACK = frozenset({200, 303, 422})
+"""The request was reached; whether the form fits is for other tests."""
+
+
+def _of_request(route: str, **more: Any) -> tuple[str, tuple[Row, ...]]:
+    return route, (Row("privacy", of="request", reach=FAMILIES, ok=FORM_BACK, **more),)
+
+
+def _of_account(path: str) -> tuple[str, tuple[Row, ...]]:
+    return f"POST /portal/accounts/{{staff}}/{path}", (
+        Row("accounts", of="person", reach=COLLEAGUES, ok=FORM_BACK),
+    )
 
 
 RECORD = {"action": "talked", "change": "same"}
@@ -171,7 +200,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "GET /child/class/{seat}": (Row(OPEN, path={"seat": "1"}, ok=BELOW_500),),
     "POST /child/class/{seat}": (Row(OPEN, path={"seat": "1"}, ok=BELOW_500),),
     "GET /child/card/{card}": (Row(OPEN, path={"card": "no-such-card"}, ok=BELOW_500),),
-    "GET /child/account/trouble": (Row(OPEN, ok=BELOW_500),),
+    "GET /child/account/{why}": (Row(OPEN, path={"why": "unknown"}, ok=BELOW_500),),
     "GET /child/account/{name}/begin": (Row(OPEN, path={"name": "none"}, ok=BELOW_500),),
     "GET /child/account/{name}/back": (Row(OPEN, path={"name": "none"}, ok=BELOW_500),),
     "GET /child/sw.js": (Row(OPEN),),
@@ -184,7 +213,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     ),
     "GET /portal/invitation": (Row(OPEN, ok=BELOW_500),),
     "POST /portal/invitation": (Row(OPEN, ok=BELOW_500),),
-    "GET /portal/account/trouble": (Row(OPEN, ok=BELOW_500),),
+    "GET /portal/account/{why}": (Row(OPEN, path={"why": "unknown"}, ok=BELOW_500),),
     "GET /portal/account/{name}/begin": (Row(OPEN, path={"name": "none"}, ok=BELOW_500),),
     "GET /portal/account/{name}/back": (Row(OPEN, path={"name": "none"}, ok=BELOW_500),),
     "POST /slack/interactions": (Row(OPEN, ok=frozenset({401})),),
@@ -274,4 +303,88 @@ ROWS: dict[str, tuple[Row, ...]] = {
     # --- counts, the installation ---------------------------------------------------------------
     "GET /portal/board": (Row("board board_guidance"),),
     "GET /portal/status": (Row("operator"),),
+    # --- children's cards -----------------------------------------------------------------------
+    "GET /portal/cards": (Row("homeroom management"),),
+    "GET /portal/cards/{class_id}": (Row("homeroom management", of="class", reach=CARDS),),
+    "POST /portal/cards/{class_id}/card": (Row("homeroom management", of="class", reach=CARDS),),
+    "POST /portal/cards/{class_id}/stop": (Row("homeroom management", of="class", reach=CARDS),),
+    "POST /portal/cards/{class_id}/children": (
+        Row("homeroom management", of="class", reach=CARDS, form={"whom": "missing"}),
+    ),
+    "GET /portal/cards/{class_id}/accounts": (
+        Row("homeroom management", of="class", reach=CARDS),
+    ),
+    "POST /portal/cards/{class_id}/accounts/unlink": (
+        # Number 99 is nobody's in any class, so the answer is the same in reach and out of it.
+        Row("homeroom management", of="class", reach=NOTHING, form={"seat": "99"}),
+    ),
+    # --- accounts of staff ----------------------------------------------------------------------
+    "GET /portal/accounts": (Row("accounts"),),
+    "GET /portal/accounts/new": (Row("accounts"),),
+    "POST /portal/accounts": (Row("accounts", ok=FORM_BACK),),
+    "GET /portal/accounts/{staff}": (Row("accounts", of="person", reach=COLLEAGUES),),
+    "GET /portal/accounts/{staff}/provider": (Row("accounts", of="person", reach=COLLEAGUES),),
+    **dict(
+        map(
+            _of_account,
+            ("provider", "provider/unlink", "duties", "duties/end", "factors", "invitation",
+             "close", "open"),
+        )
+    ),
+    "GET /portal/rights-review": (Row("management accounts"),),
+    "GET /portal/rights-review/file": (Row("management accounts"),),
+    "POST /portal/rights-review/{staff}": (
+        Row("management accounts", of="person", reach=COLLEAGUES, ok=FORM_BACK),
+    ),
+    # --- requests of families -------------------------------------------------------------------
+    "GET /portal/requests": (Row("privacy"),),
+    "GET /portal/requests/new": (Row("privacy"),),
+    "GET /portal/requests/new/{kind}": (Row("privacy", path={"kind": "disclosure"}),),
+    "POST /portal/requests/new/{kind}": (
+        Row("privacy", path={"kind": "disclosure"}, form={"words": "0"}, ok=FORM_BACK),
+    ),
+    "GET /portal/requests/new/{kind}/{student}": (
+        Row("privacy", of="student", reach=FAMILIES, path={"kind": "disclosure"}),
+    ),
+    "POST /portal/requests/new/{kind}/{student}": (
+        Row("privacy", of="student", reach=FAMILIES, path={"kind": "disclosure"}, ok=FORM_BACK),
+    ),
+    **dict(
+        [
+            _of_request("GET /portal/requests/{request_id}"),
+            _of_request("GET /portal/requests/{request_id}/held"),
+            _of_request(
+                "GET /portal/requests/{request_id}/held/{section}", path={"section": "answers"}
+            ),
+            _of_request(
+                "GET /portal/requests/{request_id}/file/{link}", path={"link": "none-yet"}
+            ),
+            _of_request(
+                "POST /portal/requests/{request_id}/file/{link}", path={"link": "none-yet"}
+            ),
+            *(
+                _of_request(f"POST /portal/requests/{{request_id}}/{what}")
+                for what in ("held", "time", "decide", "renew", "correct", "stop", "told", "close",
+                             "take-back")
+            ),
+        ]
+    ),
+    "GET /portal/requests/{request_id}/notice": (
+        Row("privacy", of="request", reach=NOTHING),  # nothing is decided yet
+    ),
+    "GET /portal/approvals": (Row("management board"),),
+    "GET /portal/approvals/{request_id}": (
+        Row("management board", of="request", reach=NOTHING),  # nothing waits for a second person
+    ),
+    "POST /portal/approvals/{request_id}": (
+        Row("management board", of="request", reach=NOTHING, form={"agree": "yes"}),
+    ),
+    # --- the trail ------------------------------------------------------------------------------
+    "GET /portal/trail": (Row("auditor"),),
+    "GET /portal/trail/file": (Row("auditor"),),
+    "GET /portal/trail/alarms": (Row("auditor"),),
+    "POST /portal/trail/alarms/{alarm}": (
+        Row("auditor", path={"alarm": "no-such-alarm"}, ok=FORM_BACK | {404}),
+    ),
+    "GET /portal/trail/child/{student}": (Row("privacy", of="student", reach=FAMILIES),),
 }  # fmt: skip

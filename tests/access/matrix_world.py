@@ -29,6 +29,7 @@ from warning_service.events.types import (
     new_id,
 )
 from warning_service.judging.tables import list_entries, warning_lists
+from warning_service.rights.terms import Kind
 from warning_service.rooms import Rooms
 from warning_service.roster import service
 from warning_service.roster import tables as t
@@ -78,6 +79,7 @@ class World:
             for s in ("own", "opted", "left", "board")
         }
         self._refuse_and_leave()
+        self.request = {s: self._asks_to_see(s) for s in SITUATIONS}
         self._held: dict[Table, list[Any]] = {}
 
     def csrf(self, role: str) -> str:
@@ -159,8 +161,10 @@ class World:
             for role in Role
             if role is not Role.CHILD
         }
+        duties["s-spare"] = (HERE, "nurse", "midori")
         duties["s-next-door"] = (HERE, "homeroom", "sakura-2")
         duties["s-far"] = (THERE, "management", "far")
+        duties["s-far-privacy"] = (THERE, "privacy", THERE)
         with self.rooms.database.writing() as conn:
             service.put_rows(
                 conn, t.staff, ["staff"],
@@ -232,6 +236,18 @@ class World:
         found = self.rooms.sessions.find(token)
         assert found is not None
         return found
+
+    def _asks_to_see(self, situation: str) -> str:
+        """A family's request for disclosure, taken in by its board's privacy officer."""
+        token = self.sessions[Role.PRIVACY]
+        if situation == "board":
+            token = self.rooms.sessions.start_staff("s-far-privacy", THERE, factors=("totp",))
+        officer = self.rooms.sessions.find(token)
+        assert officer is not None
+        return self.rooms.rights.requests.receive(
+            officer, self.child[situation], Kind.DISCLOSURE, asked_by="legal",
+            identity="photo_id", received_on=self.rooms.clock.today(),
+        )  # fmt: skip
 
     def _refuse_and_leave(self) -> None:
         service.set_opt_out(
