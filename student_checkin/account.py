@@ -23,7 +23,7 @@ from connectors.sign_in.flow import (
 from connectors.sign_in.provider import Provider
 from design.render import language
 from student_checkin.show import FIRST_GRADE, child_page
-from warning_service.access.web import CHILD_COOKIE, OPEN, session_token
+from warning_service.access.web import OPEN, give_child_cookie, session_token
 from warning_service.rooms import Rooms, rooms_of
 
 router = APIRouter(prefix="/child/account")
@@ -39,8 +39,8 @@ def buttons(request: Request) -> list[tuple[str, str]]:
     ]
 
 
-@router.get("/trouble", dependencies=[Depends(OPEN)])
-async def trouble(request: Request, why: str = "") -> Response:
+@router.get("/{why}", dependencies=[Depends(OPEN)])
+async def trouble(request: Request, why: str) -> Response:
     """Why the account did not open the door, and whom to tell."""
     if why not in PROBLEMS:
         raise HTTPException(404, "no such page")
@@ -98,15 +98,7 @@ async def back(
     # A page, not a redirect: the browser is still on its way from another site, and would leave the
     # session's strict cookie at home until a page of ours has taken over.
     answer = child_page(request, "child_account_in.html", grade=FIRST_GRADE)
-    answer.set_cookie(
-        CHILD_COOKIE,
-        token,
-        max_age=rooms.settings.child_session_longest,
-        path="/child",
-        httponly=True,
-        samesite="strict",
-        secure=rooms.settings.public_url.startswith("https"),
-    )
+    give_child_cookie(request, answer, token)
     return answer
 
 
@@ -123,4 +115,4 @@ def _back(rooms: Rooms, name: str) -> str:
 
 def _to_trouble(error: NoEntry) -> Response:
     # To an address without state and code: what is in the address line stays in the history.
-    return RedirectResponse(f"{_PATH}/trouble?why={error.problem}", 303)
+    return RedirectResponse(f"{_PATH}/{error.problem}", 303)

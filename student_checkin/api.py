@@ -34,7 +34,7 @@ from student_checkin.bodies import (
 from student_checkin.desk import Desk, desk_of
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.web import CHILD_COOKIE, Needs
+from warning_service.access.web import Needs
 from warning_service.database import StorageUnavailable
 from warning_service.events.intake import QueueFull
 from warning_service.events.log import ConflictingEvent
@@ -45,7 +45,6 @@ log = structlog.get_logger()
 router = APIRouter()
 
 Headers = list[tuple[bytes, bytes]]
-_COOKIE = CHILD_COOKIE.encode() + b"="
 _HEADERS: Headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 # What a JSON answer to a script needs of the pages' headers; the server checks each one's every
 # letter with a regular expression, so the long ones cost more here than the storing.
@@ -110,7 +109,7 @@ async def _admit(desk: Desk, headers: Headers, receive: Receive) -> tuple[Princi
     length = given.get(b"content-length", b"0")
     if not length.isdigit() or int(length) > MOST_BYTES:
         raise Refused(413, "body", "api_too_large")
-    who = await desk.known.child(_token(given.get(b"cookie", b"")))
+    who = await desk.known.child(_token(given.get(b"cookie", b""), desk.cookie))
     if who is None:
         raise Refused(401, "session", "api_not_signed_in")
     if not who.may(Ability.ANSWER):
@@ -120,10 +119,10 @@ async def _admit(desk: Desk, headers: Headers, receive: Receive) -> tuple[Princi
     return who, await _body(receive)
 
 
-def _token(cookies: bytes) -> str:
+def _token(cookies: bytes, name: bytes) -> str:
     for part in cookies.split(b";"):
-        if (one := part.strip()).startswith(_COOKIE):
-            return one[len(_COOKIE) :].decode("latin-1")
+        if (one := part.strip()).startswith(name):
+            return one[len(name) :].decode("latin-1")
     return ""
 
 

@@ -22,6 +22,7 @@ from student_checkin.known import Known
 from student_checkin.places import Place, Places, Plan
 from warning_service.access.principals import Principal
 from warning_service.access.sealing import CannotOpen
+from warning_service.access.web import child_cookie
 from warning_service.catalogue.questionnaires import consultation, questionnaire
 from warning_service.clock import day_of
 from warning_service.database import StorageUnavailable
@@ -51,6 +52,7 @@ class Desk:
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
         self.known = Known(rooms.sessions)
+        self.cookie = child_cookie(https=rooms.sessions.https).encode() + b"="
         # What is sent is taken in with the service's own rights: that must not hang on a scope.
         self._whole = rooms.database.as_service()
         self.places = Places(self._whole, rooms.clock, rooms.playbooks)

@@ -23,7 +23,13 @@ from warning_service.access.child_sign_in import CardStopped, ClassDoor
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.tries import TooManyTries
-from warning_service.access.web import CHILD_COOKIE, OPEN, Needs, session_token
+from warning_service.access.web import (
+    OPEN,
+    Needs,
+    give_child_cookie,
+    session_token,
+    take_child_cookie,
+)
 from warning_service.rooms import Rooms, rooms_of
 
 router = APIRouter(prefix="/child")
@@ -255,7 +261,7 @@ async def _sign_in(
     if old := session_token(request, child=True):
         await run_in_threadpool(rooms.sessions.sign_out, old)
     response = RedirectResponse("/child", 303)
-    _set_cookie(rooms, response, CHILD_COOKIE, token, seconds=rooms.settings.child_session_longest)
+    give_child_cookie(request, response, token)
     if not door.card:
         _set_cookie(rooms, response, CLASS_COOKIE, door.code)
     return response
@@ -306,5 +312,5 @@ async def sign_out(
     """The next child's turn: the session ends at once, the tablet stays with its class."""
     await run_in_threadpool(rooms.sessions.sign_out, session_token(request, child=True))
     response = RedirectResponse("/child/sign-in", 303)
-    response.delete_cookie(CHILD_COOKIE, path="/child", httponly=True, samesite="strict")
+    take_child_cookie(request, response)
     return response

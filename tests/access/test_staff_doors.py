@@ -235,6 +235,39 @@ def test_over_https_the_cookie_is_this_hosts_alone(
     made.database.close()
 
 
+@pytest.mark.parametrize(
+    ("public_url", "name"),
+    [
+        ("https://portal.example", "__Secure-kizashi_child"),
+        ("http://portal.example", "kizashi_child"),
+    ],
+)
+def test_over_https_a_childs_cookie_cannot_be_planted(
+    rooms: Rooms, public_url: str, name: str
+) -> None:
+    school = School(rooms)
+    made = rebuilt(rooms, public_url=public_url, allowed_hosts=["portal.example"])
+
+    async def walk() -> None:
+        way = httpx.ASGITransport(app.create_app(made))
+        token = made.sessions.start_child(school.children["sakura-1"][0], make.BOARD, "sakura-1")
+        who = made.sessions.find(token)
+        assert who is not None
+        headers = {"x-kizashi-csrf": who.csrf, "content-type": "application/json"}
+        for planted in ("kizashi_child", "__Secure-kizashi_child", "__Host-kizashi_child"):
+            async with httpx.AsyncClient(transport=way, base_url=public_url) as client:
+                cookie = {"cookie": f"lang=en; {planted}={token}"}
+                page = await client.get("/child", headers={**HTML, **cookie})
+                sent = await client.post(
+                    "/child/api/check-ins", content="{}", headers=headers | cookie
+                )
+                assert (page.status_code == 200) is (planted == name)
+                assert (sent.status_code == 422) is (planted == name), sent.text
+
+    asyncio.run(walk())
+    made.database.close()
+
+
 # -- sessions --------------------------------------------------------------------------------------
 
 

@@ -104,6 +104,7 @@ class Sessions:
         self._swept = -SWEEP_SECONDS
         self.https = settings.public_url.startswith("https")
         self.longest_staff = settings.staff_session_longest
+        self.longest_child = settings.child_session_longest
         self._idle = timedelta(seconds=settings.staff_session_idle)
 
     # -- starting --------------------------------------------------------------------------------

@@ -147,6 +147,15 @@ def staff_cookie(request: Request) -> str:
     return f"__Host-{STAFF_COOKIE}" if sessions.https else STAFF_COOKIE
 
 
+def child_cookie(*, https: bool) -> str:
+    """The name of a child's cookie here.
+
+    It is kept below /child, so that no page of the portal ever gets it; a `__Host-` cookie would be
+    for all paths, so over https it is a `__Secure-` one, which no page over http can plant.
+    """
+    return f"__Secure-{CHILD_COOKIE}" if https else CHILD_COOKIE
+
+
 def give_staff_cookie(request: Request, response: Response, token: str) -> None:
     """Hand a session's token to the browser."""
     sessions = cast(Sessions, request.app.state.sessions)
@@ -169,9 +178,37 @@ def take_staff_cookie(request: Request, response: Response) -> None:
     )
 
 
+def give_child_cookie(request: Request, response: Response, token: str) -> None:
+    """Hand a child's session to the tablet."""
+    sessions = cast(Sessions, request.app.state.sessions)
+    response.set_cookie(
+        child_cookie(https=sessions.https),
+        token,
+        max_age=sessions.longest_child,
+        path="/child",
+        httponly=True,
+        samesite="strict",
+        secure=sessions.https,
+    )
+
+
+def take_child_cookie(request: Request, response: Response) -> None:
+    """The tablet forgets the child's session."""
+    sessions = cast(Sessions, request.app.state.sessions)
+    response.delete_cookie(
+        child_cookie(https=sessions.https),
+        path="/child",
+        httponly=True,
+        samesite="strict",
+        secure=sessions.https,
+    )
+
+
 def session_token(request: Request, *, child: bool) -> str:
     """The cookie's token, '' when there is none."""
-    return request.cookies.get(CHILD_COOKIE if child else staff_cookie(request), "")
+    sessions = cast(Sessions, request.app.state.sessions)
+    name = child_cookie(https=sessions.https) if child else staff_cookie(request)
+    return request.cookies.get(name, "")
 
 
 async def principal_of(request: Request, *, child: bool, touch: bool = True) -> Principal:
