@@ -44,8 +44,8 @@ def buttons(request: Request) -> list[tuple[str, str]]:
     ]
 
 
-@router.get("/trouble", dependencies=[Depends(OPEN)])
-def trouble(request: Request, why: str = "") -> Response:
+@router.get("/{why}", dependencies=[Depends(OPEN)])
+def trouble(request: Request, why: str) -> Response:
     """Why the account did not open the door, and whom to ask."""
     if why not in PROBLEMS:
         raise HTTPException(404, "no such page")
@@ -136,4 +136,4 @@ def _portal_path(wanted: str) -> str:
 
 def _to_trouble(error: NoEntry) -> Response:
     # To an address without state and code: what is in the address line stays in the history.
-    return RedirectResponse(f"{_PATH}/trouble?why={error.problem}", 303)
+    return RedirectResponse(f"{_PATH}/{error.problem}", 303)

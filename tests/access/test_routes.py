@@ -23,7 +23,7 @@ OPEN_DOORS = {
     "/child/sw.js", "/child/offline", "/child/help",
     "/portal/sign-in", "/portal/invitation", "/portal/invitation/{token}",
     *(f"/{who}/account/{part}" for who in ("portal", "child")
-      for part in ("trouble", "{name}/begin", "{name}/back")),
+      for part in ("{why}", "{name}/begin", "{name}/back")),
     "/slack/interactions",
 }  # fmt: skip
 

@@ -160,7 +160,7 @@ class Browser:
         assert answer.status_code == 303, (answer.status_code, answer.text)
         location = str(answer.headers["location"])
         assert "code=" not in location and "state=" not in location
-        found = re.fullmatch(r"/(portal|child)/account/trouble\?why=([a-z_]+)", location)
+        found = re.fullmatch(r"/(portal|child)/account/([a-z_]+)", location)
         assert found is not None, location
         page = self.client.get(location)
         assert page.status_code == (503 if found[2] == "down" else 403)

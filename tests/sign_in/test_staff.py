@@ -346,7 +346,7 @@ def test_the_page_shows_buttons_and_unknown_names_are_not_found(browser: Browser
     assert "pupils" not in page
     browser.client.cookies.set("lang", "en")
     assert "Sign in with city" in browser.client.get("/portal/sign-in").text
-    for path in ("city2/begin", "pupils/begin", "pupils/back", "trouble?why=hacked", "trouble"):
+    for path in ("city2/begin", "pupils/begin", "pupils/back", "hacked", "trouble?why=down"):
         assert browser.client.get(f"/portal/account/{path}").status_code == 404
 
 
