@@ -29,6 +29,7 @@ from warning_service.clock import Clock
 from warning_service.console import err, out
 from warning_service.console import settings_or_exit as _settings
 from warning_service.database import Database, RowSecurityMissing, StorageUnavailable
+from warning_service.follow_up import rebuild as cases_rebuild
 from warning_service.judging import queries as judging
 from warning_service.judging import rebuild as judging_rebuild
 from warning_service.judging.replay import run_replay
@@ -314,7 +315,7 @@ def rebuild(
         bool, typer.Option(help="Store what the log gives; takes children out who refused.")
     ] = False,
 ) -> None:
-    """Derive features, models, lists and alerts from the log again and compare with what is stored.
+    """Derive features, models, lists, alerts and cases from the log again and compare.
 
     Exit status 1 when anything differs; each difference is named. Lists are compared with what this
     version would write: after an upgrade that words reasons anew, older entries' evidence differs.
@@ -331,7 +332,9 @@ def rebuild(
             )
             if replace:
                 alerts_rebuild.replace(rooms.log, board)
+                cases_rebuild.replace(rooms.log, board)
             told = alerts_rebuild.differences(rooms.log, board)
+            told += cases_rebuild.differences(rooms.log, board)
         out.print(
             f"{board}: log up to {report.position}, {report.students} students,"
             f" {report.lists} lists, {report.rows_compared} rows compared,"
