@@ -114,7 +114,9 @@ def _dump(database: Database, folder: Path) -> Iterator[Path]:
             yield copy
         return
     copy = folder / "kizashi.dump"
-    _postgres("pg_dump", database, "--format=custom", f"--file={copy}")
+    # Without grants: they name roles of this installation, and the copy must not open to those.
+    # `migrate` gives the restored database its own (access/row_security.py).
+    _postgres("pg_dump", database, "--format=custom", "--no-privileges", f"--file={copy}")
     yield copy
 
 
