@@ -12,12 +12,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 
 from connectors.sign_in.flow import (
-    JOURNEY_COOKIE,
-    JOURNEY_SECONDS,
     PROBLEMS,
     NoEntry,
     come_back,
+    keep_secret,
     providers_of,
+    secret_of,
     set_out,
 )
 from connectors.sign_in.provider import Provider
@@ -54,7 +54,7 @@ async def trouble(request: Request, why: str) -> Response:
 async def begin(request: Request, name: str) -> Response:
     """Off to the provider."""
     rooms, provider = rooms_of(request), _provider(request, name)
-    secret = request.cookies.get(JOURNEY_COOKIE, "")
+    secret = secret_of(request, rooms)
     try:
         away = await set_out(
             rooms, provider, back=_back(rooms, name), secret=secret, next_path="/child"
@@ -62,15 +62,7 @@ async def begin(request: Request, name: str) -> Response:
     except NoEntry as error:
         return _to_trouble(error)
     answer = RedirectResponse(away.address, 303)
-    answer.set_cookie(
-        JOURNEY_COOKIE,
-        away.secret,
-        max_age=JOURNEY_SECONDS,
-        path=_PATH,
-        httponly=True,
-        samesite="lax",  # it has to come along when the provider sends the browser back
-        secure=rooms.settings.public_url.startswith("https"),
-    )
+    keep_secret(answer, rooms, away.secret, path=_PATH)
     return answer
 
 
@@ -85,7 +77,7 @@ async def back(
             rooms,
             provider,
             back=_back(rooms, name),
-            secret=request.cookies.get(JOURNEY_COOKIE, ""),
+            secret=secret_of(request, rooms),
             state=state,
             code=code,
             error=error,

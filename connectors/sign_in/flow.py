@@ -21,6 +21,7 @@ import msgspec
 import structlog
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
 
 from connectors.sign_in.documents import ProviderDown
 from connectors.sign_in.provider import Account, NotBelieved, NotTheBoards, Provider
@@ -91,6 +92,29 @@ def providers_of(request: Request) -> Providers:
     found = request.app.state.providers
     assert isinstance(found, Providers)
     return found
+
+
+def secret_of(request: Request, rooms: Rooms) -> str:
+    """The secret of this browser's journeys, '' when it has set out on none."""
+    return request.cookies.get(_cookie(rooms), "")
+
+
+def keep_secret(response: Response, rooms: Rooms, secret: str, *, path: str) -> None:
+    """Have the browser keep it for the pages below `path` while it is away."""
+    response.set_cookie(
+        _cookie(rooms),
+        secret,
+        max_age=JOURNEY_SECONDS,
+        path=path,
+        httponly=True,
+        samesite="lax",  # it has to come along when the provider sends the browser back
+        secure=rooms.sessions.https,
+    )
+
+
+def _cookie(rooms: Rooms) -> str:
+    # Over https no page over http, of a neighbouring site say, can plant one.
+    return f"__Secure-{JOURNEY_COOKIE}" if rooms.sessions.https else JOURNEY_COOKIE
 
 
 def _made(secret: str, use: str, journey: str) -> str:

@@ -6,9 +6,11 @@ import asyncio
 import json
 import socket
 import threading
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given, settings
@@ -20,6 +22,10 @@ from connectors.sign_in.provider import NotBelieved, Provider, whose
 from tests.sign_in.conftest import TENANT, Browser, Browsers, Outside, configured
 from tests.sign_in.provider import CLIENT_SECRET, b64
 from tests.sign_in.test_staff import VERIFIED
+from warning_service.app import build, create_app
+from warning_service.database import Database
+from warning_service.migrate import migrate
+from warning_service.settings import Settings
 
 ISSUER = "https://id.example"
 KINDS = [
@@ -132,3 +138,33 @@ def test_nothing_that_was_sent_stands_in_a_log(
     logged = "".join(capfd.readouterr())
     assert "sign_in_refused" in logged and "/portal/account/{name}/back" in logged
     assert [text for text in sent if text in logged] == []
+
+
+@pytest.mark.parametrize("people", ["portal", "child"])
+def test_over_https_the_cookies_are_for_https_alone(
+    outside: Outside, secret_key: str, tmp_path: Path, people: str
+) -> None:
+    url = "https://kizashi.example"
+    made = Settings(
+        environment="test", data_dir=tmp_path, public_url=url, allowed_hosts=["kizashi.example"],
+        secret_keys=[secret_key],  # type: ignore[list-item]
+        sign_in_providers=[
+            configured("city", outside.url, people="staff" if people == "portal" else "children")
+        ],
+    )  # fmt: skip
+    migrate(Database(made.sqlalchemy_url))
+    rooms = build(made)
+
+    async def begin() -> httpx.Response:
+        inside = httpx.ASGITransport(app=create_app(rooms))
+        async with httpx.AsyncClient(transport=inside, base_url=url) as client:
+            return await client.get(f"/{people}/account/city/begin")
+
+    answer = asyncio.run(begin())
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Secure-kizashi_journey=")
+    for flag in ("HttpOnly", "Secure", "SameSite=lax", f"Path=/{people}/account", "Max-Age=600"):
+        assert flag in cookie
+    back = parse_qs(urlsplit(answer.headers["location"]).query)["redirect_uri"]
+    assert back == [f"{url}/{people}/account/city/back"]
+    rooms.database.close()
