@@ -13,6 +13,7 @@ from tests import make
 from tests.student_checkin.conftest import Town, check_in
 from tests.student_checkin.test_api import CHECK_INS, stored
 from warning_service.clock import MovableClock
+from warning_service.events.types import NOT_KEPT
 from warning_service.roster import tables as roster
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -223,3 +224,56 @@ def test_what_is_no_choice_of_the_page_is_refused_and_not_taken_for_silence(
         sent = tablet.post("/child/questionnaires/kokoro_daily", data=form)
         assert sent.status_code == 422
     assert stored(town) == []
+
+
+def test_a_call_is_heard_without_its_words_when_they_cannot_be_sealed(town: Town) -> None:
+    from sqlalchemy import update
+
+    from warning_service.roster.tables import student_secrets
+
+    with town.client(seat=1) as tablet:
+        form = {
+            **fields(tablet.get("/child/consultation").text), "words": "きいてほしい",
+            "about": "life",
+        }  # fmt: skip
+        with town.rooms.database.writing() as conn:  # a master key that is gone
+            conn.execute(update(student_secrets).values(wrapped=b"not one of ours"))
+        for _ in range(2):  # and sent again, because the answer was lost on the way
+            sent = tablet.post("/child/consultation", data=form)
+            assert sent.headers["location"] == f"/child/received/{form['id']}"
+        page = tablet.get(sent.headers["location"]).text
+        assert "とっておけませんでした" in page
+    (event,) = stored(town)
+    assert event.body.sealed == NOT_KEPT and event.body.about == ("life",)
+
+
+def test_a_retry_is_the_same_call_when_its_words_cannot_be_opened_any_more(town: Town) -> None:
+    from sqlalchemy import update
+
+    from warning_service.roster.tables import student_secrets
+
+    with town.client(seat=1) as tablet:
+        form = {**fields(tablet.get("/child/consultation").text), "words": "きいてほしい"}
+        assert tablet.post("/child/consultation", data=form).status_code == 303
+        with town.rooms.database.writing() as conn:
+            conn.execute(update(student_secrets).values(wrapped=b"not one of ours"))
+        assert tablet.post("/child/consultation", data=form).status_code == 303
+    (event,) = stored(town)
+    assert event.body.sealed
+
+
+def test_who_reads_is_said_before_it_is_sent_and_after(town: Town) -> None:
+    from tests import make
+
+    make.staff(town.rooms.database, "nurse", ("nurse", make.SCHOOL))
+    make.staff(town.rooms.database, "head", ("management", make.SCHOOL))
+    with town.client(seat=1) as tablet:
+        page = tablet.get("/child/consultation").text
+        assert 'value="nurse" data-reads="nurse"' in page
+        assert 'value="homeroom" data-reads=""' in page and "いまはいません" in page
+        assert 'data-life="nurse management"' in page and "校長先生" in page
+        form = {**fields(page), "whom": "homeroom", "about": "life"}
+        sent = tablet.post("/child/consultation", data=form)
+        told = tablet.get(sent.headers["location"]).text
+        names = re.sub(r"<rt>.*?</rt>|<[^>]+>", "", told.split('id="told"')[1].split("</ul>")[0])
+        assert "保健室" in names and "校長先生" in names and "担任" not in names
