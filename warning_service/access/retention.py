@@ -61,6 +61,12 @@ class Clock(BaseModel):
         return date(year, 4, 1)
 
 
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clocks: list[Clock]
+
+
 def _months_later(first_of_month: date, months: int) -> date:
     at = first_of_month.year * 12 + first_of_month.month - 1 + months
     return date(at // 12, at % 12 + 1, 1)
@@ -89,7 +95,7 @@ def clocks(data_dir: Path) -> dict[str, Clock]:
 
 
 def _read(text: str) -> dict[str, Clock]:
-    listed = [Clock.model_validate(entry) for entry in tomllib.loads(text)["clocks"]]
+    listed = _File.model_validate(tomllib.loads(text)).clocks
     found = {clock.kind: clock for clock in listed}
     if len(found) != len(listed):
         raise ValueError("a kind has two clocks")

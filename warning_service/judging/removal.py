@@ -104,6 +104,7 @@ class Removal:
         """Begin, or go on with what was begun; what was overtaken by a deletion begins anew."""
         board = self._board
         with self._log.database.writing() as conn:
+            self._have_live(conn)
             live, began = position_of(conn, board), gone.running(conn, board)
             if began is not None and gone.shortened_at(conn, board, live) <= began:
                 return
@@ -111,6 +112,15 @@ class Removal:
             conn.execute(insert_new(conn, derivations).values(board=board, since=0, began=live))
         self._dispatcher = self._fresh()
         log.info("derivation_begun", board=board, until=live)
+
+    def _have_live(self, conn: Connection) -> None:
+        """A board whose judging never ran has a place to exchange all the same: the beginning."""
+        conn.execute(
+            insert_new(conn, consumers).values(
+                name=NAME, board=self._board, position=0, owner="", fence=0,
+                lease_until=self._log.clock.now(),
+            )
+        )  # fmt: skip
 
     def step(self) -> Step:
         """One batch, or the exchange.
@@ -166,7 +176,8 @@ class Removal:
             if read(conn, board, mine, 1, live) or gone.shortened_at(conn, board, live) > began:
                 raise _NotYet
             conn.execute(delete(derivations).where(d.board == board, d.since.in_((0, live))))
-            conn.execute(insert(derivations).values(board=board, since=live, began=began))
+            if live:  # before the first event there is nothing that could be left out
+                conn.execute(insert(derivations).values(board=board, since=live, began=began))
             clear(conn, board)
             for table in STATE:
                 conn.execute(
