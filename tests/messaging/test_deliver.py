@@ -265,8 +265,8 @@ def test_two_processes_share_the_work_and_send_each_once(
     town: Town, channel: SlackChannel, slack: SlackServer, soon: Soon
 ) -> None:
     with delivering(town, channel), delivering(town, channel):
-        for _ in range(40):
-            town.asks("kid1")
+        for n in range(40):
+            town.asks(f"kid{n % 2 + 1}")
         town.work()
         soon(lambda: states(town) == ["sent"] * 80, 20.0)
     assert len(slack.faults.calls) == 80

@@ -141,7 +141,18 @@ def test_one_who_has_left_or_whose_id_two_claim_is_refused(
         conn.execute(update(t.staff).where(t.staff.c.staff == "hr12").values(slack_user="U-nurse1"))
     assert press(client, alert, "U-hr11") == slack_interactions.NOT_ALLOWED
     assert press(client, alert, "U-nurse1") == slack_interactions.NOT_ALLOWED
-    assert town.alerts.one(principal("head1"), alert).state == "open"
+    assert town.alerts.of_student("kid1")[0].state == "open"
+
+
+def test_who_was_not_told_of_a_call_cannot_take_it_on_in_chat(
+    client: httpx.Client, town: Town, alert: str
+) -> None:
+    assert press(client, alert, "U-head1") == slack_interactions.NOT_ALLOWED  # covers the child
+    assert town.alerts.of_student("kid1")[0].state == "open"
+    town.answers("kid1", vanish=1)
+    town.work()
+    answer = next(a for a in town.alerts.of_student("kid1") if a.kind == "critical")
+    assert press(client, answer.id, "U-head1") == slack_interactions.DONE
 
 
 def spoil_signature(headers: dict[str, str]) -> None:
