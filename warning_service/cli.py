@@ -54,8 +54,11 @@ def _serve(settings: Settings, jobs: Jobs, clock: Clock | None = None) -> None:
     try:
         row_security.check(rooms.database)
     except RowSecurityMissing as error:
+        rooms.database.close()
         err.print(str(error), markup=False)
         raise typer.Exit(2) from error
+    if not settings.is_sqlite and not settings.row_security:
+        err.print("row_security is off: only the pages themselves keep each reader's scope")
     listen(create_app(rooms, jobs), settings)
 
 
@@ -340,6 +343,10 @@ def rebuild(
             f" {report.lists} lists, {report.rows_compared} rows compared,"
             f" {report.found + len(told)} differences"
         )
+        if report.beyond_proof:
+            out.print(f"  {report.beyond_proof} lists are older than a deletion from the log")
+        if report.pending and not report.replaced:
+            out.print(f"  {report.pending} refusals or deletions wait for the night, or `removal`")
         differences += [*report.differences, *told]
     for line in differences:
         err.print(f"differs: {line}", markup=False)

@@ -16,6 +16,7 @@ from warning_service.events.types import NewEvent, OutcomeRecorded, new_id
 from warning_service.follow_up.evaluation import how_right, wilson
 from warning_service.follow_up.queries import acknowledgements, funnels
 from warning_service.judging.tables import warning_lists
+from warning_service.roster.service import set_opt_out
 
 FIRST = date(2026, 5, 1)
 
@@ -40,6 +41,31 @@ def test_the_funnel_counts_children_stage_by_stage(school: School) -> None:
         [found] = funnels(conn, rooms.playbooks.of(make.BOARD), make.BOARD, FIRST, FIRST)
     assert (found.school, found.list_date) == ("sakura", FIRST)
     assert (found.listed, found.reviewed, found.supported, found.better) == (6, 3, 3, 1)
+
+
+def test_whose_family_refuses_is_counted_nowhere(school: School) -> None:
+    rooms = school.rooms
+    listed = school.children["sakura-1"][:3]
+    list_id = school.warning_list(listed, on=FIRST)
+    who = school.who("guidance")
+    for student in listed:
+        rooms.follow_ups.review(who, list_id, student, "B")
+        rooms.follow_ups.record(who, student, "talked", "better", list_id=list_id)
+    playbook = rooms.playbooks.of(make.BOARD)
+
+    def counts() -> tuple[int, ...]:
+        with rooms.database.reading() as conn:
+            [found] = funnels(conn, playbook, make.BOARD, FIRST, FIRST)
+            lists = conn.execute(select(warning_lists)).all()
+            right = how_right(conn, playbook, lists, FIRST + timedelta(days=90))
+        assert right is not None
+        return (found.listed, found.reviewed, found.supported, found.better, right.listed)
+
+    assert counts() == (3, 3, 3, 3, 3)
+    set_opt_out(rooms.log, board=make.BOARD, student=listed[1], refused=True, actor="x")
+    assert counts() == (2, 2, 2, 2, 2)
+    set_opt_out(rooms.log, board=make.BOARD, student=listed[1], refused=False, actor="x")
+    assert counts() == (3, 3, 3, 3, 3)
 
 
 def test_funnels_are_of_the_asked_board_and_months(school: School) -> None:

@@ -102,7 +102,8 @@ RULES: dict[str, Rule] = {
     "closed_days": _place(_BOARD),
     "school_questionnaires": _place("school IN (SELECT id FROM schools)"),
     "enrolments": _place(f"{_HERE} OR student = {_ids('students')} OR student = {_one('own')}"),
-    "opt_outs": _place(_reached("opt_outs")),
+    # A board's counts leave out who refuses, so they have to see whom; by random key.
+    "opt_outs": _place(f"{_COUNTED} OR {_reached('opt_outs')}"),
     # What happened. A child has its own answers; a board counts outcomes; who was told of an alert
     # can answer it after the child has left the roll.
     "events": Rule(

@@ -23,6 +23,7 @@ from warning_service.events.tables import events
 from warning_service.events.types import OutcomeRecorded
 from warning_service.judging.tables import list_scores, warning_lists
 from warning_service.playbooks.model import Playbook
+from warning_service.roster import queries as roster
 
 Z95 = 1.959964
 
@@ -93,7 +94,10 @@ def spells_of(conn: Connection, board: str, outcome: str, known_by: date) -> Spe
 def how_right(
     conn: Connection, playbook: Playbook, lists: Sequence[Any], today: date
 ) -> Rightness | None:
-    """How right these lists (rows of `warning_lists` of one board) were; None without lists."""
+    """How right these lists (rows of `warning_lists` of one board) were; None without lists.
+
+    Children whose families refuse now are not counted.
+    """
     if not lists:
         return None
     spells = spells_of(conn, lists[0].board, playbook.outcome.id, today)
@@ -101,7 +105,11 @@ def how_right(
     counts = [0, 0, 0, 0]
     for row in lists:
         until = min(row.list_date + horizon, today)
-        for child in conn.execute(select(list_scores).where(list_scores.c.list_id == row.id)):
+        ranked = conn.execute(select(list_scores).where(list_scores.c.list_id == row.id)).all()
+        refusing = roster.refusing(conn, {child.student for child in ranked})
+        for child in ranked:
+            if child.student in refusing:
+                continue
             had = spells.get(child.student, ())
             if any(began <= row.list_date and _open(over, row.list_date) for began, over in had):
                 continue

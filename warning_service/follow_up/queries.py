@@ -24,6 +24,7 @@ from warning_service.clock import at
 from warning_service.follow_up.tables import follow_ups, reviews
 from warning_service.judging.tables import list_entries, warning_lists
 from warning_service.playbooks.model import Playbook
+from warning_service.roster import queries as roster
 
 _PART = 500
 
@@ -83,7 +84,10 @@ class Funnel(msgspec.Struct, frozen=True, kw_only=True):
 def funnels(
     conn: Connection, playbook: Playbook, board: str, first: date, last: date
 ) -> list[Funnel]:
-    """One funnel for each of the board's lists dated `first` to `last`, by date and school."""
+    """One funnel for each of the board's lists dated `first` to `last`, by date and school.
+
+    Children whose families refuse now are not counted, on no list.
+    """
     lists = conn.execute(
         select(warning_lists)
         .where(warning_lists.c.board == board)
@@ -95,8 +99,15 @@ def funnels(
     listed = _students(conn, list_entries, [row.id for row in lists])
     reviewed = _students(conn, reviews, [row.id for row in lists])
     records = _records(conn, board, min(row.published_at for row in lists))
+    refusing = roster.refusing(conn, {student for held in listed.values() for student in held})
     return [
-        _funnel(row, listed.get(row.id, set()), reviewed.get(row.id, set()), records, playbook)
+        _funnel(
+            row,
+            listed.get(row.id, set()) - refusing,
+            reviewed.get(row.id, set()),
+            records,
+            playbook,
+        )
         for row in lists
     ]
 
