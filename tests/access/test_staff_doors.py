@@ -432,6 +432,7 @@ def test_the_trail_knows_who_came_in_and_who_tried(rooms: Rooms) -> None:
     rows = [(row.actor, row.action, row.detail) for row in make.rows(rooms.database, audit)]
     assert rows == [
         ("staff-nurse", "sign_in_failed", ""),
+        ("unknown", "sign_in_failed", ""),
         ("staff-nurse", "signed_in", ""),
         ("staff-nurse", "factor_failed", "recovery"),
         ("staff-nurse", "factor_shown", "totp"),

@@ -2,8 +2,8 @@
 
 An account from a provider comes in through connectors/sign_in/; this is the board's own door, for
 boards without one. Whether a second factor has to follow is for sessions.py to say, and showing one
-is in confirming.py. Right and wrong passwords stand on the trail by staff key; a try with a login
-that nobody has is only counted, for people type passwords there.
+is in confirming.py. Right and wrong passwords stand on the trail by staff key; of a login that
+nobody has only that it was tried, for people type passwords there.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from warning_service.database import Database
 from warning_service.roster import tables as roster
 
 hash_secret = passwords.hash_secret
+
+UNKNOWN = "unknown"
+"""Stands on the trail for a login that nobody has."""
 
 
 class StaffSignIn:
@@ -49,8 +52,9 @@ class StaffSignIn:
         fits = passwords.fits(password, row.password_hash if row else None)
         if row is None or not fits:
             self._tries.count_failure(account, place)
-            if row is not None:
-                self._trail.by(row.staff, "sign_in_failed", row.staff, board=row.board)
+            # A line for an unknown login too: whether there is one must not be told by the time.
+            key, board = (row.staff, row.board) if row else (UNKNOWN, "")
+            self._trail.by(key, "sign_in_failed", key, board=board)
             return None
         self._tries.passed(account, place)
         token = self._sessions.start_staff(row.staff, row.board, confirmed=True)

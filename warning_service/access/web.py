@@ -116,6 +116,7 @@ class HalfSignedIn(Needs):
             seen = sessions.seen_from(principal, address_of(request))
             if len(seen.duties + seen.waiting) == 0 < len(principal.duties + principal.waiting):
                 raise NotFromHere
+            principal = seen
         if request.method not in {"GET", "HEAD", "OPTIONS"}:
             await check_csrf(request, principal)
         await answer_to_one(request, principal)
