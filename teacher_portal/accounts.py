@@ -236,7 +236,7 @@ def invite(request: Request, who: FreshClerk, staff: str) -> Response:
         return _one(request, who, staff, problem=error.key)
     address = invitation_address(rooms, token)
     # Made by the library from the address alone, so nothing of it needs escaping.
-    picture = Markup(segno.make(address, error="m").svg_inline(scale=4, border=4))  # noqa: S704
+    picture = Markup(segno.make(address, error="m").svg_inline(border=4, omitsize=True))  # noqa: S704
     return show(
         request,
         who,

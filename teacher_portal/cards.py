@@ -77,7 +77,7 @@ def new_card(request: Request, who: Keeper, class_id: str) -> Response:
     card = rooms.cards.new_card(who, class_id)
     address = f"{rooms.settings.public_url.rstrip('/')}/child/card/{card}"
     # Made by the library from the address alone, so nothing of it needs escaping.
-    picture = Markup(segno.make(address, error="m").svg_inline(scale=6, border=4))  # noqa: S704
+    picture = Markup(segno.make(address, error="m").svg_inline(border=4, omitsize=True))  # noqa: S704
     return show(
         request,
         who,

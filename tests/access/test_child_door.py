@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from tests import make
+from tests.access.test_accounts import person
 from warning_service import app
 from warning_service.access import child_secrets
 from warning_service.access.child_secrets import Kind, is_easy, new_secret
@@ -47,7 +48,7 @@ class Class:
             ("head2", ("management", "school2")),
             ("nurse", ("nurse", "sakura")),
         ):
-            make.staff(rooms.database, login, duty)
+            person(rooms, login, *duty)
 
     def who(self, login: str) -> Principal:
         found = self.rooms.sessions.find(
