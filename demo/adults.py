@@ -30,6 +30,9 @@ from warning_service.roster import queries as roster
 ROUNDS = ((8, 50), (9, 15), (10, 40), (13, 10), (15, 50))
 """Times of day at which the adults get round to things."""
 
+LISTENERS = (Role.NURSE, Role.COUNSELLOR, Role.GUIDANCE, Role.MANAGEMENT)
+"""Whole-school duties that calls for help reach, at once or when told on."""
+
 NOTES = (
     "朝、廊下で声をかけた。笑顔で返事。",
     "放課後に少し話した。よく眠れないと言っていた。",
@@ -51,6 +54,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     note: str
     alert_id: str | None = None
     list_id: str | None = None
+    role: Role | None = None  # who does it, where that is not open
 
 
 class Adults:
@@ -73,18 +77,28 @@ class Adults:
         """One round: open alerts whose turn has come are taken on; return how many are left."""
         left = 0
         for school in SCHOOLS:
-            for alert in self._open(school.id, day):
+            for alert in self._open(school.id):
                 if self._turn(alert, day) <= number:
                     self._take_on(alert, day)
                 else:
                     left += 1
         return left
 
-    def _open(self, school: str, day: date) -> list[AlertView]:
-        nurse = self._people.who(Role.NURSE, school, day)
-        if nurse is None:
-            return []
-        return [a for a in self._rooms.alerts.inbox(nurse, limit=60) if a.state == "open"]
+    def _open(self, school: str) -> list[AlertView]:
+        """What waits at a school today, whoever it is for."""
+        return self._rooms.alerts.waiting_at(school, limit=60)
+
+    def _hearer(self, alert: AlertView, day: date, *, nurse: bool) -> Role | None:
+        """Who takes it on: the homeroom teacher or the nurse, or whoever a call was for."""
+        first = (Role.NURSE, Role.HOMEROOM) if nurse else (Role.HOMEROOM, Role.NURSE)
+        for role in (*first, *LISTENERS):
+            told = alert.kind != "consultation" or role in alert.duties
+            if told and self._holder(role, alert.school, alert.class_id, day) is not None:
+                return role
+        return None
+
+    def _holder(self, role: Role, school: str, class_id: str, day: date) -> Principal | None:
+        return self._people.who(role, class_id if role is Role.HOMEROOM else school, day)
 
     def _turn(self, alert: AlertView, day: date) -> int:
         """The round in which somebody takes it on; urgent ones mostly at once."""
@@ -96,7 +110,10 @@ class Adults:
 
     def _take_on(self, alert: AlertView, day: date) -> None:
         rng = self._rng("alert", alert.student, alert.source)
-        who = self._who(alert.school, alert.class_id, day, nurse=rng.random() < 0.3)
+        role = self._hearer(alert, day, nurse=rng.random() < 0.3)
+        if role is None:
+            return
+        who = self._holder(role, alert.school, alert.class_id, day)
         if who is None:
             return
         via = "slack" if rng.random() < 0.4 else "portal"
@@ -112,6 +129,7 @@ class Adults:
         task = Task(
             student=alert.student, school=alert.school, class_id=alert.class_id, action=action,
             change=change, note=rng.choice(NOTES) if rng.random() < 0.5 else "", alert_id=alert.id,
+            role=role if alert.kind == "consultation" else None,
         )  # fmt: skip
         self._plan(day, 0 if urgent else rng.choice((0, 0, 1, 2)), task)
 
@@ -197,6 +215,8 @@ class Adults:
         """What was planned for today is recorded; a child who has left is nobody's any more."""
         for task in self._tasks.pop(day, []):
             who = self._who(task.school, task.class_id, day, nurse=task.action == "counsellor")
+            if task.role is not None:
+                who = self._holder(task.role, task.school, task.class_id, day)
             if who is None:
                 continue
             try:

@@ -201,6 +201,17 @@ class Alerts:
             ).all()
         return [self._view(row) for row in rows]
 
+    def waiting_at(self, school: str, limit: int) -> list[AlertView]:
+        """A school's open alerts, newest first, whoever they are for: not for a page."""
+        with self._log.database.reading() as conn:
+            rows = conn.execute(
+                select(alerts)
+                .where(alerts.c.school == school, alerts.c.state == states.OPEN)
+                .order_by(alerts.c.raised_at.desc(), alerts.c.id.desc())
+                .limit(limit)
+            ).all()
+        return [self._view(row) for row in rows]
+
     def _sight(self, rows: Sequence[Any]) -> Sight:
         return Sight(self._log.database, rows, self._log.clock.today())
 
