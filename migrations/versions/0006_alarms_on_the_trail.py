@@ -20,7 +20,7 @@ def upgrade() -> None:
     # Rows of before bear no seal; `verify` names them. Nothing was released with such rows.
     for name in NEW:
         op.add_column("audit", sa.Column(name, sa.String(), nullable=False, server_default=""))
-    op.create_index("ix_audit_subject", "audit", ["subject", "seq"], unique=False)
+    op.create_index("ix_audit_subject", "audit", ["subject", "at"], unique=False)
     op.create_index("ix_audit_actor", "audit", ["actor", "at"], unique=False)
     op.create_index("ix_audit_at", "audit", ["board", "at"], unique=False)
     op.create_table(

@@ -55,6 +55,8 @@ def written(text: str, constants: dict[str, set[str]]) -> Iterator[tuple[int, st
             if keyword.arg in NAMED and _is_ours(node):
                 yield from ((node.lineno, one) for one in spoken(keyword.value, names))
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+        if "identities." in ast.unparse(node.func):
+            continue  # notes whose account it is, and puts that on the trail by itself
         first, least = WRITERS.get(name, (0, 0))
         if least and len(node.args) + len(node.keywords) >= least and len(node.args) > first:
             for one in spoken(node.args[first], names):

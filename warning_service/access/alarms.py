@@ -224,41 +224,56 @@ class Watch:
     def _watched(self, conn: Connection, new: Sequence[Any], last: int) -> Iterator[Alarm]:
         rule = self._rules.watched
         opened = of_kind("opened")
-        seen: dict[tuple[str, str, date], int] = {}
+        seen: dict[tuple[str, date], dict[str, int]] = {}
         for row in new:
             if row.action in opened and row.actor and not row.actor.startswith("system:"):
-                seen[row.board, row.subject, day_of(row.at)] = int(row.seq)
-        for (board, student, day), seq in seen.items():
-            people = self._people(conn, board, day, last, student=student)
-            if not people or people[0] < rule.limit:
+                seen.setdefault((row.board, day_of(row.at)), {})[row.subject] = int(row.seq)
+        for (board, day), students in seen.items():
+            many = {
+                student: people
+                for student, people in self._people(conn, board, day, last, list(students)).items()
+                if people >= rule.limit
+            }
+            if not many:
                 continue
             # Only now, because it reads the whole board's week.
-            middle = median(self._people(conn, board, day, last))
-            if people[0] > rule.factor * middle:
-                yield Alarm(
-                    rule="watched", board=board, subject=student, day=day, count=people[0],
-                    threshold=rule.limit, last_seq=seq, usual=float(middle),
-                )  # fmt: skip
+            middle = median(self._people(conn, board, day, last).values())
+            for student, people in many.items():
+                if people > rule.factor * middle:
+                    yield Alarm(
+                        rule="watched", board=board, subject=student, day=day, count=people,
+                        threshold=rule.limit, last_seq=students[student], usual=float(middle),
+                    )  # fmt: skip
 
     def _people(
-        self, conn: Connection, board: str, day: date, last: int, *, student: str = ""
-    ) -> list[int]:
-        """How many people opened each child (or this one) in the days up to `day`."""
+        self,
+        conn: Connection,
+        board: str,
+        day: date,
+        last: int,
+        students: Sequence[str] | None = None,
+    ) -> dict[str, int]:
+        """How many people opened each child (or each of these) in the days up to `day`."""
+        a = audit.c
         query = (
-            select(func.count(func.distinct(audit.c.actor)))
+            select(a.subject, func.count(func.distinct(a.actor)).label("people"))
             .where(
-                audit.c.board == board,
-                audit.c.at >= at(day - timedelta(days=self._rules.watched.days - 1)),
-                audit.c.at < at(day + timedelta(days=1)),
-                audit.c.seq <= last,
-                audit.c.action.in_(of_kind("opened")),
-                audit.c.actor.not_like("system:%"),
+                a.board == board,
+                a.at >= at(day - timedelta(days=self._rules.watched.days - 1)),
+                a.at < at(day + timedelta(days=1)),
+                a.seq <= last,
+                a.action.in_(of_kind("opened")),
+                a.actor.not_like("system:%"),
             )
-            .group_by(audit.c.subject)
+            .group_by(a.subject)
         )
-        if student:
-            query = query.where(audit.c.subject == student)
-        return [int(count) for count in conn.execute(query).scalars()]
+        if students is None:
+            return {row.subject: row.people for row in conn.execute(query)}
+        found: dict[str, int] = {}
+        for start in range(0, len(students), 500):
+            part = query.where(a.subject.in_(students[start : start + 500]))
+            found |= {row.subject: row.people for row in conn.execute(part)}
+        return found
 
     def _log_head(self) -> None:
         """Tell the log once a day where the trail ends: logs are mostly kept elsewhere."""

@@ -113,7 +113,7 @@ class AuditRow(SQLModel, table=True):
 
     __tablename__ = "audit"
     __table_args__ = (
-        Index("ix_audit_subject", "subject", "seq"),
+        Index("ix_audit_subject", "subject", "at"),
         Index("ix_audit_actor", "actor", "at"),
         Index("ix_audit_at", "board", "at"),
         {"sqlite_autoincrement": True},
