@@ -29,6 +29,7 @@ from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
 from warning_service.events.types import new_id
 from warning_service.rights.disclosure import LINK_DAYS
+from warning_service.rights.letters import letter
 from warning_service.rights.service import LONGEST_TEXT, Refused, View
 from warning_service.rights.terms import (
     GROUNDS,
@@ -312,10 +313,9 @@ def notice(request: Request, who: Officer, request_id: str) -> Response:
     withheld = []
     if view.kind is Kind.DISCLOSURE and view.row.decision == Decision.PART:
         withheld = rights.disclosures.withheld(view)
-    return show(
-        request, who, "portal_request_notice.html",
-        view=view, person=person, law=LAW, term=TERMS.get(view.kind), extension=extension,
+    printed = letter(
+        view, person.name, rooms_of(request).clock.today(),
         reason=why if extension else rights.requests.words(view, view.row.sealed_reason),
-        withheld=withheld, grounds=GROUNDS, corrected=rights.amendments.corrected(view),
-        today=rooms_of(request).clock.today(), link_days=LINK_DAYS,
+        withheld=withheld, corrected=rights.amendments.corrected(view), extension=extension,
     )  # fmt: skip
+    return show(request, who, "portal_request_notice.html", letter=printed, request_id=request_id)
