@@ -7,6 +7,7 @@ Whoever needs a second factor sets it up right afterwards.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
@@ -24,6 +25,7 @@ PAGE = "/portal/invitation"
 COOKIE = "kizashi_invitation"
 COOKIE_SECONDS = 20 * 60
 LONGEST = 400
+_TOKEN = re.compile(r"[A-Za-z0-9._-]{1,3000}")
 
 
 def invitation_address(rooms: Rooms, token: str) -> str:
@@ -35,6 +37,8 @@ def invitation_address(rooms: Rooms, token: str) -> str:
 def follow(request: Request, token: str) -> Response:
     """From the link to the form, whose address holds no token."""
     response = go(PAGE)
+    if not _TOKEN.fullmatch(token):  # not ours, and perhaps nothing a header can hold
+        return response
     response.set_cookie(
         COOKIE,
         token,
