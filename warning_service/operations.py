@@ -10,8 +10,9 @@ import math
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
+from warning_service.access import row_security
 from warning_service.access.web import OPEN
-from warning_service.database import StorageUnavailable
+from warning_service.database import RowSecurityMissing, StorageUnavailable
 from warning_service.errors import RETRY_AFTER_SECONDS
 from warning_service.events.log import head
 from warning_service.migrate import SchemaNotCurrent, check
@@ -31,11 +32,12 @@ def healthz() -> dict[str, str]:
 
 @router.get("/readyz", dependencies=[Depends(OPEN)])
 def readyz(response: Response, rooms: Rooms = Depends(rooms_of)) -> dict[str, str]:
-    """The database is there, its schema is ours, and the intake writer runs."""
+    """The database is there, its schema and its rules are ours, and the intake writer runs."""
     problem = ""
     try:
         check(rooms.database)
-    except (StorageUnavailable, SchemaNotCurrent) as error:
+        row_security.check(rooms.database)
+    except (StorageUnavailable, SchemaNotCurrent, RowSecurityMissing) as error:
         problem = type(error).__name__
     if not rooms.intake.alive:
         problem = problem or "IntakeStopped"

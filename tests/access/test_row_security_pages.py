@@ -297,7 +297,9 @@ def test_a_board_may_do_without_it_by_a_setting(plain_login: tuple[str, str]) ->
 
 
 @ON_POSTGRESQL
-def test_rules_of_another_version_are_noticed_and_replaced(database: Database) -> None:
+def test_rules_of_another_version_are_noticed_and_replaced(
+    database: Database, rooms: Rooms
+) -> None:
     row_security.check(database)
     with database.writing() as conn:
         roles = roles_noted(conn)
@@ -309,6 +311,7 @@ def test_rules_of_another_version_are_noticed_and_replaced(database: Database) -
         conn.exec_driver_sql(f'GRANT SELECT ON later TO "{roles.analysis}"')
     with pytest.raises(RowSecurityMissing, match="kizashi migrate"):
         row_security.check(database)
+    assert ask(create_app(rooms), "/readyz").json()["problem"] == "RowSecurityMissing"
     migrate(database)
     row_security.check(database)
     with database.writing() as conn:
