@@ -85,6 +85,7 @@ NOTHING: Reach = {}
 """There is no such thing in this world, so nobody reaches it and nobody learns that."""
 
 CARDS: Reach = {"homeroom": frozenset({"own"}), "management": frozenset({"own", "class"})}
+REVIEWED: Reach = {"management": frozenset({"own"}), "accounts": frozenset({"own", "school"})}
 COLLEAGUES: Reach = {"accounts": frozenset({"own"})}
 OWN_WORDS: Reach = {"child": frozenset({"own"})}
 
@@ -141,6 +142,11 @@ def _person(_world: World, situation: str) -> Mapping[str, str] | None:
     return {"staff": there[situation]} if situation in there else None
 
 
+def _colleague(_world: World, situation: str) -> Mapping[str, str] | None:
+    there = {"own": "s-nurse", "school": "s-spare", "board": "s-far"}
+    return {"staff": there[situation]} if situation in there else None
+
+
 ADDRESSED: dict[str, Address] = {
     "student": lambda world, s: {"student": world.child[s]},
     "class": _class,
@@ -152,6 +158,7 @@ ADDRESSED: dict[str, Address] = {
     "sent": lambda world, s: {"sent_id": world.call[s]},
     "request": lambda world, s: {"request_id": world.request[s]},
     "person": _person,
+    "colleague": _colleague,
 }
 """Path parameters for a situation; None where there is no such thing in it."""
 
@@ -334,7 +341,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "GET /portal/rights-review": (Row("management accounts"),),
     "GET /portal/rights-review/file": (Row("management accounts"),),
     "POST /portal/rights-review/{staff}": (
-        Row("management accounts", of="person", reach=COLLEAGUES, ok=FORM_BACK),
+        Row("management accounts", of="colleague", reach=REVIEWED, form={"decision": "keep"}),
     ),
     # --- requests of families -------------------------------------------------------------------
     "GET /portal/requests": (Row("privacy"),),

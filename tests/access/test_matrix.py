@@ -17,6 +17,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
+from sqlalchemy import event
 
 from tests.access.matrix_rows import ADDRESSED, OPEN, ROWS, Row
 from tests.access.matrix_world import NOBODY, ROLES, SITUATIONS, World
@@ -124,8 +125,9 @@ class Asker:
         """Every answer of this row that is not what must happen."""
         method, _, path = route.partition(" ")
         for role in roles:
-            situations = SITUATIONS if row.of else ("own",)
-            for situation in situations:
+            # Who is not signed in at this door stands to no child in any way.
+            at_the_door = expected(path, row, role, "own") == "door"
+            for situation in SITUATIONS if row.of and not at_the_door else SITUATIONS[:1]:
                 if route == "GET /portal/live" and role in row.allowed:
                     continue  # a stream without end; test_live.py reads it
                 wanted = expected(path, row, role, situation)
@@ -149,8 +151,22 @@ class Asker:
         return answer is None or answer.status_code == 403
 
 
+def hurry(rooms: Rooms) -> None:
+    """Thousands of refusals are thousands of lines on the trail; none of them has to outlive us."""
+    engine = rooms.database.engine
+
+    @event.listens_for(engine, "connect")
+    def _no_flush(connection: Any, _record: Any) -> None:
+        for schema in ("main", "roster"):
+            connection.execute(f"PRAGMA {schema}.synchronous=OFF")
+
+    engine.dispose()
+
+
 @asynccontextmanager
 async def asking(rooms: Rooms) -> AsyncIterator[Asker]:
+    if rooms.database.is_sqlite:
+        hurry(rooms)
     world = World(rooms)
     for row in (one for rows in ROWS.values() for one in rows):
         for table in row.touches:
