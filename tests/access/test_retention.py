@@ -484,3 +484,12 @@ def test_types_of_columns_that_hold_words_are_known() -> None:
         "Float", "Boolean", "String",
     }  # fmt: skip
     assert instant(TODAY) < LATELY + timedelta(days=30)
+
+
+def test_who_is_known_is_asked_by_key(rooms: Rooms) -> None:
+    room = make.places(rooms.database)[0]
+    keys = make.children(rooms.log, room, 2)
+    with rooms.database.reading() as conn:
+        assert leaving.known_children(conn, [*keys, "nobody"]) == sorted(keys)
+        assert leaving.known_children(conn, []) == []
+        assert leaving.children_who_can_sign_in(conn, []) == []

@@ -241,7 +241,7 @@ def test_a_board_counts_and_learns_no_name_and_no_answer(town: Database) -> None
     found = everything(town, COUNTS)
     assert {n for n, sides in found.items() if sides and n not in OF_THE_BOARD} - {
         f"identity:{name}" for name in PLACES
-    } == COUNTED - {"events"}
+    } == (COUNTED - {"events"}) | {"opt_outs", "identity:opt_outs"}  # who refuses is not counted
     assert all(FAR not in sides for sides in found.values())
     assert found["alerts"] == {HERE, NEXT}
     with town.writing() as conn:
