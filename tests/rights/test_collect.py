@@ -9,6 +9,7 @@ from sqlalchemy import Column, MetaData, String, Table
 from sqlmodel import SQLModel
 
 import warning_service.tables  # noqa: F401
+from models.student_state import StudentState, to_bytes
 from tests import make
 from tests.rights.conftest import Town
 from warning_service.access.roles import Role
@@ -21,6 +22,7 @@ from warning_service.events.types import (
     ReviewDecided,
     tag_of,
 )
+from warning_service.judging.tables import feature_states
 from warning_service.rights.collect import COLLECTORS, NOT_COLLECTED, collect
 from warning_service.rights.held import HELP, SECTIONS, Part, Record, Rulebook
 from warning_service.rights.words import ROLE_JA
@@ -157,6 +159,25 @@ def test_another_child_is_not_in_it(town: Town) -> None:
     records = told(town, town.child)
     assert not any(other in p.text for r in records for p in r.parts)
     assert {r.section for r in records} == {"registration"}
+
+
+def test_the_day_of_support_is_governed_with_calls_for_help(town: Town) -> None:
+    state = StudentState(supported_on=town.rooms.clock.today().toordinal())
+    with town.rooms.database.writing() as conn:
+        conn.execute(
+            feature_states.insert().values(
+                board=make.BOARD, student=town.child, state=to_bytes(state)
+            )
+        )
+    records = told(town, town.child)
+    (summary,) = of(records, "lists")
+    assert str(state.supported_on) not in summary.parts[0].text and not summary.about_help
+    (day,) = of(records, "follow_up")
+    assert day.about_help and day.parts[0].text == "2026年5月11日(月)"
+    listed = town.children["sakura-1"][1]
+    town.warning_list([listed])
+    parts = {p.name: p for r in of(told(town, listed), "lists") for p in r.parts}
+    assert parts["supported"].ground == "harm" and parts["times"].text == "1回"
 
 
 HELPED = Record(id="1", section="alerts", on="", title="", source="", about_help=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -157,6 +158,18 @@ def _evidence(entry: Any) -> list[Part]:
     lowering = "、".join(f["text_ja"] for f in told.get("lowering", ()))
     return [
         Part(name="place", label="リストでの場所", text=f"{entry.place}番目"),
+        Part(name="level", label="段階", text=entry.level),
+        Part(
+            name="is_new", label="前のリストになかった", text="はい" if entry.is_new else "いいえ"
+        ),
+        Part(name="times", label="つづけて載った回数", text=f"{entry.times_running}回"),
+        # Whether somebody helped before can tell of a call for help; it stands there for everybody.
+        Part(
+            name="supported",
+            label="そのとき支援があったか",
+            text="あった" if entry.supported else "なかった",
+            ground="harm",
+        ),
         Part(name="raising", label="計算値を上げたこと", text=raising or "—"),
         Part(name="lowering", label="計算値を下げたこと", text=lowering or "—"),
         Part(name="evidence", label="根拠の全文(機械用)", text=entry.evidence),
@@ -172,15 +185,40 @@ def _states(source: Source) -> Iterator[Record]:
         state = source.conn.execute(
             select(table.c.state).where(table.c.student == source.student)
         ).scalar_one_or_none()
-        if state is not None:
-            held = msgspec.json.encode(from_bytes(bytes(state)), order="deterministic").decode()
+        if state is None:
+            continue
+        held = from_bytes(bytes(state))
+        # The day of the last support can be that of an answer to a call for help: governed with it.
+        supported, held.supported_on = held.supported_on, 0
+        yield Record(
+            id=table.name,
+            section="lists",
+            on="",
+            title=title,
+            parts=(
+                Part(
+                    name="state",
+                    label="内容(機械用)",
+                    text=msgspec.json.encode(held, order="deterministic").decode(),
+                ),
+            ),
+            source=table.name,
+        )
+        if supported:
             yield Record(
-                id=table.name,
-                section="lists",
+                id=f"supported-{table.name}",
+                section="follow_up",
                 on="",
                 title=title,
-                parts=(Part(name="state", label="内容(機械用)", text=held),),
+                parts=(
+                    Part(
+                        name="on",
+                        label="さいごに支援した日",
+                        text=day_ja(date.fromordinal(supported)),
+                    ),
+                ),
                 source=table.name,
+                about_help=True,
             )
 
 
