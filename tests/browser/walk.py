@@ -166,6 +166,9 @@ class Walk:
 
     def _ask(self, child: Page) -> None:
         child.goto(f"{self.town.address}/child/consultation")
+        if "/consultation" not in child.url:  # put down for some minutes, the tablet signs out
+            t.sign_in_child(child, self.town, self.town.person("child"))
+            child.goto(f"{self.town.address}/child/consultation")
         child.locator("input[name=whom][value=anyone]").check(force=True)
         child.locator("input[name=about][value=other]").check(force=True)
         child.locator("#consultation button[type=submit]").click()
