@@ -461,3 +461,23 @@ def test_no_secret_reaches_a_log(
     )
     for secret in (invitation, "another horse", rooms.factors.offer_totp("staff-homeroom")):
         assert secret not in said.out + said.err + ours
+
+
+def test_what_is_remembered_has_a_bound_and_never_brings_an_ended_session_back(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    School(rooms)
+    monkeypatch.setattr(sessions_module, "MOST_REMEMBERED", 1)
+    sessions = rooms.sessions
+    assert sessions.find("") is None
+    tokens = [sessions.start_staff("staff-homeroom", make.BOARD) for _ in range(4)]
+    assert all(sessions.find(token) for token in tokens)
+    assert len(sessions._found) <= 2
+    whom = sessions.find(tokens[3])
+    for token in tokens:
+        sessions.sign_out(token)
+    assert len(sessions._revoked) <= 2
+    # A look that began before the end and comes back after it is not kept.
+    assert whom is not None
+    sessions._remember(whom.token_hash, whom, rooms.clock.now() + timedelta(hours=1))
+    assert sessions.find(tokens[3]) is None
