@@ -122,11 +122,15 @@ def _people(rooms: Rooms, who: Principal, rows: list[Any]) -> dict[str, str]:
 
 
 def _who(lang: str, row: Any, name: str) -> str:
-    """「担任の先生(山田 花子)」, "the homeroom teacher"; of several duties the first."""
+    """「担任の先生(山田 花子)」, "the homeroom teacher"; of several duties the first.
+
+    Of a refused look only "a member of staff": it was another class's homeroom teacher.
+    """
     if not row.actor or row.actor.startswith("system:"):
         return say(lang, "trail.system")
     duty = f"trail.who_{row.duty.split(',')[0]}"
-    words = say(lang, duty if duty in texts() else "trail.who_staff")
+    plain = duty not in texts() or row.action.startswith(REFUSED)
+    words = say(lang, "trail.who_staff" if plain else duty)
     return say(lang, "trail.who_named", who=words, name=name) if name else words
 
 
