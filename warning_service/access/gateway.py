@@ -166,13 +166,14 @@ class Gateway:
                 if cases:
                     found |= self._circles.cases(conn, cases)
                 if agendas:
-                    listed = self._circles.agenda(conn, agendas)
-                    here = {
-                        row.student
-                        for school in agendas
-                        for row in queries.on_roll(conn, today, school=school)
-                    }
-                    found |= listed & here
+                    e = roster.enrolments
+                    here = (
+                        select(e.c.student)
+                        .where(e.c.student.in_(self._circles.agenda(conn, agendas)))
+                        .where(e.c.school.in_(agendas), e.c.from_day <= today)
+                        .where(e.c.until_day.is_(None) | (e.c.until_day > today))
+                    )
+                    found |= set(conn.execute(here).scalars())
         return found
 
     # -- children by name (each look on the trail) -------------------------------------------------
