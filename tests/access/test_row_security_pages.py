@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from fastapi import Depends, Request
 from sqlalchemy import event, make_url, select, text
+from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner
 
 from tests import make
@@ -284,6 +285,22 @@ def test_a_login_that_may_not_make_roles_says_what_the_administrator_has_to_run(
     with on_behalf(here), database.reading(identity=True) as conn:
         assert conn.exec_driver_sql("SELECT current_user").scalar_one().endswith("_identity")
     database.close()
+
+
+def test_what_else_stands_in_the_way_of_the_roles_is_not_called_a_missing_right(
+    postgres_url: str,
+) -> None:
+    """PostgreSQL keeps names that begin with pg_ to itself."""
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE pg_odd")
+    database = Database(
+        make_url(postgres_url).set(database="pg_odd").render_as_string(hide_password=False)
+    )
+    with pytest.raises(DBAPIError, match="reserved"):
+        migrate(database)
+    database.close()
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute("DROP DATABASE pg_odd WITH (FORCE)")
 
 
 def test_a_board_may_do_without_it_by_a_setting(plain_login: tuple[str, str]) -> None:
