@@ -4,7 +4,8 @@ Templates live with their rooms (`design/templates`, `student_checkin/templates`
 `teacher_portal/templates`) and are found by prefix-free names, so names begin with the room:
 `child_…`, `portal_…`; shared ones with `frame_` and `parts_`. Wording is in `texts.toml` beside the
 templates, by key, in Japanese and English; `t("key")` in a template gives it in the reader's
-language (a large subject has a file of its own, `texts_….toml`), and an unknown key is an error in every environment.
+language (a large subject has a file of its own, `texts_….toml`), and an unknown key is an error in
+every environment.
 """
 
 from __future__ import annotations

@@ -24,7 +24,9 @@ SAVED = (
     "too_late",
     "follow_up",
     "review",
-    "rq_received", "rq_done", "case_given",
+    "rq_received",
+    "rq_done",
+    "case_given",
     "case_taken_back",
     "case_returned",
 )

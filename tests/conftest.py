@@ -16,9 +16,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from cryptography.fernet import Fernet
 from sqlalchemy import make_url
 
+from warning_service.access import passwords
 from warning_service.clock import MovableClock
 from warning_service.database import Database
 from warning_service.events.log import Log
@@ -29,6 +31,23 @@ from warning_service.settings import Settings
 
 START = datetime(2026, 5, 11, 0, 0, tzinfo=UTC)  # a Monday, 09:00 in Japan
 _numbers = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashes() -> None:
+    """Passwords hashed with the cheapest parameters: the tests sign in thousands of times."""
+    from pwdlib import PasswordHash
+    from pwdlib.hashers.argon2 import Argon2Hasher
+
+    cheap = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+    passwords._hasher, passwords._NOBODY = cheap, cheap.hash("nobody has this password")
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """What a test configures for its own output must not outlive that output."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -122,9 +122,9 @@ def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
     assert not set_password(database, "nobody", "ひみつのことば-2026-五月")
     with pytest.raises(ValueError, match="at least"):
         set_password(database, "sato", "short")
-    assert StaffSignIn(database, sessions, tries, Trail(database, clock, TrailKeys(settings))).sign_in(
-        "sato", "ひみつのことば-2026-五月", "127.0.0.1"
-    )
+    assert StaffSignIn(
+        database, sessions, tries, Trail(database, clock, TrailKeys(settings))
+    ).sign_in("sato", "ひみつのことば-2026-五月", "127.0.0.1")
     playbooks = Playbooks(database, tmp_path / "playbooks")
     made = make_cards(database, sealer, playbooks, room.upper(), PICTURES_OF_SECRETS)
     assert [one.seat for one in made] == [1, 2]

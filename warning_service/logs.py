@@ -11,7 +11,8 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -96,6 +97,27 @@ class _Bridge(logging.Handler):
         )
 
 
+class _Careful:
+    """A stream that cannot fail: a full disk or a closed pipe costs the line, not who wrote it.
+
+    Who writes may be the thread that stores what children send.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 def configure(level: str) -> None:
     """Set up logging for this process: JSON lines on standard error."""
     structlog.configure(
@@ -107,6 +129,6 @@ def configure(level: str) -> None:
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Careful(sys.stderr))),
     )
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)

@@ -15,9 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column(
-        "sessions", sa.Column("factors", sa.String(), nullable=False, server_default="")
-    )
+    op.add_column("sessions", sa.Column("factors", sa.String(), nullable=False, server_default=""))
     op.add_column("sessions", sa.Column("confirmed_at", sa.DateTime(), nullable=True))
 
 

@@ -56,9 +56,7 @@ def second_factors() -> None:
         sa.Column("expires_at", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("session", "purpose"),
     )
-    op.create_index(
-        op.f("ix_passkey_challenges_expires_at"), "passkey_challenges", ["expires_at"]
-    )
+    op.create_index(op.f("ix_passkey_challenges_expires_at"), "passkey_challenges", ["expires_at"])
 
 
 def provider_accounts() -> None:

@@ -185,7 +185,9 @@ def test_a_given_secret_works_at_once(factors: SecondFactors, clock: MovableCloc
 
 def test_the_picture_says_whose_code_it_is() -> None:
     address = totp_address("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "tanaka")
-    assert address.startswith("otpauth://totp/Kizashi:tanaka?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+    assert address.startswith(
+        "otpauth://totp/Kizashi:tanaka?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+    )
 
 
 def test_without_keys_nothing_is_sealed(database: Database, clock: MovableClock) -> None:

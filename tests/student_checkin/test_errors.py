@@ -34,8 +34,6 @@ def test_trouble_is_not_the_childs_fault(town: Town, monkeypatch: pytest.MonkeyP
 def test_the_fast_address_answers_to_its_own_host_only(town: Town) -> None:
     with town.client(seat=1) as tablet:
         body = check_in(town.rooms)
-        foreign = tablet.post(
-            "/child/api/check-ins", json=body, headers={"host": "evil.example"}
-        )
+        foreign = tablet.post("/child/api/check-ins", json=body, headers={"host": "evil.example"})
         assert foreign.status_code == 400
         assert tablet.post("/child/api/check-ins", json=body).status_code == 202

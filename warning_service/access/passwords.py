@@ -9,7 +9,6 @@ and lives for days, not weeks.
 from __future__ import annotations
 
 import hashlib
-
 from typing import ClassVar
 
 import structlog

@@ -133,12 +133,12 @@ class Intake:
                     self._commit([one])
         except StorageUnavailable as error:
             REFUSED.labels("storage").inc(len(taken))
+            _answer(taken, error)  # first of all: whatever fails after it, nobody waits for it
             log.error("intake_storage_unavailable", error=str(error), events=len(taken))
-            _answer(taken, error)
         except Exception as error:  # a bug must answer its callers, not hang them
             REFUSED.labels("error").inc(len(taken))
-            log.exception("intake_failed", error=type(error).__name__)
             _answer(taken, StorageUnavailable("error"))
+            log.exception("intake_failed", error=type(error).__name__)
         else:
             BATCH.observe(len(taken))
             STORED.inc(len(taken))

@@ -1,0 +1,33 @@
+"""A log that cannot be written stops nobody."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+import structlog
+
+from warning_service import logs
+
+
+class Full(io.StringIO):
+    def write(self, _text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_under_the_log_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Full())
+    logs.configure("INFO")
+    structlog.get_logger().error("intake_failed", error="OSError")
+
+
+def test_a_closed_stream_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", closed)
+    logs.configure("INFO")
+    closed.close()
+    structlog.get_logger().error("intake_failed", error="OSError")
