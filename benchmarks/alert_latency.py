@@ -38,8 +38,8 @@ import uvloop
 from cryptography.fernet import Fernet
 from sqlalchemy import insert
 
+from warning_service.access.doors.sessions import token_hash
 from warning_service.access.sealing import Sealer
-from warning_service.access.sessions import token_hash
 from warning_service.access.tables import sessions
 from warning_service.alerts.tables import routes
 from warning_service.clock import Clock, monotonic

@@ -40,7 +40,7 @@ from fastapi import FastAPI
 from sqlalchemy import func, insert, select
 
 from student_checkin.bodies import CheckInBody, Received
-from warning_service.access.sessions import token_hash
+from warning_service.access.doors.sessions import token_hash
 from warning_service.access.tables import sessions
 from warning_service.clock import Clock, monotonic
 from warning_service.database import Database

@@ -18,10 +18,10 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import select
 
 from demo.town import BOARD, BOARD_OFFICE, Child, Town
+from warning_service.access.doors.second_factors import code_now
+from warning_service.access.doors.staff import hash_secret
 from warning_service.access.principals import Principal, duty_at
 from warning_service.access.roles import Role
-from warning_service.access.second_factors import code_now
-from warning_service.access.staff_sign_in import hash_secret
 from warning_service.rooms import Rooms
 from warning_service.roster import bulk
 from warning_service.roster import tables as t

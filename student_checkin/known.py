@@ -11,8 +11,8 @@ import asyncio
 
 from fastapi.concurrency import run_in_threadpool
 
+from warning_service.access.doors.sessions import Sessions
 from warning_service.access.principals import Principal
-from warning_service.access.sessions import Sessions
 
 Waiting = dict[str, "asyncio.Future[Principal | None]"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from warning_service.access.pictures import LENGTH, PICTURES
+from warning_service.access.doors.pictures import LENGTH, PICTURES
 
 __all__ = ["LENGTH", "PICTURES", "picked", "secret"]
 

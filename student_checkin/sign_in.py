@@ -18,11 +18,11 @@ from design.render import language
 from student_checkin import account
 from student_checkin.pictures import LENGTH, PICTURES, picked, secret
 from student_checkin.show import FIRST_GRADE, child_page, from_here, small_form
-from warning_service.access.child_secrets import Kind
-from warning_service.access.child_sign_in import CardStopped, ClassDoor
+from warning_service.access.doors.child import CardStopped, ClassDoor
+from warning_service.access.doors.child_secrets import Kind
+from warning_service.access.doors.tries import TooManyTries
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.tries import TooManyTries
 from warning_service.access.web import (
     OPEN,
     Needs,

@@ -25,7 +25,7 @@ from connectors.sign_in.flow import (
 from connectors.sign_in.provider import Provider
 from design.render import language, page
 from teacher_portal.frame import go, local_path
-from warning_service.access.sessions import FRESH_SECONDS
+from warning_service.access.doors.sessions import FRESH_SECONDS
 from warning_service.access.web import OPEN, give_staff_cookie, session_token
 from warning_service.clock import Clock
 from warning_service.rooms import Rooms, rooms_of

@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from connectors.sign_in.flow import People, providers_of
 from design.render import language
 from teacher_portal.frame import go, show
-from warning_service.access import accounts, cards
+from warning_service.access.doors import accounts, cards
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.web import Needs

@@ -2,8 +2,8 @@
 
 What gives power (a new person, a duty, an invitation, a reset, opening a closed account) asks for a
 confirmation of the last minutes; what takes it away does not, because that may be urgent. Nobody
-changes their own account here (access/accounts.py). An invitation is shown once, to be printed or
-handed over in person; the service sends no mail.
+changes their own account here (access/doors/accounts.py). An invitation is shown once, to be
+printed or handed over in person; the service sends no mail.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from markupsafe import Markup
 from design.render import language, say
 from teacher_portal.frame import go, show
 from teacher_portal.invitation import invitation_address
-from warning_service.access.accounts import STATES, USING, Search, Unfit
-from warning_service.access.passwords import INVITATION_SECONDS
+from warning_service.access.doors.accounts import STATES, USING, Search, Unfit
+from warning_service.access.doors.passwords import INVITATION_SECONDS
 from warning_service.access.principals import Principal
 from warning_service.access.roles import OFFICES, Place, Role
 from warning_service.access.web import Needs

@@ -18,9 +18,9 @@ from markupsafe import Markup
 
 from design.render import language
 from teacher_portal.frame import go, show
-from warning_service.access.cards import USING
-from warning_service.access.child_secrets import Kind, Made
-from warning_service.access.pictures import PICTURES
+from warning_service.access.doors.cards import USING
+from warning_service.access.doors.child_secrets import Kind, Made
+from warning_service.access.doors.pictures import PICTURES
 from warning_service.access.principals import Principal
 from warning_service.access.web import Needs
 from warning_service.rooms import Rooms, rooms_of

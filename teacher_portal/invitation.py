@@ -15,8 +15,8 @@ from fastapi.responses import Response
 
 from design.render import page
 from teacher_portal.frame import go
-from warning_service.access import passwords
-from warning_service.access.tokens import BadToken
+from warning_service.access.doors import passwords
+from warning_service.access.doors.tokens import BadToken
 from warning_service.access.web import OPEN, give_staff_cookie
 from warning_service.rooms import Rooms, rooms_of
 

@@ -14,9 +14,10 @@ from fastapi.responses import Response
 from design.render import day_text, language, say
 from teacher_portal.frame import duty_words, go, show
 from teacher_portal.trail import csv_file
-from warning_service.access import trail
 from warning_service.access.principals import Principal
-from warning_service.access.review import (
+from warning_service.access.roles import Ability
+from warning_service.access.trail import search as trail
+from warning_service.access.trail.review import (
     DECISIONS,
     HINTS,
     LONGEST_NOTE,
@@ -25,7 +26,6 @@ from warning_service.access.review import (
     UnfitDecision,
     year_now,
 )
-from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
 from warning_service.rooms import Rooms, rooms_of
 

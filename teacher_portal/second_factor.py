@@ -6,7 +6,7 @@ need the page's script; everything else works without. Whoever has no factor and
 with the password.
 
 Nothing here looks at a child. What may be shown, how often one may guess and what stands on the
-trail is access/confirming.py.
+trail is access/doors/confirming.py.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from teacher_portal.frame import go, portal_path, show
-from warning_service.access.passkeys import LONGEST_NAME, BadPasskey
+from warning_service.access.doors.passkeys import LONGEST_NAME, BadPasskey
+from warning_service.access.doors.second_factors import totp_address
+from warning_service.access.doors.sessions import SessionEnded
+from warning_service.access.doors.tries import TooManyTries
 from warning_service.access.principals import Principal
-from warning_service.access.second_factors import totp_address
-from warning_service.access.sessions import SessionEnded
-from warning_service.access.tries import TooManyTries
 from warning_service.access.web import (
     AnyStaff,
     ConfirmNeeded,

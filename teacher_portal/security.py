@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 
 from teacher_portal.frame import go, show
-from warning_service.access import passwords
+from warning_service.access.doors import passwords
 from warning_service.access.principals import Principal
 from warning_service.access.web import AnyStaff, give_staff_cookie
 from warning_service.rooms import Rooms, rooms_of

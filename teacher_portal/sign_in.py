@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from design.render import page
 from teacher_portal import account
 from teacher_portal.frame import go, portal_path
-from warning_service.access.tries import TooManyTries
+from warning_service.access.doors.tries import TooManyTries
 from warning_service.access.web import (
     OPEN,
     HalfSignedIn,

@@ -19,11 +19,12 @@ from fastapi.responses import Response
 
 from design.render import day_text, language, say, time_text
 from teacher_portal.frame import duty_words, show
-from warning_service.access import actions, trail
-from warning_service.access.audit import REFUSED
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.trail import COUNTED_UP_TO, KINDS, PAGE, REFUSALS, Wanted
+from warning_service.access.trail import actions
+from warning_service.access.trail import search as trail
+from warning_service.access.trail.audit import REFUSED
+from warning_service.access.trail.search import COUNTED_UP_TO, KINDS, PAGE, REFUSALS, Wanted
 from warning_service.access.web import Needs
 from warning_service.rooms import rooms_of
 

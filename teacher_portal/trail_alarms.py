@@ -15,10 +15,11 @@ from fastapi.responses import Response
 from design.render import language
 from teacher_portal.frame import go, show
 from teacher_portal.trail import person_words
-from warning_service.access import alarm_desk, trail
-from warning_service.access.alarm_desk import LONGEST_NOTE, VERDICTS, NoVerdict
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
+from warning_service.access.trail import alarm_desk
+from warning_service.access.trail import search as trail
+from warning_service.access.trail.alarm_desk import LONGEST_NOTE, VERDICTS, NoVerdict
 from warning_service.access.web import Needs
 from warning_service.rooms import rooms_of
 

@@ -16,10 +16,11 @@ from fastapi.responses import Response
 
 from design.render import language, month_text, say, texts
 from teacher_portal.frame import show
-from warning_service.access import actions, trail
-from warning_service.access.audit import REFUSED
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
+from warning_service.access.trail import actions
+from warning_service.access.trail import search as trail
+from warning_service.access.trail.audit import REFUSED
 from warning_service.access.web import Needs
 from warning_service.clock import day_of
 from warning_service.judging import queries as judging

@@ -20,7 +20,7 @@ import structlog
 from cryptography.fernet import Fernet
 from sqlalchemy import make_url
 
-from warning_service.access import passwords
+from warning_service.access.doors import passwords
 from warning_service.clock import MovableClock
 from warning_service.database import Database
 from warning_service.events.log import Log

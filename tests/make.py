@@ -94,7 +94,7 @@ def staff(
     database: Database, login: str, *duties: tuple[str, str], slack: str | None = None
 ) -> str:
     """A member of staff with (role, place) duties and PASSWORD; returns the staff key."""
-    from warning_service.access.staff_sign_in import hash_secret
+    from warning_service.access.doors.staff import hash_secret
 
     key = f"staff-{login}"
     with database.writing() as conn:

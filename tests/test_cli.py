@@ -84,14 +84,14 @@ def test_an_empty_board_is_rebuilt_as_equal(folder: Path) -> None:
 
 def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
     """Board, files, a password, pictures; then both can sign in. Nothing of it is a demo."""
-    from warning_service.access.audit import Trail, TrailKeys
-    from warning_service.access.child_sign_in import ChildSignIn
-    from warning_service.access.pictures import PICTURES_OF_SECRETS
+    from warning_service.access.doors.child import ChildSignIn
+    from warning_service.access.doors.pictures import PICTURES_OF_SECRETS
+    from warning_service.access.doors.sessions import Sessions
+    from warning_service.access.doors.setting_up import add_board, make_cards, set_password
+    from warning_service.access.doors.staff import StaffSignIn
+    from warning_service.access.doors.tries import Tries
     from warning_service.access.sealing import Sealer
-    from warning_service.access.sessions import Sessions
-    from warning_service.access.setting_up import add_board, make_cards, set_password
-    from warning_service.access.staff_sign_in import StaffSignIn
-    from warning_service.access.tries import Tries
+    from warning_service.access.trail.audit import Trail, TrailKeys
     from warning_service.clock import MovableClock
     from warning_service.events.log import Log
     from warning_service.events.wakeups import Wakeups

@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 
 from tests import make
 from tests.conftest import START
-from warning_service.access.second_factors import SecondFactors
+from warning_service.access.doors.second_factors import SecondFactors
 from warning_service.access.tables import audit, sessions
 from warning_service.clock import MovableClock
 from warning_service.database import Database

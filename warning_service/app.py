@@ -29,22 +29,22 @@ from connectors.sign_in.flow import Providers
 from design.render import folder
 from student_checkin.api import FastPath
 from warning_service import errors, operations
-from warning_service.access.accounts import Accounts
-from warning_service.access.audit import Trail, TrailKeys
-from warning_service.access.cards import Cards
-from warning_service.access.child_sign_in import ChildSignIn
-from warning_service.access.confirming import Confirming
+from warning_service.access.doors.accounts import Accounts
+from warning_service.access.doors.cards import Cards
+from warning_service.access.doors.child import ChildSignIn
+from warning_service.access.doors.confirming import Confirming
+from warning_service.access.doors.identities import Identities
+from warning_service.access.doors.passkeys import Passkeys
+from warning_service.access.doors.passwords import Passwords
+from warning_service.access.doors.pictures import PICTURES_OF_SECRETS
+from warning_service.access.doors.second_factors import SecondFactors
+from warning_service.access.doors.sessions import Sessions
+from warning_service.access.doors.staff import StaffSignIn
+from warning_service.access.doors.tokens import Tokens
+from warning_service.access.doors.tries import Tries
 from warning_service.access.gateway import Gateway
-from warning_service.access.identities import Identities
-from warning_service.access.passkeys import Passkeys
-from warning_service.access.passwords import Passwords
-from warning_service.access.pictures import PICTURES_OF_SECRETS
 from warning_service.access.sealing import Sealer
-from warning_service.access.second_factors import SecondFactors
-from warning_service.access.sessions import Sessions
-from warning_service.access.staff_sign_in import StaffSignIn
-from warning_service.access.tokens import Tokens
-from warning_service.access.tries import Tries
+from warning_service.access.trail.audit import Trail, TrailKeys
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.alerts.deliver import Channel, Deliverer
 from warning_service.alerts.service import Alerts

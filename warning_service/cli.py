@@ -18,9 +18,11 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from warning_service import upkeep
-from warning_service.access import audit, row_security, setting_up
-from warning_service.access.audit import TrailKeys
-from warning_service.access.pictures import PICTURES, PICTURES_OF_SECRETS
+from warning_service.access import row_security
+from warning_service.access.doors import setting_up
+from warning_service.access.doors.pictures import PICTURES, PICTURES_OF_SECRETS
+from warning_service.access.trail import audit
+from warning_service.access.trail.audit import TrailKeys
 from warning_service.alerts import rebuild as alerts_rebuild
 from warning_service.app import Jobs, Running, build, create_app, listen
 from warning_service.cli_accounts import accounts

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from teacher_portal.invitation import invitation_address
-from warning_service.access.passwords import INVITATION_SECONDS
+from warning_service.access.doors.passwords import INVITATION_SECONDS
 from warning_service.app import build
 from warning_service.console import err, out, settings_or_exit
 from warning_service.migrate import check

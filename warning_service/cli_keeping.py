@@ -16,7 +16,7 @@ from rich.table import Table
 
 from warning_service import upkeep
 from warning_service.access import retention as rules
-from warning_service.access.audit import Trail, TrailKeys
+from warning_service.access.trail.audit import Trail, TrailKeys
 from warning_service.app import build
 from warning_service.clock import Clock
 from warning_service.console import err, out, settings_or_exit

@@ -17,10 +17,10 @@ from starlette.exceptions import HTTPException
 
 from design.render import page
 from student_checkin.show import child_page
-from warning_service.access.audit import REFUSED
 from warning_service.access.gateway import NotYours
 from warning_service.access.pace import TooFast
 from warning_service.access.principals import Principal
+from warning_service.access.trail.audit import REFUSED
 from warning_service.access.web import (
     ConfirmNeeded,
     NotAllowed,

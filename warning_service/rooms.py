@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from warning_service.access.accounts import Accounts
-from warning_service.access.audit import Trail
-from warning_service.access.cards import Cards
-from warning_service.access.child_sign_in import ChildSignIn
-from warning_service.access.confirming import Confirming
+from warning_service.access.doors.accounts import Accounts
+from warning_service.access.doors.cards import Cards
+from warning_service.access.doors.child import ChildSignIn
+from warning_service.access.doors.confirming import Confirming
+from warning_service.access.doors.identities import Identities
+from warning_service.access.doors.passkeys import Passkeys
+from warning_service.access.doors.passwords import Passwords
+from warning_service.access.doors.second_factors import SecondFactors
+from warning_service.access.doors.sessions import Sessions
+from warning_service.access.doors.staff import StaffSignIn
+from warning_service.access.doors.tokens import Tokens
 from warning_service.access.gateway import Gateway
-from warning_service.access.identities import Identities
-from warning_service.access.passkeys import Passkeys
-from warning_service.access.passwords import Passwords
 from warning_service.access.sealing import Sealer
-from warning_service.access.second_factors import SecondFactors
-from warning_service.access.sessions import Sessions
-from warning_service.access.staff_sign_in import StaffSignIn
-from warning_service.access.tokens import Tokens
+from warning_service.access.trail.audit import Trail
 from warning_service.alerts.service import Alerts
 from warning_service.clock import Clock
 from warning_service.database import Database

@@ -19,8 +19,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from warning_service.access.alarm_rules import load_rules
-from warning_service.access.alarms import Watch
+from warning_service.access.trail.alarm_rules import load_rules
+from warning_service.access.trail.alarms import Watch
 from warning_service.clock import MovableClock, at, day_of
 from warning_service.database import Database, StorageUnavailable, insert_new
 from warning_service.events.tables import job_runs

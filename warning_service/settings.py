@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     shared_session_idle: int = Field(
         default=10 * 60,
         ge=120,
-        description="A child's session on a tablet of the class ends that long after the last page.",
+        description="A child's session on a class's tablet ends that long after the last page.",
     )
     second_factor_roles: frozenset[Role] | None = Field(
         default=None,
@@ -134,8 +134,8 @@ class Settings(BaseSettings):
     )
     family_sees_staff_names: bool = Field(
         default=False,
-        description="Does the page on who looked at a child, which a family may ask for, name staff?"
-        " False: only their duty.",
+        description="Does the page a family may ask for (who looked at its child) name staff? "
+        "False: only their duty.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

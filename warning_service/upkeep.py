@@ -20,8 +20,9 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import func, select
 
-from warning_service.access import audit, retention
-from warning_service.access.audit import TrailKeys
+from warning_service.access import retention
+from warning_service.access.trail import audit
+from warning_service.access.trail.audit import TrailKeys
 from warning_service.clock import Clock
 from warning_service.database import Database
 from warning_service.events.log import head

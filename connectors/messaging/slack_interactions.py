@@ -28,10 +28,10 @@ from slack_sdk.signature import SignatureVerifier
 from slack_sdk.webhook import WebhookClient
 
 from connectors.messaging.slack import ACKNOWLEDGE
-from warning_service.access.audit import REFUSED
 from warning_service.access.gateway import NotYours
 from warning_service.access.roles import Ability
 from warning_service.access.staff_lookup import by_slack_user
+from warning_service.access.trail.audit import REFUSED
 from warning_service.access.web import OPEN
 from warning_service.asking import on_behalf
 from warning_service.clock import Clock, monotonic

@@ -1,8 +1,8 @@
 """Files that say which account at a sign-in provider is whose: of staff by login, of children by
 number.
 
-Only an expectation is kept (access/identities.py links when the account comes for the first time).
-The file's address replaces what was noted for that person before, so that a year's new addresses
+Only an expectation is kept (access/doors/identities.py links when the account comes for the first
+time). The file's address replaces what was noted for that person before, so that a year's new addresses
 may go round among people in one file. It undoes no link.
 """
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, select
 
 from connectors.records.cells import Cells
 from connectors.records.job import Job
-from warning_service.access.identities import ADDRESS
+from warning_service.access.doors.identities import ADDRESS
 from warning_service.roster import service
 from warning_service.roster import tables as t
 

@@ -19,8 +19,8 @@ from connectors.records.cells import Cells
 from connectors.records.job import Job
 from connectors.records.kind_roster import class_id_of
 from connectors.records.places import Schools
+from warning_service.access.doors.staff import hash_secret
 from warning_service.access.roles import OFFICES, Place, Role
-from warning_service.access.staff_sign_in import hash_secret
 from warning_service.roster import service
 from warning_service.roster import tables as t
 from warning_service.roster.calendar import school_year_of

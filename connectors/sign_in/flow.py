@@ -25,8 +25,8 @@ from fastapi.responses import Response
 
 from connectors.sign_in.documents import ProviderDown
 from connectors.sign_in.provider import Account, NotBelieved, NotTheBoards, Provider
-from warning_service.access.identities import NobodyHere
-from warning_service.access.tokens import BadToken, Claims, Kind
+from warning_service.access.doors.identities import NobodyHere
+from warning_service.access.doors.tokens import BadToken, Claims, Kind
 from warning_service.clock import Clock
 from warning_service.rooms import Rooms
 from warning_service.settings import Settings

@@ -8,13 +8,13 @@ from datetime import date, timedelta
 import pytest
 
 from tests import make
-from warning_service.access.accounts import PER_PAGE, Search, Unfit
+from warning_service.access.doors.accounts import PER_PAGE, Search, Unfit
+from warning_service.access.doors.second_factors import code_now
+from warning_service.access.doors.tokens import BadToken
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import OFFICES, Ability, Place, Role
-from warning_service.access.second_factors import code_now
 from warning_service.access.tables import audit
-from warning_service.access.tokens import BadToken
 from warning_service.rooms import Rooms
 from warning_service.roster import service
 from warning_service.roster import tables as t

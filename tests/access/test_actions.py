@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from warning_service.access.actions import actions, of_kind, told, words
-from warning_service.access.audit import REFUSED
+from warning_service.access.trail.actions import actions, of_kind, told, words
+from warning_service.access.trail.audit import REFUSED
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROOMS = ("warning_service", "teacher_portal", "student_checkin", "connectors", "demo")

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from sqlalchemy import delete
 
 from tests import make
-from warning_service.access import alarms
-from warning_service.access.alarm_rules import FILE, AlarmRules, limit_for, load_rules
-from warning_service.access.alarms import POSITION, Watch, most_within
-from warning_service.access.audit import Look, Trail, TrailKeys
 from warning_service.access.tables import looking, looking_alarms
+from warning_service.access.trail import alarms
+from warning_service.access.trail.alarm_rules import FILE, AlarmRules, limit_for, load_rules
+from warning_service.access.trail.alarms import POSITION, Watch, most_within
+from warning_service.access.trail.audit import Look, Trail, TrailKeys
 from warning_service.clock import MovableClock, at
 from warning_service.database import Database
 from warning_service.events.tables import facts

@@ -20,11 +20,11 @@ from typer.testing import CliRunner
 
 from tests import make
 from warning_service import upkeep
-from warning_service.access import audit
-from warning_service.access.audit import HEAD_DID_NOT_FIT, Look, Trail, TrailKeys, verify
 from warning_service.access.principals import Principal, duty_at
 from warning_service.access.roles import Ability, Role
 from warning_service.access.tables import audit as table
+from warning_service.access.trail import audit
+from warning_service.access.trail.audit import HEAD_DID_NOT_FIT, Look, Trail, TrailKeys, verify
 from warning_service.cli import cli
 from warning_service.clock import MovableClock
 from warning_service.database import Database, StorageUnavailable

@@ -13,17 +13,17 @@ from sqlalchemy import insert, select, update
 from tests import make
 from tests.access.test_accounts import person
 from warning_service import app
-from warning_service.access import child_secrets
-from warning_service.access.child_secrets import Kind, is_easy, new_secret
-from warning_service.access.child_sign_in import CardStopped, ClassDoor, door_key
+from warning_service.access.doors import child_secrets
+from warning_service.access.doors.child import CardStopped, ClassDoor, door_key
+from warning_service.access.doors.child_secrets import Kind, is_easy, new_secret
+from warning_service.access.doors.pictures import PICTURES, PICTURES_OF_SECRETS
+from warning_service.access.doors.sessions import REMEMBER_SECONDS
+from warning_service.access.doors.tries import ACCOUNT_FREE_TRIES, TooManyTries, Tries
 from warning_service.access.gateway import NotYours
-from warning_service.access.pictures import PICTURES, PICTURES_OF_SECRETS
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.sessions import REMEMBER_SECONDS
 from warning_service.access.tables import audit, class_cards
 from warning_service.access.tables import sessions as table
-from warning_service.access.tries import ACCOUNT_FREE_TRIES, TooManyTries, Tries
 from warning_service.clock import MovableClock, at, monotonic
 from warning_service.playbooks.model import SignIn
 from warning_service.rooms import Rooms
@@ -486,7 +486,7 @@ def _together(jobs: list[object]) -> None:
 def test_a_card_page_for_the_command_line_makes_what_the_grade_has(
     room: Class, tmp_path: Path
 ) -> None:
-    from warning_service.access.setting_up import make_cards
+    from warning_service.access.doors.setting_up import make_cards
 
     with room.rooms.database.writing() as conn:
         conn.execute(update(roster.seats).values(secret_hash=""))

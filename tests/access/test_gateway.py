@@ -9,11 +9,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from tests import make
-from warning_service.access.audit import Trail, TrailKeys
 from warning_service.access.gateway import Gateway, NotYours
 from warning_service.access.principals import Principal, duty_at
 from warning_service.access.roles import Ability, Role
 from warning_service.access.tables import audit as trail
+from warning_service.access.trail.audit import Trail, TrailKeys
 from warning_service.database import StorageUnavailable
 from warning_service.events.log import Log
 from warning_service.follow_up.circles import FollowUpCircles

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from tests import make
-from warning_service.access.identities import NobodyHere
+from warning_service.access.doors.identities import NobodyHere
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.tables import audit

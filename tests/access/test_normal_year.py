@@ -19,10 +19,10 @@ import pytest
 
 from demo.town import SCHOOLS, Town, make_town
 from tests import make
-from warning_service.access.alarm_rules import load_rules
-from warning_service.access.alarms import Watch
-from warning_service.access.audit import Look, Trail, TrailKeys
 from warning_service.access.tables import audit, looking, looking_alarms
+from warning_service.access.trail.alarm_rules import load_rules
+from warning_service.access.trail.alarms import Watch
+from warning_service.access.trail.audit import Look, Trail, TrailKeys
 from warning_service.clock import MovableClock, at
 from warning_service.database import Database
 from warning_service.roster.calendar import SchoolCalendar

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests import make
 from tests.access.authenticator import ORIGIN, Authenticator, b64
-from warning_service.access.passkeys import (
+from warning_service.access.doors.passkeys import (
     CHALLENGE_SECONDS,
     LONGEST_NAME,
     MOST_PASSKEYS,

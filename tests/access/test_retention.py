@@ -16,9 +16,7 @@ import warning_service.tables  # noqa: F401
 from tests import make
 from tests.keeping.old import LATELY, LONG_AGO, happened, kept
 from warning_service import upkeep
-from warning_service.access import audit, leaving
-from warning_service.access.actions import of_kind
-from warning_service.access.audit import Look
+from warning_service.access import leaving
 from warning_service.access.retention import (
     OWN_FILE,
     clocks,
@@ -29,6 +27,9 @@ from warning_service.access.retention import (
 from warning_service.access.sealing import CannotOpen
 from warning_service.access.tables import audit as trail_table
 from warning_service.access.tables import passkeys, rights_reviews, staff_factors
+from warning_service.access.trail import audit
+from warning_service.access.trail.actions import of_kind
+from warning_service.access.trail.audit import Look
 from warning_service.alerts import rebuild as alerts_rebuild
 from warning_service.clock import MovableClock
 from warning_service.clock import at as instant

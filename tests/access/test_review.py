@@ -9,11 +9,11 @@ from sqlalchemy import update
 
 from tests import make
 from tests.teacher_portal.school import School
-from warning_service.access.audit import Look
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
-from warning_service.access.review import HINTS, Reviewed, RightsReview, UnfitDecision
 from warning_service.access.tables import audit, rights_reviews
+from warning_service.access.trail.audit import Look
+from warning_service.access.trail.review import HINTS, Reviewed, RightsReview, UnfitDecision
 from warning_service.clock import MovableClock
 from warning_service.rooms import Rooms
 from warning_service.roster import service

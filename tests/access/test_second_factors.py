@@ -9,7 +9,7 @@ import pytest
 from cryptography.fernet import Fernet, InvalidToken
 
 from tests import make
-from warning_service.access.second_factors import (
+from warning_service.access.doors.second_factors import (
     RECOVERY_CODES,
     STEP_SECONDS,
     SecondFactors,

@@ -13,9 +13,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from tests import make
 from tests.conftest import START
+from warning_service.access.doors.second_factors import code_now
+from warning_service.access.doors.sessions import FRESH_SECONDS, SessionEnded
 from warning_service.access.roles import Ability, Role
-from warning_service.access.second_factors import code_now
-from warning_service.access.sessions import FRESH_SECONDS, SessionEnded
 from warning_service.app import build
 from warning_service.clock import MovableClock
 from warning_service.database import Database

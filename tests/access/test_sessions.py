@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 
 from tests import make
-from warning_service.access.audit import Trail, TrailKeys
-from warning_service.access.child_sign_in import ChildSignIn
-from warning_service.access.roles import Ability, Role
-from warning_service.access.sealing import CannotOpen, Sealer
-from warning_service.access.sessions import (
+from warning_service.access.doors.child import ChildSignIn
+from warning_service.access.doors.sessions import (
     Sessions,
 )
-from warning_service.access.staff_sign_in import StaffSignIn
-from warning_service.access.tables import sessions as table
-from warning_service.access.tries import (
+from warning_service.access.doors.staff import StaffSignIn
+from warning_service.access.doors.tries import (
     ACCOUNT_FREE_TRIES,
     ADDRESS_FREE_TRIES,
     ADDRESS_SECONDS_A_TRY,
     TooManyTries,
     Tries,
 )
+from warning_service.access.roles import Ability, Role
+from warning_service.access.sealing import CannotOpen, Sealer
+from warning_service.access.tables import sessions as table
+from warning_service.access.trail.audit import Trail, TrailKeys
 from warning_service.clock import MovableClock
 from warning_service.events.log import Log
 from warning_service.playbooks.service import Playbooks

@@ -21,13 +21,13 @@ from tests import make
 from tests.teacher_portal.conftest import HTML
 from tests.teacher_portal.school import School
 from warning_service import app
-from warning_service.access import sessions as sessions_module
-from warning_service.access.passwords import WeakPassword, fits, hash_secret, judge
+from warning_service.access.doors import sessions as sessions_module
+from warning_service.access.doors.passwords import WeakPassword, fits, hash_secret, judge
+from warning_service.access.doors.second_factors import code_now
+from warning_service.access.doors.sessions import FRESH_SECONDS, SessionEnded, Sessions
+from warning_service.access.doors.tokens import BadToken
 from warning_service.access.roles import Ability, Role
-from warning_service.access.second_factors import code_now
-from warning_service.access.sessions import FRESH_SECONDS, SessionEnded, Sessions
 from warning_service.access.tables import audit
-from warning_service.access.tokens import BadToken
 from warning_service.clock import MovableClock, monotonic
 from warning_service.rooms import Rooms
 from warning_service.settings import POWERFUL_ROLES, STAFF_ROLES, Settings

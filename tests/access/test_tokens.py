@@ -29,8 +29,7 @@ from jose import jws
 
 from tests import make
 from tests.conftest import START
-from warning_service.access.tables import spent_tokens
-from warning_service.access.tokens import (
+from warning_service.access.doors.tokens import (
     CLOCKS_DIFFER_SECONDS,
     LONGEST,
     BadToken,
@@ -38,6 +37,7 @@ from warning_service.access.tokens import (
     Kind,
     Tokens,
 )
+from warning_service.access.tables import spent_tokens
 from warning_service.clock import MovableClock
 from warning_service.database import Database
 from warning_service.migrate import migrate

@@ -10,7 +10,7 @@ import pytest
 from student_checkin.known import Known
 from student_checkin.show import ruby
 from tests import make
-from warning_service.access.sessions import Sessions
+from warning_service.access.doors.sessions import Sessions
 from warning_service.catalogue.questionnaires import plain, readable
 from warning_service.database import Database, StorageUnavailable
 from warning_service.rooms import Rooms

@@ -13,8 +13,8 @@ from functools import lru_cache
 from sqlalchemy import insert
 
 from tests import make
+from warning_service.access.doors.staff import hash_secret
 from warning_service.access.principals import Principal
-from warning_service.access.staff_sign_in import hash_secret
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.clock import at
 from warning_service.events.dispatcher import Dispatcher

@@ -34,7 +34,7 @@ from tests.messaging.slack_server import SECRET, SlackServer, running
 from tests.teacher_portal.conftest import HTML, Browser, Browsers
 from tests.teacher_portal.school import School
 from warning_service import logs
-from warning_service.access.audit import Look
+from warning_service.access.trail.audit import Look
 from warning_service.alerts.deliver import Deliverer
 from warning_service.alerts.tables import routes as chat_routes
 from warning_service.app import create_app

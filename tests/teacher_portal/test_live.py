@@ -166,7 +166,7 @@ def test_listening_does_not_keep_an_idle_session_alive(
 
     monkeypatch.setattr("teacher_portal.live.SESSION_SECONDS", 0.1)
     monkeypatch.setattr(
-        "warning_service.access.sessions.REMEMBER_SECONDS", {"staff": 0.0, "child": 0.0}
+        "warning_service.access.doors.sessions.REMEMBER_SECONDS", {"staff": 0.0, "child": 0.0}
     )
     stream = listen()
     school.rooms.clock.move_by(  # type: ignore[attr-defined]

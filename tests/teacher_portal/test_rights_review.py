@@ -10,8 +10,8 @@ import pytest
 from tests import make
 from tests.teacher_portal.conftest import Browsers
 from tests.teacher_portal.school import School
-from warning_service.access.audit import Look
 from warning_service.access.tables import rights_reviews
+from warning_service.access.trail.audit import Look
 
 PAGE = "/portal/rights-review"
 

@@ -14,10 +14,10 @@ from tests import make
 from tests.access.authenticator import Authenticator
 from tests.teacher_portal.conftest import HTML, Browsers
 from tests.teacher_portal.school import School
+from warning_service.access.doors.second_factors import code_now
+from warning_service.access.doors.tries import ACCOUNT_FREE_TRIES
 from warning_service.access.roles import Role
-from warning_service.access.second_factors import code_now
 from warning_service.access.tables import audit
-from warning_service.access.tries import ACCOUNT_FREE_TRIES
 from warning_service.clock import MovableClock
 from warning_service.rooms import Rooms
 from warning_service.roster.tables import staff

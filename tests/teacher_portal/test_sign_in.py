@@ -8,7 +8,7 @@ from teacher_portal.frame import local_path
 from tests import make
 from tests.teacher_portal.conftest import HTML, Browsers
 from tests.teacher_portal.school import School
-from warning_service.access.tries import ACCOUNT_FREE_TRIES
+from warning_service.access.doors.tries import ACCOUNT_FREE_TRIES
 
 ELSEWHERE = [
     "https://evil.example/", "//evil.example", "/\\evil.example", "\\\\evil.example",

@@ -11,11 +11,11 @@ import pytest
 from tests import make
 from tests.teacher_portal.conftest import HTML, Browser, Browsers
 from tests.teacher_portal.school import School
-from warning_service.access import trail as questions
-from warning_service.access.alarm_rules import load_rules
-from warning_service.access.alarms import Watch
-from warning_service.access.audit import Look
 from warning_service.access.tables import audit, looking_alarms
+from warning_service.access.trail import search as questions
+from warning_service.access.trail.alarm_rules import load_rules
+from warning_service.access.trail.alarms import Watch
+from warning_service.access.trail.audit import Look
 from warning_service.clock import MovableClock
 from warning_service.rooms import Rooms
 

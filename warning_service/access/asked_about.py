@@ -19,11 +19,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from warning_service.access.audit import REFUSED, Trail
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.tables import sessions
+from warning_service.access.trail.audit import REFUSED, Trail
 from warning_service.clock import Clock
 from warning_service.database import Database
 from warning_service.roster import tables as roster

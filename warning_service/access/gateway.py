@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import msgspec
 from sqlalchemy import Connection, select
 
-from warning_service.access.audit import REFUSED, Trail
 from warning_service.access.principals import Extent, PlaceOf, Principal
 from warning_service.access.roles import PURPOSES, Ability, Purpose
+from warning_service.access.trail.audit import REFUSED, Trail
 from warning_service.asking import Scope
 from warning_service.clock import Clock
 from warning_service.database import Database

@@ -14,11 +14,11 @@ from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from warning_service.access.doors.sessions import Sessions
 from warning_service.access.gateway import Gateway
 from warning_service.access.pace import ADDRESS, SESSION, Bucket, Pace
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
-from warning_service.access.sessions import Sessions
 from warning_service.asking import answer_to
 
 STAFF_COOKIE = "kizashi_staff"

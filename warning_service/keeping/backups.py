@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from warning_service.access.audit import Trail
 from warning_service.access.retention import Clock
+from warning_service.access.trail.audit import Trail
 from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.log import Log
 from warning_service.judging.consumer import JudgingConsumer, PlaybookSource

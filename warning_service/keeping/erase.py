@@ -15,9 +15,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, select
 
-from warning_service.access import audit, leaving
-from warning_service.access.audit import Look
+from warning_service.access import leaving
 from warning_service.access.tables import looking_alarms
+from warning_service.access.trail import audit
+from warning_service.access.trail.audit import Look
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.events.log import Log, UnitOfWork
 from warning_service.events.tables import events

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import func, select
 
 from warning_service.access import retention
-from warning_service.access.audit import Trail
+from warning_service.access.trail.audit import Trail
 from warning_service.clock import JAPAN, day_of, monotonic
 from warning_service.database import StorageUnavailable, insert_new
 from warning_service.events.dispatcher import LostOwnership

@@ -12,10 +12,11 @@ from datetime import date
 
 from sqlalchemy import Connection
 
-from warning_service.access import audit, leaving
-from warning_service.access.audit import TrailKeys
+from warning_service.access import leaving
 from warning_service.access.leaving import Left
 from warning_service.access.tables import looking, looking_alarms
+from warning_service.access.trail import audit
+from warning_service.access.trail.audit import TrailKeys
 from warning_service.clock import at, day_of
 from warning_service.keeping.erase import erase_rows
 from warning_service.keeping.kinds import Rows, Took

@@ -14,7 +14,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from warning_service.access import tables as access
-from warning_service.access.audit import TrailKeys
+from warning_service.access.trail.audit import TrailKeys
 from warning_service.alerts import tables as alerts
 from warning_service.catalogue.items import all_items
 from warning_service.events import types as told

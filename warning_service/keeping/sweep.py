@@ -13,8 +13,9 @@ from datetime import date
 import msgspec
 import structlog
 
-from warning_service.access import audit, retention
-from warning_service.access.audit import Look
+from warning_service.access import retention
+from warning_service.access.trail import audit
+from warning_service.access.trail.audit import Look
 from warning_service.events.log import Log
 from warning_service.keeping.erase import ERASED, say_shortened
 from warning_service.keeping.kinds import Kind, Took

@@ -17,8 +17,8 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from warning_service.access import leaving
-from warning_service.access.audit import Trail
 from warning_service.access.tables import audit
+from warning_service.access.trail.audit import Trail
 from warning_service.database import Database
 from warning_service.events.log import Log
 from warning_service.keeping.erase import ERASED, erase

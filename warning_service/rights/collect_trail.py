@@ -7,10 +7,10 @@ from datetime import date
 
 from sqlalchemy import select
 
-from warning_service.access.actions import words
 from warning_service.access.asked_about import identity_of
-from warning_service.access.audit import REFUSED
 from warning_service.access.tables import audit
+from warning_service.access.trail.actions import words
+from warning_service.access.trail.audit import REFUSED
 from warning_service.catalogue.items import all_items
 from warning_service.clock import day_of
 from warning_service.rights.collect_school import help_alerts

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from warning_service.access.asked_about import AskedAbout
-from warning_service.access.audit import Trail
 from warning_service.access.sealing import Sealer
+from warning_service.access.trail.audit import Trail
 from warning_service.events.log import Log
 from warning_service.playbooks.service import Playbooks
 from warning_service.rights.amend import Amendments

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from warning_service.access import child_secrets
-from warning_service.access.child_secrets import Made, Pictures
-from warning_service.access.passwords import hash_secret, judge
+from warning_service.access.doors import child_secrets
+from warning_service.access.doors.child_secrets import Made, Pictures
+from warning_service.access.doors.passwords import hash_secret, judge
 from warning_service.access.sealing import Sealer
 from warning_service.database import Database, insert_new
 from warning_service.playbooks.model import shipped

@@ -6,8 +6,8 @@ no algorithm, key or type is ever chosen by who sends it; what the signature cov
 after it has been found good, into a fixed shape. Each kind of token has keys of its own, derived
 from `secret_keys`: the newest signs, all verify, and a key that is dropped takes its tokens along.
 
-Sessions are not tokens (access/sessions.py): a row can be revoked, a signature cannot. What must
-work only once is `spend`, which remembers the token's id in a table.
+Sessions are not tokens (access/doors/sessions.py): a row can be revoked, a signature cannot. What
+must work only once is `spend`, which remembers the token's id in a table.
 """
 
 from __future__ import annotations

@@ -18,8 +18,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, case, func, or_, select, union
 
-from warning_service.access.actions import of_kind
-from warning_service.access.audit import REFUSED, Trail
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import OFFICES, Ability, Place
@@ -30,6 +28,8 @@ from warning_service.access.tables import (
     sessions,
     staff_factors,
 )
+from warning_service.access.trail.actions import of_kind
+from warning_service.access.trail.audit import REFUSED, Trail
 from warning_service.clock import Clock, at
 from warning_service.database import Database, upsert
 from warning_service.roster import tables as roster

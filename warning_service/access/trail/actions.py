@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from warning_service.access.audit import REFUSED
+from warning_service.access.trail.audit import REFUSED
 
 Kind = Literal["opened", "shown", "change", "export", "numbers", "door", "rights", "office"]
 

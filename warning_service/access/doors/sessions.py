@@ -25,10 +25,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from warning_service.access.networks import seen_from
+from warning_service.access.doors.networks import seen_from
+from warning_service.access.doors.second_factors import has_factor
 from warning_service.access.principals import Duty, Principal
 from warning_service.access.roles import Role
-from warning_service.access.second_factors import has_factor
 from warning_service.access.staff_lookup import duties_of, is_active
 from warning_service.access.tables import sessions
 from warning_service.clock import Clock, day_of, monotonic

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from warning_service.access import passwords
-from warning_service.access.audit import Trail
-from warning_service.access.sessions import Sessions
-from warning_service.access.tries import Tries
+from warning_service.access.doors import passwords
+from warning_service.access.doors.sessions import Sessions
+from warning_service.access.doors.tries import Tries
+from warning_service.access.trail.audit import Trail
 from warning_service.database import Database
 from warning_service.roster import tables as roster
 

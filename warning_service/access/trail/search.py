@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, true
 
-from warning_service.access.actions import Kind, actions, of_kind
-from warning_service.access.audit import REFUSED
 from warning_service.access.tables import audit, looking_alarms
+from warning_service.access.trail.actions import Kind, actions, of_kind
+from warning_service.access.trail.audit import REFUSED
 from warning_service.clock import at
 from warning_service.roster import tables as roster
 

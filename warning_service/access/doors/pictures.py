@@ -5,7 +5,7 @@ The drawing of an id is in student_checkin/static/pictures.svg.
 
 from __future__ import annotations
 
-from warning_service.access.child_secrets import Pictures
+from warning_service.access.doors.child_secrets import Pictures
 
 PICTURES: dict[str, tuple[str, str]] = {
     "cat": ("ねこ", "Cat"),

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from warning_service.access.audit import Trail
-from warning_service.access.passkeys import BadPasskey, Passkeys
-from warning_service.access.passwords import Passwords
+from warning_service.access.doors.passkeys import BadPasskey, Passkeys
+from warning_service.access.doors.passwords import Passwords
+from warning_service.access.doors.second_factors import SecondFactors
+from warning_service.access.doors.sessions import Sessions
+from warning_service.access.doors.tries import Tries
 from warning_service.access.principals import Principal
-from warning_service.access.second_factors import SecondFactors
-from warning_service.access.sessions import Sessions
-from warning_service.access.tries import Tries
+from warning_service.access.trail.audit import Trail
 
 
 @dataclass(frozen=True, kw_only=True)

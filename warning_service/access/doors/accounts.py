@@ -19,13 +19,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, delete, func, or_, select, update
 
-from warning_service.access.audit import Trail
+from warning_service.access.doors.passwords import Passwords
+from warning_service.access.doors.second_factors import SecondFactors
+from warning_service.access.doors.sessions import Sessions
 from warning_service.access.gateway import NotYours
-from warning_service.access.passwords import Passwords
 from warning_service.access.principals import Principal
 from warning_service.access.roles import OFFICES, Ability, Place, Role
-from warning_service.access.second_factors import SecondFactors
-from warning_service.access.sessions import Sessions
+from warning_service.access.trail.audit import Trail
 from warning_service.clock import Clock
 from warning_service.database import Database, insert_new
 from warning_service.roster import tables as roster

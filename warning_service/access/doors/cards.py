@@ -19,17 +19,17 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, insert, select, update
 
-from warning_service.access import child_secrets
-from warning_service.access.audit import Trail
-from warning_service.access.child_secrets import Made, Pictures
-from warning_service.access.child_sign_in import door_key, seat_account
+from warning_service.access.doors import child_secrets
+from warning_service.access.doors.child import door_key, seat_account
+from warning_service.access.doors.child_secrets import Made, Pictures
+from warning_service.access.doors.sessions import Sessions, token_hash
+from warning_service.access.doors.tries import Tries
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.sealing import Sealer
-from warning_service.access.sessions import Sessions, token_hash
 from warning_service.access.tables import class_cards
-from warning_service.access.tries import Tries
+from warning_service.access.trail.audit import Trail
 from warning_service.clock import Clock
 from warning_service.database import Database
 from warning_service.playbooks.service import Playbooks

@@ -28,8 +28,8 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from warning_service.access.doors.second_factors import drop_lone_recovery_codes
 from warning_service.access.principals import Principal
-from warning_service.access.second_factors import drop_lone_recovery_codes
 from warning_service.access.tables import passkey_challenges, passkeys
 from warning_service.clock import Clock
 from warning_service.database import Database, insert_new, upsert

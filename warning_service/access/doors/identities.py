@@ -19,9 +19,9 @@ from typing import Literal
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
-from warning_service.access.audit import Look, Trail
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
+from warning_service.access.trail.audit import Look, Trail
 from warning_service.clock import Clock
 from warning_service.database import Database, insert_new, upsert
 from warning_service.roster import queries

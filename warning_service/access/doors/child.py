@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from warning_service.access import child_secrets
-from warning_service.access.child_secrets import Kind
+from warning_service.access.doors import child_secrets
+from warning_service.access.doors.child_secrets import Kind
+from warning_service.access.doors.sessions import Sessions, token_hash
+from warning_service.access.doors.tries import Tries
 from warning_service.access.sealing import Sealer
-from warning_service.access.sessions import Sessions, token_hash
 from warning_service.access.tables import class_cards
-from warning_service.access.tries import Tries
 from warning_service.clock import Clock
 from warning_service.database import Database
 from warning_service.playbooks.service import Playbooks

@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from warning_service.access.audit import Trail
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.tables import looking_alarms
+from warning_service.access.trail.audit import Trail
 from warning_service.clock import Clock
 from warning_service.database import Database
 

@@ -16,9 +16,9 @@ from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 from sqlalchemy import select, update
 
-from warning_service.access.audit import Trail
-from warning_service.access.sessions import Sessions
-from warning_service.access.tokens import BadToken, Kind, Tokens
+from warning_service.access.doors.sessions import Sessions
+from warning_service.access.doors.tokens import BadToken, Kind, Tokens
+from warning_service.access.trail.audit import Trail
 from warning_service.database import Database
 from warning_service.roster import tables as roster
 

@@ -22,11 +22,11 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy import Connection, func, select, update
 
-from warning_service.access import audit as trail
-from warning_service.access.actions import of_kind
-from warning_service.access.alarm_rules import AlarmRules, limit_for
-from warning_service.access.audit import REFUSED
 from warning_service.access.tables import audit, looking, looking_alarms
+from warning_service.access.trail import audit as trail
+from warning_service.access.trail.actions import of_kind
+from warning_service.access.trail.alarm_rules import AlarmRules, limit_for
+from warning_service.access.trail.audit import REFUSED
 from warning_service.clock import JAPAN, Clock, at, day_of
 from warning_service.database import Database, insert_new, upsert
 from warning_service.events.tables import facts

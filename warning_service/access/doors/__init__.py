@@ -1,0 +1,1 @@
+"""Who may come in, and stays known: passwords, factors, cards, tokens, sessions, accounts."""

@@ -1,0 +1,1 @@
+"""Who looked at what: written, sealed, searched, watched and reviewed."""
