@@ -2,8 +2,8 @@
 number.
 
 Only an expectation is kept (access/doors/identities.py links when the account comes for the first
-time). The file's address replaces what was noted for that person before, so that a year's new addresses
-may go round among people in one file. It undoes no link.
+time). The file's address replaces what was noted for that person before, so that a year's new
+addresses may go round among people in one file. It undoes no link.
 """
 
 from __future__ import annotations
