@@ -56,20 +56,33 @@ def wall_clock(path: Path, text: str) -> Iterator[str]:
             yield f"{path}:{line}: {name}() outside clock.py"
 
 
+# Tokens are made and read in one place for each library: our own with python-jose behind the
+# wrapper of the doors; what a provider signed with authlib and joserfc, which know the algorithms
+# and key sets of providers. PyJWT has no place.
+_JWT_HOMES = {
+    "jose": "warning_service/access/doors/tokens.py",
+    "joserfc": "connectors/sign_in/",
+    "authlib": "connectors/sign_in/",
+    "jwt": "",
+}
+
+
 def bare_jwt(path: Path, text: str) -> Iterator[str]:
-    """python-jose only behind the one wrapper in access/doors/tokens.py."""
-    if path.as_posix() == "warning_service/access/doors/tokens.py" or path.parts[0] not in SOURCE:
+    """Libraries that make or read signed tokens stay in the one place each has."""
+    if path.parts[0] not in SOURCE:
         return
     for node in ast.walk(ast.parse(text)):
         names = (
             [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
             else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
+            if isinstance(node, ast.ImportFrom) and not node.level
             else []
         )
-        if any(name.split(".")[0] == "jose" for name in names):
-            yield f"{path}:{node.lineno}: jose outside access/doors/tokens.py"
+        for library in sorted({name.split(".")[0] for name in names} & set(_JWT_HOMES)):
+            home = _JWT_HOMES[library]
+            if not home or not path.as_posix().startswith(home):
+                yield f"{path}:{node.lineno}: {library} outside {home or 'any place'}"
 
 
 # Who may touch the tables that hold names: access, the roster itself, importers, the demo town,

@@ -26,6 +26,28 @@ AS $$
 $$
 """
 
+DROP_RULES = """
+DO $$
+DECLARE rule record;
+BEGIN
+    FOR rule IN SELECT schemaname, tablename FROM pg_policies WHERE policyname = 'kizashi_scope'
+    LOOP
+        EXECUTE format('DROP POLICY kizashi_scope ON %I.%I', rule.schemaname, rule.tablename);
+    END LOOP;
+END $$
+"""
+
+FORGET_RULES = """
+DO $$
+DECLARE note text := obj_description('roster'::regnamespace, 'pg_namespace');
+BEGIN
+    EXECUTE format(
+        'COMMENT ON SCHEMA roster IS %L',
+        regexp_replace(note, E'\\x1f[^\\x1f]*', E'\\x1fnone')
+    );
+END $$
+"""
+
 
 def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
@@ -37,5 +59,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    if op.get_bind().dialect.name != "sqlite":
-        op.execute("DROP FUNCTION kizashi_lists_counted()")
+    if op.get_bind().dialect.name == "sqlite":
+        return
+    # The rules go first: some of them ask the function. The tables stay closed to the roles of
+    # pages, and the note on the schema forgets which rules they had, or the next `migrate` would
+    # take the grants for those of now and leave everything that is made anew without any.
+    op.execute(DROP_RULES)
+    op.execute(FORGET_RULES)
+    op.execute("DROP FUNCTION kizashi_lists_counted()")
