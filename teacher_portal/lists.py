@@ -46,6 +46,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     reviewed: int
     recorded: int
     whole_school: bool
+    may_review: bool
     latest: bool
 
 
@@ -170,12 +171,19 @@ def summaries(request: Request, who: Principal) -> list[Summary]:
                     new=sum(e.is_new for e in listed),
                     reviewed=sum(key in done for key in keys),
                     recorded=len(records),
-                    whole_school=row.school in who.reach(Ability.SEE_LIST).schools,
+                    whole_school=_whole(who, row),
+                    may_review=may_review(who, row),
                     latest=row.school not in newest,
                 )
             )
             newest.add(row.school)
     return found
+
+
+def _whole(who: Principal, row: Any) -> bool:
+    """Is the list seen as a list, and not just the entries of one's own class?"""
+    extent = who.reach(Ability.SEE_LIST)
+    return row.school in extent.schools | extent.agendas
 
 
 def _in_scope(conn: Any, rooms: Rooms, who: Principal, row: Any) -> list[Any]:
@@ -228,7 +236,7 @@ def one_list(
         sort=sort,
         direction="desc" if descending else "asc",
         only=only,
-        whole_school=row.school in who.reach(Ability.SEE_LIST).schools,
+        whole_school=_whole(who, row),
         may_review=may_review(who, row),
         may_record=Ability.RECORD_FOLLOW_UP in who.abilities,
         outcome=rooms.playbooks.of(who.board).outcome,

@@ -47,7 +47,10 @@ from warning_service.roster import tables as t
 
 OWN, OTHER, FAR = "sakura-1", "sakura-2", "school2-1"
 WORDS, NOTE = "鵺鳴川に ひとりで いた", "鶸沢の家に電話した"
-SECRETS = [WORDS, NOTE]
+TYPED = "鵜飼町の うわさ"  # what the walk itself puts into every form
+READERS = {"nurse", "other"}  # whom the calls with words were addressed to
+NOTED = {"homeroom", "lead", "nurse", "counsellor", "guidance", "social", "management", "officer"}
+SECRETS = [WORDS, NOTE, TYPED]
 
 # Who may see children of which class by name; 委員会 only those on the list.
 SEES = {
@@ -130,8 +133,10 @@ class Canaries:
         return {one for rows in self.of.values() for row in rows for one in row} | set(SECRETS)
 
     def hidden_from(self, login: str, listed: list[str]) -> set[str]:
-        """Names and numbers this login may not see."""
-        return {
+        """Names and numbers this login may not see, words and notes it may not read."""
+        hidden = set() if login in READERS | {"privacy"} else {WORDS}
+        hidden |= set() if login in NOTED | {"privacy"} else {NOTE}
+        return hidden | {
             canary
             for class_id, rows in self.of.items()
             for key, row in zip(self.school.children[class_id], rows, strict=True)
@@ -236,11 +241,11 @@ class Walk:
                     else:
                         form = {
                             "csrf": csrf,
-                            "note": WORDS,
-                            "words": WORDS,
-                            "reason": WORDS,
-                            "q": WORDS,
-                            "id": WORDS,
+                            "note": TYPED,
+                            "words": TYPED,
+                            "reason": TYPED,
+                            "q": TYPED,
+                            "id": TYPED,
                             "student": values["student"],
                         }
                         answer = client.post(path, data=form, headers=HTML)

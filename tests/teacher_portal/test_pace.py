@@ -21,3 +21,15 @@ def test_copying_page_after_page_is_slowed_down(
     assert int(answers[-1].headers["retry-after"]) > 0
     assert "待" in answers[-1].text
     assert person.get("/portal/alerts")
+
+
+def test_a_city_behind_one_address_comes_in(
+    school: School, browsers: Browsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "ADDRESS", Bucket(5, 0.01))
+    tablets, knocker = browsers(), browsers()
+    doors = [tablets.client.get("/child/sign-in/SAKURA-1", headers=HTML) for _ in range(30)]
+    assert {answer.status_code for answer in doors} == {200}
+    knocks = [knocker.client.get("/portal/sign-in", headers=HTML) for _ in range(10)]
+    assert knocks[-1].status_code == 429
+    assert school.classes

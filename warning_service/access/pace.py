@@ -1,9 +1,8 @@
 """How fast one session, or one address at the open doors, may ask.
 
-A bucket for each: so many requests at once, then so many a second. A person clicking, a meeting
-going through its list, or a school's tablets all signing in at 8:15 behind one address stay far
-below; a script that copies page after page with a stolen session, or tries class cards, is slowed
-down. In memory of this process only: with several processes the limits are that many times as wide,
+A bucket for each: so many requests at once, then so many a second. A person clicking, or a meeting
+going through its list, stay far below; a script that copies page after page with a stolen session,
+or knocks at the staff's doors, is slowed down. The children's door is not paced (see web.Open). In memory of this process only: with several processes the limits are that many times as wide,
 which is still a limit. Check-ins and calls for help do not pass here.
 """
 
