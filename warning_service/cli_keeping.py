@@ -32,6 +32,20 @@ keeping = typer.Typer()
 Days = Annotated[int, typer.Option("--keep-days", min=1, help="How old a backup may be.")]
 
 
+ACTOR = "system:cli"
+
+
+def _trail(settings: Settings, database: Database, clock: Clock) -> Trail | None:
+    """The trail for a command that can do without the installation's keys."""
+    return Trail(database, clock, TrailKeys(settings)) if settings.secret_keys else None
+
+
+def _destroy(late: Sequence[backups.Archive], trail: Trail | None) -> None:
+    if late and trail is not None:
+        trail.by(ACTOR, "backups_destroyed", "all", board="", detail=str(len(late)))
+    backups.destroy(late)
+
+
 def _clocks(settings: Settings) -> dict[str, rules.Clock]:
     try:
         return rules.clocks(settings.data_dir)
@@ -57,14 +71,16 @@ def backup(
     settings, clock = settings_or_exit(), Clock()
     database = Database(settings.sqlalchemy_url)
     manifest = upkeep.back_up(database, target, clock)
-    if settings.secret_keys:
-        trail = Trail(database, clock, TrailKeys(settings))
-        trail.by("system:cli", "backup", "all", board="", detail=manifest.trail)
+    # Dated after the archive, or `restore` could not know that the list covers it.
+    tombstones.write(database, settings.data_dir / tombstones.FILE, clock.now(), dated=True)
+    trail = _trail(settings, database, clock)
+    if trail is not None:
+        trail.by(ACTOR, "backup", "all", board="", detail=manifest.trail)
     out.print(f"{target}: log up to {manifest.head}, schema {manifest.schema}")
     out.print(f"head of the audit trail: {manifest.trail or 'none yet'}", highlight=False)
     late = backups.old(target.parent, clock.now(), keep_days or backups.LONGEST_DAYS)
     if keep_days is not None:
-        backups.destroy(late)
+        _destroy(late, trail)
     for one in late:
         said = "destroyed" if keep_days is not None else "too old, destroy it"
         err.print(f"{one.path}: of {one.made_at.date()}, {said}", markup=False)
@@ -79,11 +95,16 @@ def backups_command(
     """Check the age of the backups in a folder. Exit status 1 when one is too old and still there.
 
     A backup holds what retention deletes and families refused: it must not outlive its use.
+    Destroying stands on the trail, so it needs the service's database; checking does not.
     """
-    now = Clock().now()
-    late = backups.old(folder, now, keep_days)
-    if destroy:
-        backups.destroy(late)
+    clock = Clock()
+    late = backups.old(folder, clock.now(), keep_days)
+    if destroy and late:
+        settings = settings_or_exit()
+        database = Database(settings.sqlalchemy_url)
+        check(database)
+        _destroy(late, _trail(settings, database, clock))
+        database.close()
     for one in late:
         said = "destroyed" if destroy else "too old"
         err.print(f"{one.path}: of {one.made_at.date()}, {said}", markup=False)
@@ -104,9 +125,10 @@ def restore(
 ) -> None:
     """Put an archive into an empty database, after checking every hash in it, and bring it to now.
 
-    Who refused or was erased after the archive was made is in the list of removals, which is not in
-    the archive; without it nothing is restored. Then the schema is migrated, refusals and erasures
-    are done again, what the clocks say is deleted, and the models are derived without all that.
+    Who refused, was erased or shut out after the archive was made is in the list of removals, which
+    is not in the archive; without it nothing is restored. Then the schema is migrated, ways in that
+    were closed since are closed again, sessions and invitations end, refusals and erasures are done
+    again, what the clocks say is deleted, and the models are derived without all that.
     Needs the secret keys of then. Prove it with `verify` and `rebuild`.
     """
     settings = settings_or_exit()
@@ -119,7 +141,8 @@ def restore(
         except tombstones.NoRemovals as error:
             err.print(f"not restored: {error}", markup=False)
             err.print("Give the list with --removals, or go on with --without-removals and record")
-            err.print(f"by hand every refusal and erasure since {made_at.date()}.")
+            err.print(f"by hand every refusal and erasure since {made_at.date()}, and go through")
+            err.print("accounts, duties, factors and children's cards: none ended since is ended.")
             raise typer.Exit(2) from error
     clocks = _clocks(settings)
     database = Database(settings.sqlalchemy_url, row_security=settings.row_security)
@@ -141,6 +164,17 @@ def restore(
                 f"{told.taken_back} refusals of the archive had been taken back since:"
                 " they are in force until the family says so again"
             )
+    shut = mended.shut
+    out.print(
+        f"ended, not known to be in force: {shut.accounts} accounts, {shut.duties} duties,"
+        f" {shut.passwords} passwords, {shut.factors} second factors and codes,"
+        f" {shut.linked} linked accounts, {shut.class_cards} class cards,"
+        f" {shut.secrets} children's secrets"
+    )
+    out.print(
+        f"{shut.sessions} sessions ended, invitations from before are void. Who has no password"
+        " now needs an invitation; print cards where they were stopped"
+    )
     _tell(mended.deleted, clocks, "deleted")
     if mended.derived:
         out.print(f"models derived again: {', '.join(mended.derived)}", markup=False)
@@ -191,6 +225,7 @@ def removal(
         work = Removal(rooms.log, rooms.playbooks, board)
         due = work.due()
         if due or force:
+            rooms.trail.by(ACTOR, "removal", board, board=board)
             work.run()
         out.print(f"{board}: {'derived again' if due or force else 'nothing to remove'}")
 
@@ -199,7 +234,7 @@ def removal(
 def removals(
     target: Annotated[Path | None, typer.Argument(help="Else the data folder's.")] = None,
 ) -> None:
-    """Write the list of removals that `restore` needs: refusals and erasures, keys only.
+    """Write the list of removals that `restore` needs: refusals, erasures, who may come in.
 
     The schedule keeps it in the data folder; keep a copy where the backups are not.
     """

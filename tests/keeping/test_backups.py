@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 from typer.testing import CliRunner
 
 from tests import make
 from warning_service import upkeep
+from warning_service.access.doors.tokens import BadToken
+from warning_service.access.principals import Principal
 from warning_service.access.retention import shipped_clocks
+from warning_service.access.tables import audit
+from warning_service.access.ways_in import Shut
 from warning_service.app import build
 from warning_service.cli import cli
 from warning_service.clock import MovableClock
@@ -25,6 +29,7 @@ from warning_service.keeping import backups, tombstones
 from warning_service.keeping.erase import erase
 from warning_service.rooms import Rooms
 from warning_service.roster import queries, service
+from warning_service.roster import tables as roster
 from warning_service.roster.tables import students
 from warning_service.settings import Settings
 
@@ -41,7 +46,7 @@ def postgres_tools(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def town(rooms: Rooms) -> tuple[Rooms, list[str]]:
-    room = make.places(rooms.database)[0]
+    room = make.places(rooms.database, classes=2)[0]
     keys = make.children(rooms.log, room, 5)
     for days in (30, 20, 10):
         answers = [make.check_in(key, rooms.clock, days_ago=days, mood=1) for key in keys]
@@ -63,6 +68,13 @@ def fresh(town: tuple[Rooms, list[str]], tmp_path: Path) -> Iterator[Database]:
         made = Database(database.url.set(database="mended").render_as_string(hide_password=False))
     yield made
     made.close()
+
+
+def _in(rooms: Rooms, login: str) -> Principal:
+    token = rooms.sessions.start_staff(f"staff-{login}", make.BOARD, factors=("totp",))
+    found = rooms.sessions.find(token)
+    assert found is not None
+    return found
 
 
 def settings_for(settings: Settings, database: Database) -> Settings:
@@ -115,6 +127,94 @@ def test_a_restored_backup_is_told_what_happened_since(
     restored.database.close()
 
 
+def test_what_was_closed_since_stays_closed_in_a_restored_backup(
+    town: tuple[Rooms, list[str]],
+    fresh: Database,
+    settings: Settings,
+    clock: MovableClock,
+    tmp_path: Path,
+) -> None:
+    rooms, keys = town
+    for login, duty in (
+        ("nurse", ("nurse", make.SCHOOL)), ("clerk", ("accounts", make.BOARD)),
+        ("head", ("management", make.SCHOOL)), ("guidance", ("guidance", make.SCHOOL)),
+        ("stays", ("nurse", make.SCHOOL)),
+    ):  # fmt: skip
+        make.staff(rooms.database, login, duty)
+    clerk, head = (_in(rooms, login) for login in ("clerk", "head"))
+    stolen = rooms.sessions.start_staff("staff-nurse", make.BOARD, factors=("totp",))
+    unused = rooms.accounts.invite(clerk, "staff-stays")
+    used = rooms.accounts.invite(clerk, "staff-nurse")
+    stopped = rooms.cards.new_card(head, "sakura-1")
+    hangs = rooms.cards.new_card(head, "sakura-2")
+    for login in ("guidance", "stays"):
+        rooms.factors.give_totp(f"staff-{login}", "JBSWY3DPEHPK3PXP")
+    with rooms.database.writing() as conn:
+        conn.execute(
+            insert(roster.seats),
+            [{"student": key, "class_id": "sakura-1", "seat": 70 + n, "secret_hash": f"old{n}"}
+             for n, key in enumerate(keys[:2])],
+        )  # fmt: skip
+    archive, file = tmp_path / "b.tar.gz", tmp_path / "removals.json"
+    upkeep.back_up(rooms.database, archive, clock)
+    made = clock.now()
+    clock.move_by(timedelta(minutes=5))
+    rooms.passwords.accept(used, "a brand new password 9")
+    rooms.cards.stop_card(head, "sakura-1")
+    rooms.accounts.set_active(clerk, "staff-nurse", active=False)
+    rooms.accounts.end_duty(clerk, "staff-guidance", "guidance", make.SCHOOL, date(2026, 4, 1))
+    rooms.accounts.reset_factors(clerk, "staff-guidance")
+    with rooms.database.writing() as conn:
+        conn.execute(
+            update(roster.seats).where(roster.seats.c.student == keys[0]).values(secret_hash="new")
+        )
+    tombstones.write(rooms.database, file, clock.now())
+    assert "nurse" not in file.read_text("utf-8")
+
+    upkeep.restore(fresh, archive)
+    fresh.close()
+    restored = build(settings_for(settings, fresh), clock)
+    mended = backups.mend(
+        restored.log, restored.trail, restored.playbooks, shipped_clocks(),
+        tombstones.fitting(file, made),
+    )  # fmt: skip
+    shut = mended.shut
+    assert (shut.accounts, shut.duties, shut.passwords, shut.factors) == (1, 1, 1, 1)
+    assert (shut.class_cards, shut.secrets, shut.linked) == (1, 1, 0) and shut.sessions >= 3
+    assert restored.sessions.find(stolen) is None
+    assert not restored.child_door.open_card(stopped)
+    assert restored.child_door.open_card(hangs)
+    for invitation in (used, unused):
+        with pytest.raises(BadToken):
+            restored.passwords.invited(invitation)
+    assert restored.passwords.is_it("staff-stays", make.PASSWORD)
+    assert restored.factors.of("staff-stays").totp_since
+    assert restored.factors.of("staff-guidance").totp_since is None
+    assert not restored.passwords.has_one("staff-nurse")
+    anew = _in(restored, "clerk")
+    assert [d.until_day for d in restored.accounts.one(anew, "staff-guidance").duties] == [
+        clock.today()
+    ]
+    assert not restored.accounts.one(anew, "staff-nurse").active
+    assert restored.passwords.invited(restored.accounts.invite(anew, "staff-stays"))
+    noted = [r.detail for r in make.rows(restored.database, audit) if r.action == "restored"]
+    assert len(noted) == 1 and "accounts=1" in noted[0]
+    restored.database.close()
+
+
+def test_without_the_list_sessions_invitations_and_class_cards_end(
+    town: tuple[Rooms, list[str]], clock: MovableClock
+) -> None:
+    rooms, _ = town
+    make.staff(rooms.database, "head", ("management", make.SCHOOL))
+    token = rooms.sessions.start_staff("staff-head", make.BOARD, factors=("totp",))
+    card = rooms.cards.new_card(_in(rooms, "head"), "sakura-1")
+    shut = backups.mend(rooms.log, rooms.trail, rooms.playbooks, shipped_clocks(), None).shut
+    assert shut == Shut(class_cards=1, sessions=2)
+    assert rooms.sessions.find(token) is None and not rooms.child_door.open_card(card)
+    assert rooms.passwords.has_one("staff-head")
+
+
 def test_clocks_are_applied_to_a_restored_backup(
     town: tuple[Rooms, list[str]],
     fresh: Database,
@@ -154,6 +254,13 @@ def test_the_list_is_written_when_something_changed_and_daily(
     clock.move_by(timedelta(days=2))
     assert not tombstones.write(rooms.database, file, clock.now()), "no news, but a newer date"
     assert tombstones.read(file).written_at == clock.now()
+    clock.move_by(timedelta(hours=2))
+    made = clock.now()
+    tombstones.write(rooms.database, file, clock.now())
+    with pytest.raises(tombstones.NoRemovals):
+        tombstones.fitting(file, made)
+    tombstones.write(rooms.database, file, clock.now(), dated=True)  # as `backup` does
+    assert tombstones.fitting(file, made).refusals
     erase(rooms.log, rooms.trail, make.BOARD, [keys[1]], kind="request", actor="x")
     clock.move_by(tombstones.REMEMBERED + timedelta(days=1))
     tombstones.write(rooms.database, file, clock.now())
@@ -172,7 +279,7 @@ def test_a_list_that_cannot_tell_is_refused(tmp_path: Path, content: bytes | Non
 def test_a_list_older_than_the_archive_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "removals.json"
     then = datetime(2026, 5, 1, tzinfo=UTC)
-    told = tombstones.Removals(written_at=then, refusals=[], erased=[])
+    told = tombstones.Removals(written_at=then, refusals=[], erased=[], ways_in=[])
     file.write_bytes(msgspec.json.encode(told))
     assert tombstones.fitting(file, then) == told
     with pytest.raises(tombstones.NoRemovals, match="before the archive"):

@@ -1,9 +1,10 @@
 """How old backups may grow, and what a restored one must be told before anybody uses it.
 
 A backup keeps what retention deletes and families refuse, so it must not outlive its use: `old`
-finds archives past their age, `destroy` removes them. What was refused or erased after an archive
-was made is done again by `mend`, from the list of removals that is kept outside it; what the clocks
-say goes too, and the models are derived without it before the first page is shown.
+finds archives past their age, `destroy` removes them. What was refused or erased, and who was shut
+out, after an archive was made is done again by `mend`, from the list of removals that is kept
+outside it; what the clocks say goes too, and the models are derived without it before the first
+page is shown.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import asdict
 
 from warning_service.access.retention import Clock
-from warning_service.access.trail.audit import Trail
+from warning_service.access.trail.audit import Look, Trail
+from warning_service.access.ways_in import Shut, close_all_but
 from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.log import Log
 from warning_service.judging.consumer import JudgingConsumer, PlaybookSource
 from warning_service.judging.removal import Removal
 from warning_service.keeping.sweep import Line, Retention
-from warning_service.keeping.tombstones import Applied, Removals, apply
+from warning_service.keeping.tombstones import ACTOR, Applied, Removals, apply
 from warning_service.roster import queries
 from warning_service.upkeep import MANIFEST, BackupError, Manifest
 
@@ -75,6 +78,7 @@ class Mended(NamedTuple):
     """What was done in a restored database before its use."""
 
     applied: Applied | None
+    shut: Shut
     deleted: list[Line]
     derived: list[str]
 
@@ -86,10 +90,12 @@ def mend(
     clocks: Mapping[str, Clock],
     removals: Removals | None,
 ) -> Mended:
-    """Do again what happened after the archive was made. Repeating it changes nothing.
+    """Do again what happened after the archive was made, doors first.
 
+    Once people use the database it must not be repeated: it ends what they were given since.
     Raises StorageUnavailable.
     """
+    shut = _shut(log, trail, removals)
     applied = None if removals is None else apply(log, trail, removals)
     deleted = Retention(log, trail, clocks).run()
     with log.database.reading() as conn:
@@ -104,4 +110,15 @@ def mend(
         if removal.due():
             removal.run()
             derived.append(board)
-    return Mended(applied, deleted, derived)
+    return Mended(applied, shut, deleted, derived)
+
+
+def _shut(log: Log, trail: Trail, removals: Removals | None) -> Shut:
+    known = None if removals is None else removals.ways_in
+    with log.database.writing() as conn:
+        shut = close_all_but(conn, known, log.clock.now(), ACTOR)
+        said = " ".join(f"{kind}={count}" for kind, count in asdict(shut).items() if count)
+        trail.write(
+            conn, [Look(board="", actor=ACTOR, action="restored", subject="all", detail=said)]
+        )
+    return shut

@@ -1,10 +1,11 @@
-"""What a backup does not know: who refused and who was erased after it was made.
+"""What a backup does not know: who refused, was erased or shut out after it was made.
 
-A small file outside the database and its backups (`removals.json` in the data folder) lists student
-keys only: refusals in force, and erasures for as long as a backup may be old. The process that
-leads the schedule writes it anew within seconds of a change. `kizashi restore` wants it and does
-again what it says; without the file it refuses, unless it is told to, because a restored archive
-would silently bring back what families were promised is gone.
+A file outside the database and its backups (`removals.json` in the data folder) lists student keys:
+refusals in force, and erasures for as long as a backup may be old; and a marker for each way in
+that is in force (access/ways_in.py). The process that leads the schedule writes it anew within
+seconds of a change, and `kizashi backup` as it ends. `kizashi restore` wants it and does again what
+it says; without the file it refuses, unless it is told to, because a restored archive would
+silently bring back what families were promised is gone, and let in who was shut out.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Connection, select
 
-from warning_service.access import leaving
+from warning_service.access import leaving, ways_in
 from warning_service.access.tables import audit
 from warning_service.access.trail.audit import Trail
+from warning_service.clock import day_of
 from warning_service.database import Database
 from warning_service.events.log import Log
 from warning_service.keeping.erase import ERASED, erase
@@ -53,6 +55,7 @@ class Removals(msgspec.Struct, frozen=True, kw_only=True):
     written_at: datetime
     refusals: list[Refusal]
     erased: list[Erasure]
+    ways_in: list[str]
 
 
 class NoRemovals(RuntimeError):
@@ -76,19 +79,24 @@ def collect(conn: Connection, now: datetime) -> Removals:
             .order_by(a.seq)
         )
     ]
-    return Removals(written_at=now, refusals=refusals, erased=erased)
+    markers = ways_in.in_force(conn, day_of(now))
+    return Removals(written_at=now, refusals=refusals, erased=erased, ways_in=markers)
 
 
-def write(database: Database, path: Path, now: datetime) -> bool:
-    """Bring the file up to date; False when it said all this already (its time is then kept)."""
+def write(database: Database, path: Path, now: datetime, *, dated: bool = False) -> bool:
+    """Bring the file up to date; False when it said all this already.
+
+    Its time is then kept for a day, unless it is to be `dated` now: by a backup, because a list
+    from before an archive cannot say what happened after it.
+    """
     with database.reading() as conn:
         removals = collect(conn, now)
     try:
         held = read(path)
     except NoRemovals:
         held = None
-    same = held is not None and (held.refusals, held.erased) == (removals.refusals, removals.erased)
-    if same and held is not None and now - held.written_at < timedelta(days=1):
+    same = held is not None and msgspec.structs.replace(held, written_at=now) == removals
+    if same and held is not None and not dated and now - held.written_at < timedelta(days=1):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
