@@ -154,6 +154,43 @@ def test_who_decides_on_whom(school: School, review: RightsReview) -> None:
         review.of_board(school.who("nurse"), 2026)
 
 
+def test_a_head_decides_on_this_years_own_people_and_never_over_the_board(
+    school: School, review: RightsReview
+) -> None:
+    rooms = school.rooms
+    head, manager = school.who("head"), school.who("accounts")
+    with rooms.database.writing() as conn:
+        for staff, role, place, first, until in (
+            ("staff-accounts2", "homeroom", "sakura-1", date(2010, 4, 1), date(2011, 4, 1)),
+            ("staff-counsellor", "counsellor", "sakura", date(2025, 4, 1), date(2026, 4, 1)),
+            ("staff-nurse", "privacy", make.BOARD, date(2026, 5, 1), None),
+        ):
+            service.put_rows(
+                conn, roster.duties, ["staff", "role", "place", "from_day"],
+                [{"staff": staff, "role": role, "place": place, "from_day": first,
+                  "until_day": until}],
+            )  # fmt: skip
+        conn.execute(
+            update(roster.duties)
+            .where(roster.duties.c.staff == "staff-guidance")
+            .values(from_day=date(2025, 4, 1), until_day=date(2026, 4, 1))
+        )
+    seen = {one.login for one in review.of_board(head, 2026)}
+    assert not seen & {"accounts2", "nurse", "guidance"} and "homeroom" in seen
+    assert "guidance" in {one.login for one in review.of_board(head, 2025)}
+    for staff in ("staff-accounts2", "staff-nurse", "staff-guidance"):
+        with pytest.raises(NotYours):
+            review.decide(head, staff, 2026, decision="keep")
+    review.decide(head, "staff-homeroom", 2026, decision="keep")
+    assert not of(review, head, "homeroom").by_board
+    review.decide(manager, "staff-homeroom", 2026, decision="end")
+    assert of(review, head, "homeroom").by_board and not of(review, manager, "homeroom").by_board
+    with pytest.raises(NotYours):
+        review.decide(head, "staff-homeroom", 2026, decision="keep")
+    assert of(review, manager, "homeroom").decision == "end"
+    review.decide(manager, "staff-homeroom", 2026, decision="keep")
+
+
 def test_looking_at_it_is_on_the_trail(school: School, review: RightsReview) -> None:
     manager = school.who("accounts")
     review.of_board(manager, 2026)

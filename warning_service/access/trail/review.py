@@ -1,9 +1,10 @@
 """The yearly review of rights and access: who may what, who used it, and does it go on?
 
 For every account: its duties and since when, when it last signed in, how much it looked at, what it
-never used, what was refused. Whoever is responsible (the accounts manager for the board, management
-for its own school) decides for each to keep or to end, with a date; ending itself is done on the
-accounts page, and until it is, the review says so.
+never used, what was refused. Whoever is responsible decides for each to keep or to end, with a
+date: the accounts manager for the board, management for those who had a duty at its own school in
+the year under review, unless they have one of the board's. What the board decided stays the
+board's. Ending itself is done on the accounts page, and until it is, the review says so.
 
 Counts come from the trail and names from the roster, read as the service itself: the scope is
 checked here, at `of_board`.
@@ -16,7 +17,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, case, func, or_, select, union
+from sqlalchemy import Connection, and_, case, func, or_, select, union
 
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
@@ -30,7 +31,7 @@ from warning_service.access.tables import (
 )
 from warning_service.access.trail.actions import of_kind
 from warning_service.access.trail.audit import REFUSED, Trail
-from warning_service.clock import Clock, at
+from warning_service.clock import Clock, at, day_of
 from warning_service.database import Database, upsert
 from warning_service.roster import tables as roster
 from warning_service.roster.calendar import school_year_of
@@ -47,6 +48,8 @@ HINTS = (
     "many_refusals", "to_be_ended",
 )  # fmt: skip
 """What the page points at, the gravest first."""
+
+_OF_BOARD = tuple(role for role, office in OFFICES.items() if office.place is Place.BOARD)
 
 
 class UnfitDecision(ValueError):
@@ -66,7 +69,10 @@ class HeldDuty(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reviewed(msgspec.Struct, frozen=True, kw_only=True):
-    """One account with what the review says of it. `hints`: ids of HINTS."""
+    """One account with what the review says of it. `hints`: ids of HINTS.
+
+    `by_board`: the board decided, and the asker is not of the board's.
+    """
 
     staff: str
     login: str
@@ -85,6 +91,7 @@ class Reviewed(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime | None
     decided_by: str
     note: str
+    by_board: bool = False
 
 
 class _Used(msgspec.Struct, kw_only=True):
@@ -110,28 +117,32 @@ class RightsReview:
         On the trail (as an export, when it is taken away). Raises NotYours without such a duty.
         """
         with self._database.reading() as conn:
-            wanted = self._responsible_for(conn, who)
+            wanted = self._responsible_for(conn, who, year)
             people = _people(conn, who.board, wanted)
             used = _used(conn, year, [row.staff for row in people])
             found = self._reviewed(conn, who, people, used, year)
+            theirs = set() if wanted is None else _decided_by_board(conn, year)
         self._trail.note(
             who, "rights_review_export" if export else "rights_review", [who.board], str(year),
             using=USING,
         )  # fmt: skip
-        return found
+        return [msgspec.structs.replace(one, by_board=one.staff in theirs) for one in found]
 
     def decide(
         self, who: Principal, staff: str, year: int, *, decision: str, note: str = ""
     ) -> None:
         """Write down whether an account's rights go on; a later decision replaces the row.
 
-        The trail keeps each one. Nobody decides on their own rights. Raises UnfitDecision,
+        The trail keeps each one. Nobody decides on their own rights, and only the board on what it
+        decided. Raises UnfitDecision,
         NotYours, StorageUnavailable.
         """
         if decision not in DECISIONS or len(note) > LONGEST_NOTE:
             raise UnfitDecision
         with self._database.reading() as conn:
-            wanted = self._responsible_for(conn, who)
+            wanted = self._responsible_for(conn, who, year)
+            if wanted is not None:
+                wanted -= _decided_by_board(conn, year)
             if staff == who.key or staff not in {
                 row.staff for row in _people(conn, who.board, wanted)
             }:
@@ -148,7 +159,7 @@ class RightsReview:
                 [self._trail.look(who, "rights_decided", staff, f"{year} {decision}", using=USING)],
             )
 
-    def _responsible_for(self, conn: Connection, who: Principal) -> set[str] | None:
+    def _responsible_for(self, conn: Connection, who: Principal, year: int) -> set[str] | None:
         """Staff keys the asker decides on; None for the whole board. Raises NotYours."""
         giving = [duty for duty in who.duties if USING in OFFICES[duty.role].abilities]
         if not giving:
@@ -163,7 +174,11 @@ class RightsReview:
             d.place.in_(rooms),
             *(d.place.startswith(f"{school}:", autoescape=True) for school in sorted(schools)),
         )
-        return set(conn.execute(select(d.staff).where(at_school)).scalars())
+        first, after = date(year, 4, 1), date(year + 1, 4, 1)
+        of_year = and_(d.from_day < after, or_(d.until_day.is_(None), d.until_day > first))
+        here = set(conn.execute(select(d.staff).where(at_school, of_year)).scalars())
+        boards = set(conn.execute(select(d.staff).where(d.role.in_(_OF_BOARD), of_year)).scalars())
+        return here - boards
 
     def _reviewed(
         self,
@@ -217,6 +232,23 @@ class RightsReview:
             )  # fmt: skip
             found.append(msgspec.structs.replace(one, hints=_hints(one, now, today)))
         return sorted(found, key=lambda one: (_gravest(one), one.name, one.staff))
+
+
+def _decided_by_board(conn: Connection, year: int) -> set[str]:
+    """Staff keys on whom somebody with the board's review decided this year."""
+    r, d = rights_reviews.c, roster.duties.c
+    giving = [role for role in _OF_BOARD if USING in OFFICES[role].abilities]
+    rows = conn.execute(
+        select(r.staff, r.decided_at, d.from_day, d.until_day)
+        .join(roster.duties, d.staff == r.decided_by)
+        .where(r.school_year == year, d.role.in_(giving))
+    )
+    return {
+        row.staff
+        for row in rows
+        if row.from_day <= day_of(row.decided_at)
+        and (row.until_day is None or row.until_day >= day_of(row.decided_at))
+    }
 
 
 def _gravest(one: Reviewed) -> int:
