@@ -25,9 +25,11 @@ class Left(NamedTuple):
 
 
 def children_who_left(conn: Connection, board: str, before: date, limit: int) -> list[Left]:
-    """Children of a board who left before a day and are still in the roster, the earliest first.
+    """Children of a board who left by a day and are still in the roster, the earliest first.
 
-    A child that never was on a roll has not left: it is about to come.
+    `on` is the first day off the roll, so whoever was on it to 31 March left on 1 April and belongs
+    to the school year before: a clock's day counts, too. A child that never was on a roll has not
+    left: it is about to come.
     """
     e, s = roster.enrolments, roster.students
     gone = func.max(func.coalesce(e.c.until_day, date.max))
@@ -36,7 +38,7 @@ def children_who_left(conn: Connection, board: str, before: date, limit: int) ->
         .join(s, s.c.student == e.c.student)
         .where(e.c.board == board)
         .group_by(e.c.student)
-        .having(gone < before)
+        .having(gone <= before)
         .order_by(gone, e.c.student)
         .limit(limit)
     )
@@ -101,7 +103,7 @@ def known_children(conn: Connection, students: Sequence[str]) -> list[str]:
 def staff_who_left(
     conn: Connection, board: str, before: date, limit: int, *, with_sign_in: bool
 ) -> list[Left]:
-    """Staff whose last duty ended before a day, the earliest first.
+    """Staff whose last duty ended by a day (its first day off counts), the earliest first.
 
     `with_sign_in`: only those who still have a password, factor or account. Who never had a duty
     has not left.
@@ -113,7 +115,7 @@ def staff_who_left(
         .join(d, d.c.staff == s.c.staff)
         .where(s.c.board == board)
         .group_by(s.c.staff)
-        .having(gone < before)
+        .having(gone <= before)
         .order_by(gone, s.c.staff)
         .limit(limit)
     )
