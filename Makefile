@@ -14,7 +14,7 @@ demo: $(VENV)/.run  ## Build the made-up town (first time: one to two minutes) a
 	$(BIN)/kizashi demo
 
 test: $(VENV)/.dev $(VENV)/.browser  ## Run all tests, PostgreSQL and browser included
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup --cov=warning_service.access --cov-branch --cov-report=term:skip-covered
 
 check: $(VENV)/.dev  ## Linters, types, import rules, migrations head, house rules, security
 	$(BIN)/ruff check .
