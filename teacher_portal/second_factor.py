@@ -133,7 +133,7 @@ def set_up(request: Request, who: Half, code: Typed = "", next: Next = "/portal"
 
 def _set_up(request: Request, who: Principal, next: str, **values: Any) -> Response:
     rooms = rooms_of(request)
-    secret = rooms.factors.offer_totp(who.key)
+    secret = rooms.factors.offer_totp(who.key, who.token_hash)
     address = totp_address(secret, rooms.passwords.login_of(who.key))
     return _form(
         request,

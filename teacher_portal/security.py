@@ -113,6 +113,7 @@ def _page(
 ) -> Response:
     rooms = rooms_of(request)
     factors = rooms.factors.of(who.key)
+    reset_at, invited_at = rooms.passwords.by_others(who.key)
     have = factors.passkeys + (factors.totp_since is not None)
     return show(
         request,
@@ -123,6 +124,8 @@ def _page(
         wrong=wrong,
         fresh=rooms.sessions.is_fresh(who),
         factors=factors,
+        reset_at=reset_at,
+        invited_at=invited_at,
         last=have == 1 and _is_last(rooms, who, 0),
         passkeys=rooms.passkeys.of(who.key),
         sessions=rooms.sessions.living(who.key),

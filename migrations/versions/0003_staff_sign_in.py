@@ -27,6 +27,8 @@ def second_factors() -> None:
         sa.Column("totp", sa.String(), nullable=False),
         sa.Column("totp_since", sa.DateTime(), nullable=True),
         sa.Column("totp_offered", sa.String(), nullable=False),
+        sa.Column("totp_offered_to", sa.String(), nullable=False),
+        sa.Column("totp_offered_at", sa.DateTime(), nullable=True),
         sa.Column("last_step", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("staff"),
     )

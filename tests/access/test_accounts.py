@@ -8,13 +8,17 @@ from datetime import date, timedelta
 import pytest
 
 from tests import make
-from warning_service.access.doors.accounts import PER_PAGE, Search, Unfit
+from warning_service.access.doors.accounts import ALONE_DAYS, PER_PAGE, Search, Unfit
 from warning_service.access.doors.second_factors import code_now
 from warning_service.access.doors.tokens import BadToken
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import OFFICES, Ability, Place, Role
-from warning_service.access.tables import audit
+from warning_service.access.tables import audit, looking_alarms
+from warning_service.access.trail.alarm_rules import load_rules
+from warning_service.access.trail.alarms import Watch
+from warning_service.access.trail.halves import POWER
+from warning_service.clock import MovableClock
 from warning_service.rooms import Rooms
 from warning_service.roster import service
 from warning_service.roster import tables as t
@@ -274,6 +278,16 @@ def test_a_duty_ends_at_once(office: Office) -> None:
     assert [s for a, s, _ in office.actions() if a == "duty_ended"] == ["staff-mori", "staff-idle"]
 
 
+def test_a_duty_used_and_ended_on_one_day_stays_on_record(office: Office) -> None:
+    office.give("management", "sakura")
+    office.accounts.end_duty(office.clerk, "staff-idle", "management", "sakura", TODAY)
+    (duty,) = office.accounts.one(office.clerk, "staff-idle").duties
+    assert (duty.from_day, duty.until_day, duty.state(TODAY)) == (TODAY, TODAY, "past")
+    token = office.rooms.sessions.start_staff("staff-idle", make.BOARD)
+    seen = office.rooms.sessions.find(token)
+    assert seen is not None and not seen.duties
+
+
 def test_a_closed_account_is_out_at_once_and_can_be_opened_again(office: Office) -> None:
     token = office.rooms.sessions.start_staff("staff-mori", make.BOARD)
     assert office.rooms.sessions.find(token) is not None
@@ -292,8 +306,8 @@ def test_a_closed_account_is_out_at_once_and_can_be_opened_again(office: Office)
 
 def test_lost_factors_are_forgotten_and_sessions_end(office: Office) -> None:
     factors = office.rooms.factors
-    secret = factors.offer_totp("staff-mori")
-    assert factors.prove_totp("staff-mori", code_now(secret, office.rooms.clock.now()))
+    secret = factors.offer_totp("staff-mori", "session")
+    assert factors.prove_totp("staff-mori", code_now(secret, office.rooms.clock.now()), "session")
     token = office.rooms.sessions.start_staff("staff-mori", make.BOARD, factors=("totp",))
     assert office.rooms.sessions.find(token) is not None
     office.accounts.reset_factors(office.clerk, "staff-mori")
@@ -317,3 +331,74 @@ def test_nobody_changes_their_own_account(office: Office) -> None:
             ask()
     assert office.rooms.sessions.find(office.rooms.sessions.start_staff(me, make.BOARD))
     accounts.set_active(office.who("clerk2"), me, active=False)  # somebody else may
+
+
+# -- two people ------------------------------------------------------------------------------------
+
+
+def test_nobody_makes_a_second_person_with_power_alone(office: Office) -> None:
+    accounts, clerk, other = office.accounts, office.clerk, office.who("clerk2")
+    for n, role in enumerate(sorted(POWER)):
+        new = accounts.add(clerk, f"ghost{n}", "だれでもない人")
+        place = GOOD[OFFICES[role].place]
+        accounts.give_duty(clerk, new, role, place, first=TODAY, last=None)
+        accounts.end_duty(clerk, new, role, place, TODAY)  # that it is over makes no difference
+        with pytest.raises(Unfit, match="second_person"):
+            accounts.invite(clerk, new)
+        assert accounts.invite(other, new)
+        late = accounts.add(clerk, f"late{n}", "あとの人")
+        accounts.give_duty(clerk, late, "nurse", "sakura", first=TODAY, last=None)
+        assert accounts.invite(clerk, late)  # one officer is enough for a new teacher
+        with pytest.raises(Unfit, match="second_person"):
+            accounts.give_duty(clerk, late, role, place, first=TODAY, last=None)
+        accounts.give_duty(other, late, role, place, first=TODAY, last=None)
+
+
+def test_nobody_becomes_somebody_who_is_there_alone(office: Office, clock: MovableClock) -> None:
+    accounts, other = office.accounts, office.who("clerk2")
+    accounts.reset_factors(office.clerk, "staff-nurse2")
+    with pytest.raises(Unfit, match="second_person"):
+        accounts.invite(office.clerk, "staff-nurse2")
+    assert accounts.invite(other, "staff-nurse2")
+    with pytest.raises(Unfit, match="second_person"):  # nor in the other order
+        accounts.reset_factors(other, "staff-nurse2")
+    assert accounts.invite(office.clerk, "staff-lead")  # a forgotten password alone
+    clock.move_by(timedelta(days=ALONE_DAYS, seconds=1))
+    assert accounts.invite(office.who("clerk"), "staff-nurse2")
+
+
+def test_whoever_did_both_halves_is_asked_about(office: Office, clock: MovableClock) -> None:
+    accounts = office.accounts
+    watch = Watch(office.rooms.database, clock, load_rules(office.rooms.settings.data_dir))
+    accounts.invite(office.clerk, "staff-idle")
+    office.give("nurse", "sakura")
+    accounts.reset_factors(office.clerk, "staff-lead")
+    accounts.invite(office.who("clerk2"), "staff-lead")
+    clock.move_by(timedelta(days=20))
+    assert watch.run() == 0
+    clerk = office.who("clerk")
+    accounts.give_duty(clerk, "staff-idle", "auditor", make.BOARD, first=clock.today(), last=None)
+    assert watch.run() == 1
+    (alarm,) = make.rows(office.rooms.database, looking_alarms)
+    assert (alarm.rule, alarm.subject, alarm.count) == ("alone", "staff-clerk", 1)
+
+
+def test_the_person_is_told_of_a_reset_and_an_invitation(office: Office) -> None:
+    passwords, now = office.rooms.passwords, office.rooms.clock.now()
+    assert passwords.by_others("staff-nurse2") == (None, None)
+    office.accounts.reset_factors(office.clerk, "staff-nurse2")
+    passwords.change(
+        "staff-nurse2", "とてもながいことばです-2026"
+    )  # by the person: nothing to tell
+    assert passwords.by_others("staff-nurse2") == (now, None)
+    token = office.accounts.invite(office.who("clerk2"), "staff-nurse2")
+    passwords.accept(token, "とてもながいことばです-2027")
+    assert passwords.by_others("staff-nurse2") == (now, now)
+
+
+def test_days_of_another_century_are_refused(office: Office) -> None:
+    for first, last in (
+        (date(1999, 12, 31), None), (date(2101, 1, 1), None), (TODAY, date.max), (date.min, TODAY),
+    ):  # fmt: skip
+        with pytest.raises(Unfit, match="dates"):
+            office.give("nurse", "sakura", first, last)

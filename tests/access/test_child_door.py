@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import insert, select, update
 
@@ -18,7 +20,17 @@ from warning_service.access.doors.child import CardStopped, ClassDoor, door_key
 from warning_service.access.doors.child_secrets import Kind, is_easy, new_secret
 from warning_service.access.doors.pictures import PICTURES, PICTURES_OF_SECRETS
 from warning_service.access.doors.sessions import REMEMBER_SECONDS
-from warning_service.access.doors.tries import ACCOUNT_FREE_TRIES, TooManyTries, Tries
+from warning_service.access.doors.tries import (
+    ACCOUNT_FREE_TRIES,
+    ADDRESS_FREE_TRIES,
+    ADDRESS_SECONDS_A_TRY,
+    TooManyTries,
+    Tries,
+    Try,
+    factor_try,
+    seat_try,
+    staff_try,
+)
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
@@ -305,12 +317,12 @@ def test_guesses_side_by_side_gain_nothing(room: Class) -> None:
     real = Tries.slow_down
 
     class Late(Tries):
-        def slow_down(self, account: str, address: str) -> None:
-            real(self, account, address)
+        def slow_down(self, one: Try) -> None:
+            real(self, one)
             barrier.wait(30)  # everybody has been let in before anybody is counted
 
     door_ = room.rooms.child_door
-    door_._tries = Late(room.rooms.database, room.rooms.clock)
+    door_._tries = Late(room.rooms.database, room.rooms.clock, room.rooms.settings)
     told: list[str] = []
 
     def guess() -> None:
@@ -327,16 +339,18 @@ def test_guesses_side_by_side_gain_nothing(room: Class) -> None:
 
 def test_a_right_guess_among_many_waits_its_turn(room: Class) -> None:
     _, door = room.tablet()
-    tries = Tries(room.rooms.database, room.rooms.clock)
-    account, place = f"seat:{ROOM}:1", "address:here"
+    tries = Tries(room.rooms.database, room.rooms.clock, room.rooms.settings)
+    one = seat_try(ROOM, 1, "here", by_card=True)
     for _ in range(ACCOUNT_FREE_TRIES):
-        tries.count_failure(account, place)
+        tries.count_failure(one)
     with pytest.raises(TooManyTries):  # past the first look, as it would have been side by side
-        tries.passed(account, place)
+        tries.passed(one)
     with pytest.raises(TooManyTries):
-        tries.count_failure(account, place)
+        tries.count_failure(one)
     before = len(make.rows(room.rooms.database, table))
-    room.rooms.child_door._tries = Unlooking(room.rooms.database, room.rooms.clock)
+    room.rooms.child_door._tries = Unlooking(
+        room.rooms.database, room.rooms.clock, room.rooms.settings
+    )
     with pytest.raises(TooManyTries):
         room.rooms.child_door.enter(door, 1, SECRET, "here")
     assert len(make.rows(room.rooms.database, table)) == before
@@ -346,19 +360,72 @@ def test_a_right_guess_among_many_waits_its_turn(room: Class) -> None:
 class Unlooking(Tries):
     """Tries whose first look has been passed."""
 
-    def slow_down(self, account: str, address: str) -> None:
+    def slow_down(self, one: Try) -> None:
         """Nothing."""
 
 
-def test_card_and_code_count_together(room: Class) -> None:
+def test_a_stranger_who_guesses_does_not_keep_the_child_from_its_tablet(
+    room: Class, clock: MovableClock
+) -> None:
+    """One wrong guess a minute, by the class's code, from the same address: for a morning."""
     _, door = room.tablet()
-    for n in range(ACCOUNT_FREE_TRIES):
-        if n % 2:
-            assert room.rooms.child_door.enter(door, 1, "dog-dog-sun", "a") is None
-        else:
-            assert room.rooms.child_door.sign_in(ROOM.upper(), 1, "dog-dog-sun", "b") is None
+    held = 0
+    for minute in range(180):
+        try:
+            room.rooms.child_door.sign_in(ROOM.upper(), 1, "dog-dog-sun", "school")
+        except TooManyTries:
+            held += 1
+        if minute % 30 == 7:
+            assert room.rooms.child_door.enter(door, 1, SECRET, "school")
+        clock.move_by(timedelta(minutes=1))
+    assert held > 60  # the stranger waits more and more, although the child signed in
     with pytest.raises(TooManyTries):
-        room.rooms.child_door.enter(door, 1, SECRET, "c")
+        room.rooms.child_door.sign_in(ROOM.upper(), 1, SECRET, "home")
+
+
+def test_one_browser_does_not_shut_a_school_out(room: Class, clock: MovableClock) -> None:
+    """Failures at every door from the school's address, ten a second, while children come in."""
+    _, door = room.tablet()
+    tries = Tries(room.rooms.database, clock, room.rooms.settings)
+    with room.rooms.database.writing() as conn:  # the first minute of it
+        for one in (
+            staff_try("x", "school"),
+            factor_try("x", "school"),
+            seat_try(ROOM, 1, "school", by_card=True),
+        ):
+            tries._put(conn, one.address, ADDRESS_FREE_TRIES, clock.now())
+    with pytest.raises(TooManyTries):
+        tries.slow_down(staff_try("mori", "school"))
+    for second in range(10):
+        for n in range(10):
+            with suppress(TooManyTries):
+                tries.count_failure(seat_try(ROOM, second * 10 + n + 2000, "school", by_card=True))
+            clock.move_by(timedelta(milliseconds=100))
+        assert room.rooms.child_door.enter(door, 1 + second % 4, SECRET, "school")
+    tries.passed(factor_try("staff-mori", "school"))
+    # Who has a wrong try of its own waits for the address, a few seconds.
+    tries.count_failure(seat_try(ROOM, 1, "school", by_card=True))
+    with pytest.raises(TooManyTries) as slowed:
+        room.rooms.child_door.enter(door, 1, SECRET, "school")
+    assert slowed.value.seconds <= ADDRESS_SECONDS_A_TRY + 1
+    assert room.rooms.child_door.enter(door, 2, SECRET, "school")
+
+
+@pytest.mark.parametrize(("by_card", "first", "later"), [(False, 81, 24), (True, 147, 96)])
+def test_so_many_guesses_a_day_are_possible(
+    room: Class, clock: MovableClock, by_card: bool, first: int, later: int
+) -> None:
+    """The numbers in the module's text, for somebody who tries as soon as it may be."""
+    tries = Tries(room.rooms.database, clock, room.rooms.settings)
+    one = seat_try(ROOM, 1, "", by_card=by_card)
+    counts, start = [0, 0, 0], clock.now()
+    while (day := (clock.now() - start).days) < 3:
+        try:
+            tries.count_failure(msgspec.structs.replace(one, address=str(sum(counts))))
+            counts[day] += 1
+        except TooManyTries as wait:
+            clock.move_by(timedelta(seconds=wait.seconds))
+    assert counts[0] == first and max(counts[1:]) == later
 
 
 # -- shared tablets --------------------------------------------------------------------------------

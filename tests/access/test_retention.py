@@ -445,7 +445,7 @@ def test_former_staff_lose_their_sign_in_first_and_their_name_last(
             .values(until_day=date(2026, 4, 1))
         )
         conn.execute(insert(staff_factors).values(staff=left, wrapped=b"x", totp="t", last_step=1,
-                                                  totp_offered=""))  # fmt: skip
+                                                  totp_offered="", totp_offered_to=""))  # fmt: skip
         conn.execute(insert(passkeys).values(id="p", staff=left, name="key", public_key=b"x",
                                              sign_count=0, made_at=clock.now()))  # fmt: skip
         conn.execute(

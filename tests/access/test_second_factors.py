@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from tests import make
 from warning_service.access.doors.second_factors import (
+    OFFER_MINUTES,
     RECOVERY_CODES,
     STEP_SECONDS,
     SecondFactors,
@@ -37,8 +38,8 @@ def factors(database: Database, clock: MovableClock, secret_key: str) -> SecondF
 @pytest.fixture
 def secret(factors: SecondFactors, clock: MovableClock) -> str:
     """An app in use, its first code taken a minute ago."""
-    secret = factors.offer_totp(WHO)
-    assert factors.prove_totp(WHO, code_now(secret, clock.now()))
+    secret = factors.offer_totp(WHO, "session")
+    assert factors.prove_totp(WHO, code_now(secret, clock.now()), "session")
     clock.move_by(timedelta(minutes=1))
     return secret
 
@@ -46,16 +47,18 @@ def secret(factors: SecondFactors, clock: MovableClock) -> str:
 def test_an_offered_secret_counts_only_once_a_code_proves_it(
     factors: SecondFactors, clock: MovableClock, database: Database
 ) -> None:
-    secret = factors.offer_totp(WHO)
-    assert factors.offer_totp(WHO) == secret  # loading the page again keeps the picture
+    secret = factors.offer_totp(WHO, "session")
+    assert factors.offer_totp(WHO, "session") == secret  # loading the page again keeps the picture
     assert not factors.of(WHO).any
     assert not factors.check_totp(WHO, code_now(secret, clock.now()))
     assert not factors.prove_totp(
-        WHO, "000000" if code_now(secret, clock.now()) != "000000" else "1"
+        WHO, "000000" if code_now(secret, clock.now()) != "000000" else "1", "session"
     )
-    assert factors.prove_totp(WHO, code_now(secret, clock.now()))
+    assert factors.prove_totp(WHO, code_now(secret, clock.now()), "session")
     assert factors.of(WHO).totp_since == clock.now()
-    assert not factors.prove_totp(WHO, code_now(secret, clock.now()))  # nothing on offer now
+    assert not factors.prove_totp(
+        WHO, code_now(secret, clock.now()), "session"
+    )  # nothing on offer now
     with database.reading() as conn:
         assert has_factor(conn, WHO)
         assert not has_factor(conn, "staff-other")
@@ -105,17 +108,17 @@ def test_what_is_no_code_is_none(factors: SecondFactors, secret: str, code: str)
 
 def test_nobody_elses_code(factors: SecondFactors, secret: str, clock: MovableClock) -> None:
     assert not factors.check_totp("staff-other", code_now(secret, clock.now()))
-    assert not factors.prove_totp("staff-other", code_now(secret, clock.now()))
+    assert not factors.prove_totp("staff-other", code_now(secret, clock.now()), "session")
 
 
 def test_a_new_app_replaces_the_old_only_when_proved(
     factors: SecondFactors, secret: str, clock: MovableClock
 ) -> None:
-    newer = factors.offer_totp(WHO)
+    newer = factors.offer_totp(WHO, "session")
     assert newer != secret
     assert factors.check_totp(WHO, code_now(secret, clock.now()))
     clock.move_by(timedelta(minutes=1))
-    assert factors.prove_totp(WHO, code_now(newer, clock.now()))
+    assert factors.prove_totp(WHO, code_now(newer, clock.now()), "session")
     clock.move_by(timedelta(minutes=1))
     assert not factors.check_totp(WHO, code_now(secret, clock.now()))
     assert factors.check_totp(WHO, code_now(newer, clock.now()))
@@ -193,3 +196,22 @@ def test_the_picture_says_whose_code_it_is() -> None:
 def test_without_keys_nothing_is_sealed(database: Database, clock: MovableClock) -> None:
     with pytest.raises(ValueError, match="secret_keys"):
         SecondFactors(database, clock, settings_with())
+
+
+def test_an_offer_is_one_sessions_and_lives_a_quarter_of_an_hour(
+    factors: SecondFactors, clock: MovableClock
+) -> None:
+    seen = factors.offer_totp(WHO, "thief")  # with a stolen password, and then left alone
+    clock.move_by(timedelta(days=200))
+    assert factors.offer_totp(WHO, "thief") != seen
+    mine = factors.offer_totp(WHO, "owner")
+    assert not factors.prove_totp(WHO, code_now(mine, clock.now()), "thief")
+    clock.move_by(timedelta(minutes=OFFER_MINUTES) - timedelta(seconds=1))
+    assert factors.offer_totp(WHO, "owner") == mine
+    clock.move_by(timedelta(seconds=1))
+    assert not factors.prove_totp(WHO, code_now(mine, clock.now()), "owner")
+    newer = factors.offer_totp(WHO, "owner")
+    assert newer != mine
+    assert factors.prove_totp(WHO, code_now(newer, clock.now()), "owner")
+    clock.move_by(timedelta(minutes=1))
+    assert not factors.check_totp(WHO, code_now(seen, clock.now()))

@@ -27,7 +27,7 @@ from warning_service.access.doors.second_factors import code_now
 from warning_service.access.doors.sessions import FRESH_SECONDS, SessionEnded, Sessions
 from warning_service.access.doors.tokens import BadToken
 from warning_service.access.roles import Ability, Role
-from warning_service.access.tables import audit
+from warning_service.access.tables import attempts, audit
 from warning_service.clock import MovableClock, monotonic
 from warning_service.rooms import Rooms
 from warning_service.settings import POWERFUL_ROLES, STAFF_ROLES, Settings
@@ -485,3 +485,10 @@ def test_what_is_remembered_has_a_bound_and_never_brings_an_ended_session_back(
     assert whom is not None
     sessions._remember(whom.token_hash, whom, rooms.clock.now() + timedelta(hours=1))
     assert sessions.find(tokens[3]) is None
+
+
+def test_what_was_typed_as_a_login_is_not_kept(rooms: Rooms) -> None:
+    assert rooms.staff_door.sign_in("MyPassword-in-the-wrong-field", "x", "9.9.9.9") is None
+    kept = str(make.rows(rooms.database, attempts))
+    assert len(make.rows(rooms.database, attempts)) == 2
+    assert "MyPassword" not in kept and "9.9.9.9" not in kept

@@ -69,8 +69,8 @@ class Person:
 @pytest.fixture
 def secret(rooms: Rooms, school: School) -> str:
     """The nurse has an app already."""
-    secret = rooms.factors.offer_totp(NURSE)
-    assert rooms.factors.prove_totp(NURSE, code_now(secret, rooms.clock.now()))
+    secret = rooms.factors.offer_totp(NURSE, "session")
+    assert rooms.factors.prove_totp(NURSE, code_now(secret, rooms.clock.now()), "session")
     move(rooms, minutes=1)
     return secret
 
@@ -355,6 +355,9 @@ def test_an_invitation_sets_the_first_password_once(
     done = client.post("/portal/invitation", data={"new": NEW, "again": NEW})
     assert done.headers["location"] == "/portal"
     assert client.get("/portal", headers=HTML).status_code == 200
+    own = client.get("/portal/security", headers=HTML).text
+    assert "招待のリンクでパスワードが決められた日時" in own
+    assert "本人確認の手段を取り消した日時" not in own
     second = browsers().client
     second.get(f"/portal/invitation/{token}")
     over = second.get("/portal/invitation", headers=HTML)

@@ -61,6 +61,8 @@ class StaffFactorsRow(SQLModel, table=True):
     totp: str = ""  # the sealed secret in use; '' when there is none
     totp_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
     totp_offered: str = ""  # a sealed secret shown as a picture, until a first code proves it
+    totp_offered_to: str = ""  # the token hash of the session it was shown in
+    totp_offered_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_step: int = 0  # the 30 s step of the last code taken; none up to it is taken again
 
 

@@ -5,6 +5,12 @@ changes an account of their own here: a second person has to, so that nobody giv
 duty and nobody locks the last door behind them. A duty's place must exist and be of the kind its
 role is held at. Ending a duty or an account takes effect at once, in sessions too.
 
+Nobody makes themselves a second person with power, or becomes somebody who is there already: who
+has reset a person's second factors, or given a powerful duty (trail/halves.py), makes that person
+no invitation within three days, and the other way about. A second officer does the other half, or
+the command line. A new teacher without such a duty needs one officer only. After the three days an
+alarm still tells the auditor.
+
 Not here: importing the staff file (connectors/records), passwords and factors themselves
 (passwords.py, second_factors.py), and children's cards (cards.py).
 """
@@ -12,7 +18,7 @@ Not here: importing the staff file (connectors/records), passwords and factors t
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -26,6 +32,7 @@ from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import OFFICES, Ability, Place, Role
 from warning_service.access.trail.audit import Trail
+from warning_service.access.trail.halves import GIVES_POWER, LETS_IN, POWER, done_by
 from warning_service.clock import Clock
 from warning_service.database import Database, insert_new
 from warning_service.roster import tables as roster
@@ -35,13 +42,20 @@ USING = Ability.MANAGE_ACCOUNTS
 PER_PAGE = 50
 LONGEST_NAME = 80
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}", re.ASCII)
+EARLIEST, LATEST = date(2000, 1, 1), date(2100, 12, 31)
+"""A duty's first and last day are within these: a mistyped year is not stored."""
+
+ALONE_DAYS = 3
+"""So long after letting in or giving power the same officer may not do the other of the two."""
+
 STATES = ("active", "inactive", "no_duty")
 
 
 class Unfit(ValueError):
     """What was asked for cannot be done.
 
-    `key`: login, taken, name, role, place, dates, duplicate, inactive, own; for the page's words.
+    `key`: login, taken, name, role, place, dates, duplicate, inactive, own, second_person; for the
+    page's words.
     """
 
     def __init__(self, key: str) -> None:
@@ -185,11 +199,13 @@ class Accounts:
         """A token for a link that works once and lets its holder set the password.
 
         Whoever holds it becomes that person, so an own one is refused, like any change to oneself.
-        Raises Unfit (own, inactive), NotYours.
+        Raises Unfit (own, inactive, second_person), NotYours.
         """
         if not self._other(who, staff).active:
             raise Unfit("inactive")
-        self._trail.note(who, "invited", [staff], using=USING)
+        with self._database.writing() as conn:
+            self._not_alone(conn, who, staff, GIVES_POWER)
+            self._write(conn, who, "invited", staff)
         return self._passwords.invite(staff)
 
     def give_duty(
@@ -204,16 +220,18 @@ class Accounts:
     ) -> None:
         """A duty from the day `first` to the day `last`, both included; None: until it is ended.
 
-        Raises Unfit (own, role, place, dates, duplicate), NotYours.
+        Raises Unfit (own, role, place, dates, duplicate, second_person), NotYours.
         """
         self._other(who, staff)
         if role not in {one.value for one in Role} or role == Role.CHILD:
             raise Unfit("role")
-        if last is not None and last < first:
+        if not EARLIEST <= first <= (last or LATEST) <= LATEST:
             raise Unfit("dates")
         with self._database.writing() as conn:
             if not _is_place(conn, who.board, Role(role), place):
                 raise Unfit("place")
+            if role in POWER:
+                self._not_alone(conn, who, staff, LETS_IN)
             made = conn.execute(
                 insert_new(conn, roster.duties)
                 .values(
@@ -230,7 +248,9 @@ class Accounts:
     # -- letting out -------------------------------------------------------------------------------
 
     def end_duty(self, who: Principal, staff: str, role: str, place: str, from_day: date) -> None:
-        """End a duty today: from now on it gives nothing. One that has not begun is taken away.
+        """End a duty today: from now on it gives nothing. One of a day to come is taken away.
+
+        One that began today stays on record, because it may have been used.
 
         Raises Unfit (own), NotYours for a duty the person does not hold.
         """
@@ -238,7 +258,7 @@ class Accounts:
         today, d = self._clock.today(), roster.duties.c
         this = (d.staff == staff, d.role == role, d.place == place, d.from_day == from_day)
         with self._database.writing() as conn:
-            if from_day >= today:
+            if from_day > today:
                 query: Any = delete(roster.duties).where(*this).returning(d.staff)
             else:
                 query = (
@@ -269,10 +289,12 @@ class Accounts:
     def reset_factors(self, who: Principal, staff: str) -> None:
         """Forget the person's second factors and end the sessions (a lost phone).
 
-        Raises Unfit (own), NotYours.
+        Raises Unfit (own, second_person), NotYours.
         """
         self._other(who, staff)
-        self._trail.note(who, "factors_reset", [staff], using=USING)
+        with self._database.writing() as conn:
+            self._not_alone(conn, who, staff, LETS_IN)
+            self._write(conn, who, "factors_reset", staff)
         self._factors.remove_all(staff)
         self._sessions.end_all(staff)
 
@@ -282,6 +304,16 @@ class Accounts:
             raise Unfit("own")
         with self._database.reading() as conn:
             return _one(conn, who, staff)
+
+    def _not_alone(
+        self, conn: Connection, who: Principal, staff: str, half: Collection[str]
+    ) -> None:
+        """Raises Unfit when this officer has done the other `half` of it in the last days."""
+        # Held until the transaction ends, so that two requests at once do not both find nothing.
+        s, since = roster.staff.c, self._clock.now() - timedelta(days=ALONE_DAYS)
+        conn.execute(select(s.staff).where(s.staff == staff).with_for_update())
+        if done_by(conn, who.key, [staff], half, since=since):
+            raise Unfit("second_person")
 
     def _write(
         self, conn: Connection, who: Principal, action: str, staff: str, detail: str = ""

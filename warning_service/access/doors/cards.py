@@ -20,7 +20,7 @@ import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from warning_service.access.doors import child_secrets
-from warning_service.access.doors.child import door_key, seat_account
+from warning_service.access.doors.child import door_key
 from warning_service.access.doors.child_secrets import Made, Pictures
 from warning_service.access.doors.sessions import Sessions, token_hash
 from warning_service.access.doors.tries import Tries
@@ -180,7 +180,7 @@ class Cards:
             self._database, self._sealer, self._pictures, rules, grade=room.grade, seats=wanted
         )
         for student, number in wanted.items():
-            self._tries.forget(seat_account(class_id, number))
+            self._tries.forget_seat(class_id, number)
             self._sessions.end_all(student)
         return made
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from warning_service.access.doors import child_secrets
 from warning_service.access.doors.child_secrets import Kind
 from warning_service.access.doors.sessions import Sessions, token_hash
-from warning_service.access.doors.tries import Tries
+from warning_service.access.doors.tries import Tries, seat_try
 from warning_service.access.sealing import Sealer
 from warning_service.access.tables import class_cards
 from warning_service.clock import Clock
@@ -129,8 +129,9 @@ class ChildSignIn:
         """Like `enter`, by the class's code. Raises TooManyTries."""
         door = self.class_door(class_code)
         if door is None:
-            self._tries.slow_down(f"seat:{class_code}:{seat}", f"address:{address}")
-            self._tries.count_failure(f"seat:{class_code}:{seat}", f"address:{address}")
+            this = seat_try(class_code, seat, address, by_card=False)
+            self._tries.slow_down(this)
+            self._tries.count_failure(this)
             return None
         return self.enter(door, seat, secret, address)
 
@@ -139,8 +140,9 @@ class ChildSignIn:
 
         Raises TooManyTries, or CardStopped.
         """
-        account, place = seat_account(door.class_id, seat), f"address:{address}"
-        self._tries.slow_down(account, place)
+        # Tablets set by a card are counted apart: a stranger elsewhere does not use their tries up.
+        this = seat_try(door.class_id, seat, address, by_card=bool(door.card))
+        self._tries.slow_down(this)
         p, s = roster.seats, roster.students
         with self._database.reading() as conn:
             row = conn.execute(
@@ -151,22 +153,17 @@ class ChildSignIn:
         if row is None or not child_secrets.fits(
             self._sealer, row.student, secret, row.secret_hash
         ):
-            self._tries.count_failure(account, place)
+            self._tries.count_failure(this)
             return None
 
         def first(conn: Connection) -> None:
-            self._tries.passed(account, place, within=conn)
+            self._tries.passed(this, within=conn)
             if door.card:
                 _hold(conn, door.card)
 
         return self._sessions.start_child(
             row.student, row.board, row.class_id, door=door.card, first=first
         )
-
-
-def seat_account(class_id: str, seat: int) -> str:
-    """Under which name the tries at a number of a class are counted, however one got there."""
-    return f"seat:{class_id}:{seat}"
 
 
 def _hold(conn: Connection, card: str) -> None:

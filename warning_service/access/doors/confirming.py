@@ -15,7 +15,7 @@ from warning_service.access.doors.passkeys import BadPasskey, Passkeys
 from warning_service.access.doors.passwords import Passwords
 from warning_service.access.doors.second_factors import SecondFactors
 from warning_service.access.doors.sessions import Sessions
-from warning_service.access.doors.tries import Tries
+from warning_service.access.doors.tries import Tries, Try, factor_try
 from warning_service.access.principals import Principal
 from warning_service.access.trail.audit import Trail
 
@@ -36,7 +36,7 @@ class Confirming:
 
         Raises TooManyTries, SessionEnded.
         """
-        self.tries.slow_down(*_guesses(who, address))
+        self.tries.slow_down(_guesses(who, address))
         if re.fullmatch(r"\s*(\d\s*){6}", code, re.ASCII):
             factor, good = "totp", self.factors.check_totp(who.key, code)
         else:
@@ -48,7 +48,7 @@ class Confirming:
 
         Raises TooManyTries, SessionEnded.
         """
-        self.tries.slow_down(*_guesses(who, address))
+        self.tries.slow_down(_guesses(who, address))
         try:
             self.passkeys.confirm(who, answer)
         except BadPasskey:
@@ -68,7 +68,7 @@ class Confirming:
         """
         if not self.by_password(who):
             return None
-        self.tries.slow_down(*_guesses(who, address))
+        self.tries.slow_down(_guesses(who, address))
         return self._shown(who, "", address, good=self.passwords.is_it(who.key, password))
 
     def prove_app(self, who: Principal, code: str, address: str) -> str | None:
@@ -76,8 +76,8 @@ class Confirming:
 
         The app is in use from then on. Raises TooManyTries, SessionEnded.
         """
-        self.tries.slow_down(*_guesses(who, address))
-        good = self.factors.prove_totp(who.key, code)
+        self.tries.slow_down(_guesses(who, address))
+        good = self.factors.prove_totp(who.key, code, who.token_hash)
         token = self._shown(who, "totp", address, good=good)
         if token is not None:
             self.trail.note(who, "factor_added", [who.key], "totp")
@@ -95,15 +95,15 @@ class Confirming:
 
     def _shown(self, who: Principal, factor: str, address: str, *, good: bool) -> str | None:
         if not good:
-            self.tries.count_failure(*_guesses(who, address))
+            self.tries.count_failure(_guesses(who, address))
             self.trail.note(who, "factor_failed", [who.key], factor or "password")
             return None
-        self.tries.passed(*_guesses(who, address))
+        self.tries.passed(_guesses(who, address))
         token = self.sessions.confirm(who, factor)
         self.trail.note(who, "factor_shown", [who.key], factor or "password")
         return token
 
 
-def _guesses(who: Principal, address: str) -> tuple[str, str]:
+def _guesses(who: Principal, address: str) -> Try:
     """Whose failures count: this account's factor, apart from its password, and the address."""
-    return f"factor:{who.key}", f"address:{address}"
+    return factor_try(who.key, address)

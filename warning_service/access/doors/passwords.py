@@ -9,16 +9,19 @@ and lives for days, not weeks.
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import ClassVar
 
 import structlog
 from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from warning_service.access.doors.sessions import Sessions
 from warning_service.access.doors.tokens import BadToken, Kind, Tokens
+from warning_service.access.tables import audit
 from warning_service.access.trail.audit import Trail
+from warning_service.access.ways_in import invitations_from
 from warning_service.database import Database
 from warning_service.roster import tables as roster
 
@@ -30,6 +33,8 @@ MOST_CHARACTERS = 200
 
 FEWEST_DIFFERENT = 5
 INVITATION_SECONDS = 3 * 24 * 3600
+BY_INVITATION = "invitation"
+"""Stands on the trail with a password that was set by one."""
 
 _hasher = PasswordHash.recommended()
 _NOBODY = _hasher.hash("nobody has this password")
@@ -121,10 +126,13 @@ class Passwords:
                 conn.execute(select(s.login).where(s.staff == staff)).scalar_one_or_none() or ""
             )
 
-    def change(self, staff: str, password: str, *, but: str = "", actor: str = "") -> int:
+    def change(
+        self, staff: str, password: str, *, but: str = "", actor: str = "", detail: str = ""
+    ) -> int:
         """Set the password and end the person's sessions, except the token hash `but`.
 
-        Returns how many sessions ended. `actor`: who did it, when not the person.
+        Returns how many sessions ended. `actor`: who did it, when not the person. `detail`: for the
+        trail.
         Raises WeakPassword, KeyError for nobody.
         """
         s = roster.staff.c
@@ -137,8 +145,22 @@ class Passwords:
         with self._database.writing() as conn:
             conn.execute(update(roster.staff).where(s.staff == staff).values(password_hash=hashed))
         ended = self._sessions.end_all(staff, but=but)
-        self._trail.by(actor or staff, "password_changed", staff, board=row.board)
+        self._trail.by(actor or staff, "password_changed", staff, board=row.board, detail=detail)
         return ended
+
+    def by_others(self, staff: str) -> tuple[datetime | None, datetime | None]:
+        """When this person's second factors were last reset, and a password set by an invitation.
+
+        For the person's own eyes: whoever did not ask for it should know. As long as the trail is
+        kept; None: never.
+        """
+        a = audit.c
+        query = select(func.max(a.at)).where(a.subject == staff)
+        by_invitation = (a.action == "password_changed", a.detail == BY_INVITATION)
+        with self._database.reading() as conn:
+            reset = conn.execute(query.where(a.action == "factors_reset")).scalar_one()
+            invited = conn.execute(query.where(*by_invitation)).scalar_one()
+        return reset, invited
 
     # -- invitations -------------------------------------------------------------------------------
 
@@ -152,8 +174,15 @@ class Passwords:
         return self._tokens.issue(Kind.INVITATION, staff, seconds, since=self._mark(staff))
 
     def invited(self, token: str) -> str:
-        """The staff key an invitation is for, not spending it. Raises BadToken."""
+        """The staff key an invitation is for, not spending it. Raises BadToken.
+
+        Also for one from before a restore: it may have been used after the archive was made.
+        """
         claims = self._tokens.read(Kind.INVITATION, token)
+        with self._database.reading() as conn:
+            restored = invitations_from(conn)
+        if restored is not None and claims.issued_at < restored.replace(microsecond=0):
+            raise BadToken
         self._still_open(claims.subject, claims.more.get("since", ""))
         return claims.subject
 
@@ -165,7 +194,7 @@ class Passwords:
         staff = self.invited(token)
         judge(password, self.login_of(staff))
         self._tokens.spend(Kind.INVITATION, token)
-        self.change(staff, password)
+        self.change(staff, password, detail=BY_INVITATION)
         return staff, self._board_of(staff)
 
     def _board_of(self, staff: str) -> str:

@@ -3,7 +3,9 @@
 The app's secret is kept sealed, because a stolen database must not be able to make codes; recovery
 codes are kept as keyed hashes and work once each. A code of the app is taken for its own 30 seconds
 and the step before and after (clocks differ), and never twice: the last step taken is remembered,
-and only a later one passes, so that a code read over a shoulder is worth nothing.
+and only a later one passes, so that a code read over a shoulder is worth nothing. A new app's
+secret is shown in one session for a quarter of an hour: whoever saw an offer earlier or elsewhere
+(with a stolen password, say) does not know the secret that is taken into use.
 
 Passkeys are in passkeys.py. Whose session owes a factor is decided in sessions.py, and how often
 one may guess is counted by the caller (factor_door.py).
@@ -14,7 +16,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 import pyotp
@@ -30,6 +32,7 @@ STEP_SECONDS = 30
 STEPS_OFF = 1
 """How many steps a person's clock may be away from ours, either way."""
 
+OFFER_MINUTES = 15
 ISSUER = "Kizashi"
 RECOVERY_CODES = 10
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # nothing that is misread on paper
@@ -83,25 +86,32 @@ class SecondFactors:
 
     # -- an authenticator app ----------------------------------------------------------------------
 
-    def offer_totp(self, staff: str) -> str:
-        """A secret (base32) for the person's app; the one on offer already, if there is one.
+    def offer_totp(self, staff: str, session: str) -> str:
+        """A secret (base32) for the person's app; the one on offer in this session, if any is.
 
-        It counts for nothing until `prove_totp`; an app in use stays in use until then.
+        `session`: its token hash. An offer lives fifteen minutes; a new one replaces it. It counts
+        for nothing until `prove_totp`; an app in use stays in use until then.
         """
         with self._database.writing() as conn:
             row = self._row(conn, staff)
             own = self._own(row.wrapped)
-            if row.totp_offered:
+            if self._is_open(row, session):
                 return own.decrypt(row.totp_offered.encode()).decode()
             secret = pyotp.random_base32()
-            self._change(conn, staff, totp_offered=own.encrypt(secret.encode()).decode())
+            self._change(
+                conn,
+                staff,
+                totp_offered=own.encrypt(secret.encode()).decode(),
+                totp_offered_to=session,
+                totp_offered_at=self._clock.now(),
+            )
         return secret
 
-    def prove_totp(self, staff: str, code: str) -> bool:
-        """Take the offered secret into use, when `code` comes from it."""
+    def prove_totp(self, staff: str, code: str, session: str) -> bool:
+        """Take the secret offered in this session into use, when `code` comes from it."""
         with self._database.writing() as conn:
             row = self._row(conn, staff)
-            if not row.totp_offered:
+            if not self._is_open(row, session):
                 return False
             secret = self._own(row.wrapped).decrypt(row.totp_offered.encode()).decode()
             step = self._step_of(secret, code)
@@ -111,7 +121,7 @@ class SecondFactors:
                 conn,
                 staff,
                 totp=row.totp_offered,
-                totp_offered="",
+                **_NO_OFFER,
                 totp_since=self._clock.now(),
                 last_step=step,
             )
@@ -150,7 +160,7 @@ class SecondFactors:
         """The app's codes count no more."""
         with self._database.writing() as conn:
             self._row(conn, staff)
-            self._change(conn, staff, totp="", totp_offered="", totp_since=None)
+            self._change(conn, staff, totp="", totp_since=None, **_NO_OFFER)
             drop_lone_recovery_codes(conn, staff)
 
     def _step_of(self, secret: str, code: str) -> int | None:
@@ -222,9 +232,22 @@ class SecondFactors:
         conn.execute(insert_new(conn, staff_factors).values(staff=staff, wrapped=wrapped))
         f = staff_factors.c
         row = conn.execute(
-            select(f.wrapped, f.totp_offered).where(f.staff == staff).with_for_update()
+            select(f.wrapped, f.totp_offered, f.totp_offered_to, f.totp_offered_at)
+            .where(f.staff == staff)
+            .with_for_update()
         ).one()
-        return _FactorsRow(wrapped=row.wrapped, totp_offered=row.totp_offered)
+        return _FactorsRow(
+            wrapped=row.wrapped,
+            totp_offered=row.totp_offered,
+            offered_to=row.totp_offered_to,
+            offered_at=row.totp_offered_at,
+        )
+
+    def _is_open(self, row: _FactorsRow, session: str) -> bool:
+        """Is a secret on offer, in this session, and not for too long?"""
+        if not row.totp_offered or row.offered_at is None or row.offered_to != session:
+            return False
+        return self._clock.now() < row.offered_at + timedelta(minutes=OFFER_MINUTES)
 
     def _own(self, wrapped: bytes) -> Fernet:
         return Fernet(self._master.decrypt(wrapped))
@@ -237,6 +260,13 @@ class SecondFactors:
 class _FactorsRow(msgspec.Struct, frozen=True):
     wrapped: bytes
     totp_offered: str
+    offered_to: str
+    offered_at: datetime | None
+
+
+_NO_OFFER: dict[str, object] = {
+    "totp_offered": "", "totp_offered_to": "", "totp_offered_at": None,
+}  # fmt: skip
 
 
 def drop_lone_recovery_codes(conn: Connection, staff: str) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from warning_service.access.doors import passwords
 from warning_service.access.doors.sessions import Sessions
-from warning_service.access.doors.tries import Tries
+from warning_service.access.doors.tries import Tries, staff_try
 from warning_service.access.trail.audit import Trail
 from warning_service.database import Database
 from warning_service.roster import tables as roster
@@ -43,20 +43,20 @@ class StaffSignIn:
 
         The session may owe a second factor (`Principal.owes_factor`). Raises TooManyTries.
         """
-        account, place = f"staff:{login}", f"address:{address}"
-        self._tries.slow_down(account, place)
+        this = staff_try(login, address)
+        self._tries.slow_down(this)
         s = roster.staff
         with self._database.reading() as conn:
             row = conn.execute(select(s).where(s.c.login == login, s.c.active)).one_or_none()
         # An unknown login costs as much time as a wrong password.
         fits = passwords.fits(password, row.password_hash if row else None)
         if row is None or not fits:
-            self._tries.count_failure(account, place)
+            self._tries.count_failure(this)
             # A line for an unknown login too: whether there is one must not be told by the time.
             key, board = (row.staff, row.board) if row else (UNKNOWN, "")
             self._trail.by(key, "sign_in_failed", key, board=board)
             return None
-        self._tries.passed(account, place)
+        self._tries.passed(this)
         token = self._sessions.start_staff(row.staff, row.board, confirmed=True)
         self._trail.by(row.staff, "signed_in", row.staff, board=row.board)
         return token

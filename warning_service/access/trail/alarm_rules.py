@@ -58,6 +58,12 @@ class Watched(Limit):
     factor: float = Field(ge=1)
 
 
+class Alone(Limit):
+    """Accounts that one officer both let in and gave power to (halves.py) within `days` days."""
+
+    days: int = Field(ge=1, le=366)
+
+
 class AlarmRules(_Part):
     """All figures. `hour`, `day` and `shown` are by role."""
 
@@ -69,6 +75,7 @@ class AlarmRules(_Part):
     night: Night
     free_day: FreeDay
     export: Limit
+    alone: Alone
     watched: Watched
 
     @field_validator("hour", "day", "shown")

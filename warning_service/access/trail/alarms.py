@@ -2,7 +2,8 @@
 
 `Watch.run` reads the rows it has not seen, counts what their people did that day and compares it
 with the figures of `alarm_rules.toml`: the hour, the day, the person's own usual, refusals, nights,
-free days, files, and children whom unusually many people opened. What it found and how far it came
+free days, files, accounts one officer both let in and gave power, and children whom unusually
+many people opened. What it found and how far it came
 are stored in one transaction that another process's run cannot repeat.
 
 Nothing is blocked by an alarm: an auditor asks, and writes down what came of it. The log and the
@@ -27,6 +28,7 @@ from warning_service.access.trail import audit as trail
 from warning_service.access.trail.actions import of_kind
 from warning_service.access.trail.alarm_rules import AlarmRules, limit_for
 from warning_service.access.trail.audit import REFUSED
+from warning_service.access.trail.halves import GIVES_POWER, LETS_IN, done_by
 from warning_service.clock import JAPAN, Clock, at, day_of
 from warning_service.database import Database, insert_new, upsert
 from warning_service.events.tables import facts
@@ -41,7 +43,9 @@ POSITION = "looking_position"
 HEAD_LOGGED = "audit_head_logged"
 AT_ONCE = 2000
 HOUR = timedelta(hours=1)
-RULES = ("hour", "day", "shown", "usual", "refused", "night", "free_day", "export", "watched")
+RULES = (
+    "hour", "day", "shown", "usual", "refused", "night", "free_day", "export", "alone", "watched",
+)  # fmt: skip
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +80,7 @@ class _Day(msgspec.Struct, kw_only=True):
     shown: set[str] = msgspec.field(default_factory=set)
     refused: set[str] = msgspec.field(default_factory=set)
     exports: int = 0
+    accounts: set[str] = msgspec.field(default_factory=set)  # let in, or given power
     roles: set[str] = msgspec.field(default_factory=set)
     last_seq: int = 0
 
@@ -191,6 +196,7 @@ class Watch:
         yield from alarm("shown", len(one.shown), limit_for(rules.shown, one.roles))
         yield from alarm("refused", len(one.refused), rules.refused.limit)
         yield from alarm("export", one.exports, rules.export.limit)
+        yield from alarm("alone", self._alone(conn, one), rules.alone.limit)
         night = {
             subject
             for when, subject in one.opened
@@ -206,6 +212,15 @@ class Watch:
         if len(children) >= rules.usual.least and (usual := self._usual(conn, one)) is not None:
             threshold = max(rules.usual.least, math.ceil(rules.usual.factor * usual))
             yield from alarm("usual", len(children), threshold, usual)
+
+    def _alone(self, conn: Connection, one: _Day) -> int:
+        """Accounts this person both let in and gave power, the later half on this day."""
+        since = at(one.day - timedelta(days=self._rules.alone.days))
+        found = one.accounts
+        for half in (LETS_IN, GIVES_POWER):
+            if found:
+                found = done_by(conn, one.staff, found, half, since=since, upto=one.last_seq)
+        return len(found)
 
     def _usual(self, conn: Connection, one: _Day) -> float | None:
         """Children opened on an ordinary day before this one; None while too few are known."""
@@ -317,6 +332,8 @@ def _count(one: _Day, row: Any) -> None:
         one.shown.add(row.subject)
     elif row.action in of_kind("shown"):
         one.shown.add(row.subject)
+    elif row.action in LETS_IN or row.action in GIVES_POWER:
+        one.accounts.add(row.subject)
     elif row.action in of_kind("export"):
         one.exports += 1
 
