@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from datetime import date
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -214,7 +213,7 @@ def _asked(
         with rooms_of(request).database.reading(identity=True) as conn:
             staff = list(trail.staff_found(conn, who.board, person))
         problem = "" if staff else "trail.no_such_person"
-    days = [_day(first), _day(last)]
+    days = [trail.day_named(first), trail.day_named(last)]
     if (first and days[0] is None) or (last and days[1] is None):
         problem = "trail.no_such_day"
     return Asked(
@@ -228,13 +227,6 @@ def _asked(
             first=days[0], last=days[1],
         ),
     )  # fmt: skip
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _note(

@@ -58,8 +58,8 @@ def child(
         who, student, using=Ability.HANDLE_REQUESTS, why="trail_of_child"
     )
     today = rooms.clock.today()
-    until = _day(last, today)
-    since = min(_day(first, until - A_YEAR), until)
+    until = trail.day_named(last) or today
+    since = min(trail.day_named(first) or until - A_YEAR, until)
     with rooms.database.reading() as conn:
         rows = trail.about_child(conn, student, since, until, board=who.board)
         lists = _list_months(conn, rows)
@@ -142,10 +142,3 @@ def _list_months(conn: Any, rows: list[Any]) -> dict[str, date]:
         if (row := judging.one_list(conn, key)) is not None:
             found[key] = row.list_date
     return found
-
-
-def _day(text: str, default: date) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return default

@@ -102,6 +102,8 @@ def test_an_auditor_searches_by_person_child_kind_and_day(
     assert "その名前" in auditor.get("/portal/trail?person=nobody", status=422)
     assert "日付は" in auditor.get("/portal/trail?first=yesterday", status=422)
     assert "日付は" in auditor.get("/portal/trail?last=13", status=422)
+    for edge in ("first=0001-01-01", "last=9999-12-31", "last=2101-01-01", "first=1999-12-31"):
+        assert "日付は" in auditor.get(f"/portal/trail?{edge}", status=422), edge
     # The search itself is on the trail, by keys.
     searched = [(s, r.detail) for r in make.rows(office.rooms.database, audit)
                 if r.action == "trail_search" and (s := r.subject)]  # fmt: skip
@@ -219,7 +221,8 @@ def test_a_family_reads_who_looked_in_plain_words(
     assert "養護教諭" not in officer.get(f"/portal/trail/child/{child}?last=2026-05-11")
     none = officer.get(f"/portal/trail/child/{child}?first=2025-01-01&last=2025-02-01")
     assert "この期間に見た人はいません" in none
-    assert "いません" not in officer.get(f"/portal/trail/child/{child}?first=x&last=y")
+    for days in ("first=x&last=y", "first=0001-01-01&last=9999-12-31", "last=0001-01-01"):
+        assert "いません" not in officer.get(f"/portal/trail/child/{child}?{days}"), days
     officer.client.cookies.set("lang", "en")
     english = officer.get(f"/portal/trail/child/{child}")
     assert "The homeroom teacher saw the child" in english and "warning list of May" in english

@@ -25,6 +25,9 @@ COUNTED_UP_TO = 10_000
 
 MOST_EXPORTED = 50_000
 MOST_STAFF = 50
+EARLIEST, LATEST = date(2000, 1, 1), date(2100, 12, 31)
+"""No trail is of a day outside these."""
+
 SORTS = {
     "at": audit.c.seq,
     "person": audit.c.actor,
@@ -84,7 +87,7 @@ def about_child(
         conn.execute(
             select(audit)
             .where(a.subject == student, a.board == board)
-            .where(a.at >= at(first), a.at < at(last + timedelta(days=1)))
+            .where(a.at >= at(_within(first)), a.at < at(_within(last) + timedelta(days=1)))
             .order_by(a.seq)
         )
     )
@@ -145,6 +148,20 @@ def names_of(conn: Connection, board: str, staff: Collection[str]) -> dict[str, 
     return found
 
 
+def day_named(text: str) -> date | None:
+    """The day somebody wrote, YYYY-MM-DD; None when it is none, or none a trail could be of."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if EARLIEST <= found <= LATEST else None
+
+
+def _within(day: date) -> date:
+    # The calendar's own ends have no day before or after them, and no instant in UTC.
+    return min(max(day, EARLIEST), LATEST)
+
+
 def _where(wanted: Wanted) -> ColumnElement[bool]:
     a = audit.c
     # Rows of the trail itself ("the head did not fit") concern every board.
@@ -155,9 +172,9 @@ def _where(wanted: Wanted) -> ColumnElement[bool]:
     if wanted.about:
         found &= a.subject == wanted.about
     if wanted.first is not None:
-        found &= a.at >= at(wanted.first)
+        found &= a.at >= at(_within(wanted.first))
     if wanted.last is not None:
-        found &= a.at < at(wanted.last + timedelta(days=1))
+        found &= a.at < at(_within(wanted.last) + timedelta(days=1))
     return found & _doing(wanted.what)
 
 
