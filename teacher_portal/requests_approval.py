@@ -1,8 +1,8 @@
 """The second person's page: what is to be withheld and why, and whether one agrees.
 
-It shows places and reasons, never contents: to agree one must understand the reason, not read the
-child's file. A school's head sees for whom it is; the board's approver, whose duty reaches no
-child, sees the reference only.
+It shows places and reasons, and what is opened against the default, never contents: to agree one
+must understand the reason, not read the child's file. A school's head sees for whom it is; the
+board's approver, whose duty reaches no child, sees the reference only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from fastapi.responses import Response
 
 from teacher_portal.frame import go, show
 from warning_service.access.asked_about import Person
-from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
@@ -44,14 +43,11 @@ def _page(request: Request, who: Principal, request_id: str, *, problem: str = "
     rights = rooms.rights
     view = rights.requests.for_approval(who, request_id)
     person: Person | None = None
-    if who.reach(Ability.APPROVE_REQUESTS).schools:
-        try:
-            person = rights.people.person(
-                who, view.row.student, using=Ability.APPROVE_REQUESTS, why="request_approval"
-            )
-        except NotYours:  # a board's approver who also heads another school
-            person = None
-    else:
+    if rights.requests.reaches(who, view, Ability.APPROVE_REQUESTS):
+        person = rights.people.person(
+            who, view.row.student, using=Ability.APPROVE_REQUESTS, why="request_approval"
+        )
+    else:  # the board's own approver, who may head another school as well: no name, no refusal
         rights.people.note(
             who, "request_approval", view.row.student, view.row.id, using=Ability.APPROVE_REQUESTS
         )
@@ -59,7 +55,8 @@ def _page(request: Request, who: Principal, request_id: str, *, problem: str = "
     return show(
         request, who, "portal_approval.html", status=422 if problem else 200,
         view=view, person=person, law=LAW, term=TERMS.get(view.kind), grounds=GROUNDS,
-        withheld=rights.disclosures.withheld(view), names=names, problem=problem,
+        withheld=rights.disclosures.withheld(view), opened=rights.disclosures.opened(view),
+        names=names, problem=problem,
         reason=rights.requests.words(view, view.row.sealed_reason), longest=LONGEST_TEXT,
     )  # fmt: skip
 

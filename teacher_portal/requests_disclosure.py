@@ -1,8 +1,8 @@
 """Looking through what is held on a child, marking what is withheld, deciding, making the file.
 
 The officer goes section by section. Words a child wrote to ask for help are never shown here: they
-are opened only when a file is made that may hold them. The download asks for a fresh second factor,
-works once, and its name says nothing.
+are opened only when a file is made that may hold them. Notes about the child are, so these pages
+ask for a fresh second factor, and so does the download, which works once; its name says nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _view(request: Request, who: Principal, request_id: str) -> View:
 
 
 @router.get("/portal/requests/{request_id}/held")
-def held(request: Request, who: Officer, request_id: str) -> Response:
+def held(request: Request, who: Fresh, request_id: str) -> Response:
     """All sections with their counts, and what is withheld of each."""
     return _held(request, who, request_id)
 
@@ -52,13 +52,13 @@ def _held(request: Request, who: Principal, request_id: str, *, problem: str = "
         request, who, "portal_request_held.html", status=422 if problem else 200,
         view=view, person=person, sections=SECTIONS, look=seen, grounds=GROUNDS, help=HELP,
         may_mark=view.state is State.OPEN, longest=LONGEST_TEXT, problem=problem,
-        withheld=rights.disclosures.withheld(view),
+        withheld=rights.disclosures.withheld(view), opened=rights.disclosures.opened(view),
     )  # fmt: skip
 
 
 @router.get("/portal/requests/{request_id}/held/{section}")
 def section(
-    request: Request, who: Officer, request_id: str, section: str, *, page: int = 1
+    request: Request, who: Fresh, request_id: str, section: str, *, page: int = 1
 ) -> Response:
     """The records of one section, with their notes opened, a page at a time."""
     return _section(request, who, request_id, section, page)
@@ -94,7 +94,7 @@ def _section(
 @router.post("/portal/requests/{request_id}/held")
 def mark(
     request: Request,
-    who: Officer,
+    who: Fresh,
     request_id: str,
     *,
     piece: Annotated[list[str] | None, Form()] = None,

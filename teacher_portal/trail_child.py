@@ -3,6 +3,10 @@
 Made by whoever handles requests, never sent by itself. Staff are told of by their duty; whether
 also by name is the board's choice (setting `family_sees_staff_names`). Sentences come from the same
 table as the auditor's words; the same look several times a day is one line with its number.
+
+What tells of a call for help is left out as in the disclosure file, by the same rule
+(rights/about_help.py), and the same sentence stands there whether there was anything or not. Only
+where the child itself asked for disclosure and two people have agreed is it all told (`asked`).
 """
 
 from __future__ import annotations
@@ -50,7 +54,13 @@ class DayOf(msgspec.Struct, frozen=True, kw_only=True):
 
 @router.get("/portal/trail/child/{student}")
 def child(
-    request: Request, who: Officer, student: str, first: str = "", last: str = ""
+    request: Request,
+    who: Officer,
+    student: str,
+    *,
+    first: str = "",
+    last: str = "",
+    asked: str = "",
 ) -> Response:
     """Who looked at this child from `first` to `last` (the last 365 days when not said)."""
     rooms = rooms_of(request)
@@ -61,9 +71,14 @@ def child(
     until = trail.day_named(last) or today
     since = min(trail.day_named(first) or until - A_YEAR, until)
     with rooms.database.reading() as conn:
-        rows = trail.about_child(conn, student, since, until, board=who.board)
+        rows = _told(trail.about_child(conn, student, since, until, board=who.board))
+        begin = trail.first_day(conn, who.board)
+    everything = _child_asked(rooms, who, student, asked)
+    if not everything:
+        traces = rooms.rights.requests.help_traces(student)
+        rows = [row for row in rows if not traces.tells(row)]
+    with rooms.database.reading() as conn:
         lists = _list_months(conn, rows)
-        begin = trail.first_day(conn, student)
     days = _days(request, who, rows, lists)
     return show(
         request,
@@ -74,11 +89,21 @@ def child(
         until=until,
         days=days,
         looks=sum(line.times for one in days for line in one.lines),
-        people=len({row.actor for row in _told(rows)}),
+        people=len({row.actor for row in rows}),
+        everything=everything,
+        asked=asked,
         kept_since=begin,
         names_shown=rooms.settings.family_sees_staff_names,
         today=today,
     )
+
+
+def _child_asked(rooms: Rooms, who: Principal, student: str, asked: str) -> bool:
+    """Is `asked` this child's own request, by which it is told all? Raises NotYours."""
+    if not asked:
+        return False
+    view = rooms.rights.requests.one(who, asked)
+    return view.row.student == student and rooms.rights.disclosures.tells_of_help(view)
 
 
 def _told(rows: list[Any]) -> list[Any]:
@@ -90,8 +115,7 @@ def _told(rows: list[Any]) -> list[Any]:
     ]
 
 
-def _days(request: Request, who: Principal, rows: list[Any], lists: dict[str, date]) -> list[DayOf]:
-    told = _told(rows)
+def _days(request: Request, who: Principal, told: list[Any], lists: dict[str, date]) -> list[DayOf]:
     lang = language(request)
     people = _people(rooms_of(request), who, told)
     days: dict[date, dict[tuple[str, ...], Sentence]] = {}

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +18,10 @@ from tests.teacher_portal.conftest import server
 from tests.teacher_portal.school import School
 from warning_service.access.principals import Principal
 from warning_service.access.web import STAFF_COOKIE
+from warning_service.clock import MovableClock
+from warning_service.events.types import NewEvent, ObservationRecorded, new_id
 from warning_service.rights.room import Rights
+from warning_service.rights.terms import Decision
 from warning_service.rooms import Rooms
 
 __all__ = ["server"]
@@ -77,6 +85,43 @@ class Page:
 
     def post(self, path: str, **fields: object) -> httpx.Response:
         return self.client.post(path, data={"csrf": self.csrf, **fields}, headers=HTML)
+
+
+def moved(town: Town, **by: int) -> None:
+    clock = town.rooms.clock
+    assert isinstance(clock, MovableClock)
+    clock.move_by(timedelta(**by))
+
+
+def absent(town: Town, value: float = 1.0, item: str = "absent_days") -> str:
+    event = NewEvent(
+        id=new_id(), board=make.BOARD, student=town.child, on=town.rooms.clock.today(),
+        actor="system:import",
+        body=ObservationRecorded(item=item, value=value, source="attendance"),
+    )  # fmt: skip
+    make.append(town.rooms.log, event)
+    return event.id
+
+
+def decided(town: Town, request: str, decision: str = "file", reason: str = "りゆう") -> Decision:
+    return town.rights.disclosures.decide(
+        town.who("officer"), request, decision, as_of=town.rooms.clock.now(), reason=reason
+    )
+
+
+def approved(town: Town, request: str) -> None:
+    decided(town, request)
+    town.rights.disclosures.approve(town.who("board"), request)
+
+
+def file_of(town: Town, request: str) -> tuple[str, dict[str, Any]]:
+    """Both files of a decided request."""
+    officer, disclosures = town.who("officer"), town.rights.disclosures
+    link = disclosures.link(town.rights.requests.one(officer, request))
+    assert link is not None
+    made = disclosures.make(officer, request, link.id)
+    with zipfile.ZipFile(io.BytesIO(made)) as packed:
+        return packed.read("kaiji.html").decode(), json.loads(packed.read("kaiji.json"))
 
 
 @pytest.fixture

@@ -114,14 +114,50 @@ def test_the_file_asks_for_a_fresh_second_factor(town: Town, pages: Pages) -> No
     as_of = town.rooms.clock.now().isoformat()
     answer = officer.post(f"/portal/requests/{request}/decide", decision="file", as_of=as_of)
     assert answer.status_code == 303
+    town.rights.disclosures.approve(town.who("board"), request)
     shown = officer.get(f"/portal/requests/{request}")
     link = re.search(r'href="(/portal/requests/[^"]+/file/[^"]+)"', shown)
     assert link is not None
     clock = town.rooms.clock
     assert isinstance(clock, MovableClock)
     clock.move_by(timedelta(minutes=25))
+    for path in (f"/portal/requests/{request}/held", f"/portal/requests/{request}/held/answers"):
+        officer.get(path, 303)
+    answer = officer.post(f"/portal/requests/{request}/held", piece="answers", ground="harm")
+    assert answer.status_code == 401
     answer = officer.post(link.group(1))
     assert answer.status_code != 200 and "content-disposition" not in answer.headers
     view = town.rights.requests.one(town.who("officer"), request)
     leave = town.rights.disclosures.link(view)
     assert leave is not None and leave.used_at is None
+
+
+def test_who_looked_tells_no_more_of_help_than_the_file(town: Town, pages: Pages) -> None:
+    quiet, asked = town.children["sakura-1"][1], town.child
+    alert = town.alert(asked, "nurse", words="ちちがこわい")
+    make.staff(town.rooms.database, "office", ("welfare", make.BOARD))
+    nurse, office, officer = pages("nurse"), pages("office"), pages("officer")
+    nurse.get(f"/portal/alerts/{alert}")
+    nurse.post(f"/portal/follow-up/{asked}", action="talked", change="better", alert_id=alert)
+    pages("head").post(f"/portal/students/{asked}/hand-over", ground="help", reason="しんぱい")
+    office.get(f"/portal/students/{asked}")
+    for student in (quiet, asked):
+        nurse.get(f"/portal/students/{student}")
+
+    def told(student: str, query: str = "") -> str:
+        page = officer.get(f"/portal/trail/child/{student}{query}").split("<h1>")[1]
+        return page.replace(student, "…").replace("児1", "…").replace("児2", "…")
+
+    assert told(quiet) == told(asked)
+    assert "あったかなかったかも含めて" in told(quiet) and "のべ2回" not in told(asked, "?x=1")
+    request = town.asked("disclosure", asked_by="self")
+    as_of = town.rooms.clock.now()
+    town.rights.disclosures.decide(town.who("officer"), request, "file", as_of=as_of)
+    assert "相談を読みました" not in told(asked, f"?asked={request}")
+    town.rights.disclosures.approve(town.who("board"), request)
+    assert f"?asked={request}" in officer.get(f"/portal/requests/{request}")
+    whole = told(asked, f"?asked={request}")
+    assert "福祉・こども家庭センターへ引き継ぎました" in whole and "含めて、ここには" not in whole
+    assert "引き継ぎました" not in told(asked)
+    assert "福祉" not in told(quiet, f"?asked={request}").split('class="notice plain"')[0]
+    officer.get(f"/portal/trail/child/{asked}?asked=nothing", 404)

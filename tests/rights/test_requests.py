@@ -1,10 +1,7 @@
-"""Terms, reach, the second person, corrections and stops that count."""
+"""Terms, reach, corrections and stops that count; disclosure is in test_disclosure.py."""
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,17 +9,14 @@ import pytest
 
 from teacher_portal.queries import observations
 from tests import make
-from tests.rights.conftest import Pages, Town
+from tests.rights.conftest import Pages, Town, absent, decided, moved
 from warning_service.access.gateway import NotYours
 from warning_service.access.tables import audit
-from warning_service.clock import MovableClock
 from warning_service.events.log import of_student
 from warning_service.events.types import (
-    NewEvent,
     ObservationCorrected,
     ObservationRecorded,
     UseStopped,
-    new_id,
     tag_of,
 )
 from warning_service.playbooks.sharing import Side
@@ -30,40 +24,16 @@ from warning_service.rights.amend import EVERYTHING, stopped_of
 from warning_service.rights.service import LONGEST_TEXT, Refused
 from warning_service.rights.tables import (
     family_requests,
-    request_choices,
     request_corrections,
-    request_steps,
 )
 from warning_service.rights.terms import Decision, State
 from warning_service.roster import queries, service
 from warning_service.roster.tables import student_secrets
 
 
-def moved(town: Town, **by: int) -> None:
-    clock = town.rooms.clock
-    assert isinstance(clock, MovableClock)
-    clock.move_by(timedelta(**by))
-
-
-def absent(town: Town, value: float = 1.0, item: str = "absent_days") -> str:
-    event = NewEvent(
-        id=new_id(), board=make.BOARD, student=town.child, on=town.rooms.clock.today(),
-        actor="system:import",
-        body=ObservationRecorded(item=item, value=value, source="attendance"),
-    )  # fmt: skip
-    make.append(town.rooms.log, event)
-    return event.id
-
-
 def events(town: Town, *kinds: Any) -> list[Any]:
     with town.rooms.database.reading() as conn:
         return [e.body for e in of_student(conn, town.child, [tag_of(k) for k in kinds])]
-
-
-def decided(town: Town, request: str, decision: str = "file", reason: str = "りゆう") -> Decision:
-    return town.rights.disclosures.decide(
-        town.who("officer"), request, decision, as_of=town.rooms.clock.now(), reason=reason
-    )
 
 
 # -- receiving and terms ---------------------------------------------------------------------------
@@ -147,6 +117,9 @@ def test_a_request_is_taken_back_or_handed_over_in_the_right_state(town: Town) -
         requests.take_back(officer, request, "")
     other = town.asked("disclosure", asked_by="self")
     assert decided(town, other) is Decision.FULL
+    with pytest.raises(Refused):
+        requests.close(officer, other)
+    town.rights.disclosures.approve(town.who("board"), other)
     requests.close(officer, other)
     assert {v.state for v in requests.inbox(officer, ended=True)} == {State.CLOSED}
 
@@ -186,172 +159,6 @@ def test_an_officer_of_another_board_finds_nothing(town: Town) -> None:
         )  # fmt: skip
     with town.rooms.database.reading() as conn:
         assert not queries.opted_out(conn, town.child)
-
-
-# -- disclosure ------------------------------------------------------------------------------------
-
-
-def test_only_another_person_who_may_approves(town: Town) -> None:
-    request = town.asked("disclosure")
-    make.staff(town.rooms.database, "both", ("privacy", make.BOARD), ("management", make.SCHOOL))
-    disclosures, requests = town.rights.disclosures, town.rights.requests
-    disclosures.decide(
-        town.who("both"), request, "none", as_of=town.rooms.clock.now(), reason="りゆう"
-    )
-    for login in ("both", "officer", "head2", "nurse"):
-        with pytest.raises(NotYours):
-            disclosures.approve(town.who(login), request)
-        assert requests.waiting(town.who(login)) == []
-    assert [v.row.id for v in requests.waiting(town.who("board"))] == [request]
-    disclosures.approve(town.who("head"), request)
-    view = requests.one(town.who("officer"), request)
-    assert view.state is State.DECIDED and view.row.approved_by == "staff-head"
-    assert disclosures.link(view) is None  # nothing is given, so there is no file
-    with pytest.raises(NotYours):
-        disclosures.approve(town.who("board"), request)
-    with pytest.raises(Refused):
-        disclosures.renew(town.who("officer"), request, "x")
-
-
-def test_the_boards_approver_sees_reasons_and_no_name(town: Town, pages: Pages) -> None:
-    request = town.asked("disclosure")
-    decided(town, request)
-    board, head2 = pages("board"), pages("head2")
-    shown = board.get(f"/portal/approvals/{request}")
-    assert "兆 児1" not in shown and "子どもの名前は表示しません" in shown and "りゆう" in shown
-    assert "第78条第1項第1号" in shown
-    head2.get(f"/portal/approvals/{request}", 404)
-    answer = board.post(f"/portal/approvals/{request}", agree="no", reason="")
-    assert answer.status_code == 422 and "理由を書いてください" in answer.text
-    answer = board.post(f"/portal/approvals/{request}", agree="no", reason="広すぎる")
-    assert answer.status_code == 303
-    view = town.rights.requests.one(town.who("officer"), request)
-    assert view.state is State.OPEN and view.row.decision == "" and view.row.as_of is None
-    assert town.rights.requests.history(view)[-1].words == "広すぎる"
-
-
-def test_a_decision_needs_a_fresh_look_and_a_reason_for_what_is_withheld(town: Town) -> None:
-    request = town.asked("disclosure")
-    officer, now = town.who("officer"), town.rooms.clock.now()
-    decide = town.rights.disclosures.decide
-    for decision, as_of, reason, field in (
-        ("file", now + timedelta(minutes=1), "x", "as_of"),
-        ("file", now - timedelta(days=1), "x", "as_of"),
-        ("nothing", now, "x", "decision"),
-        ("file", now, "", "reason"),
-    ):
-        with pytest.raises(Refused) as error:
-            decide(officer, request, decision, as_of=as_of, reason=reason)
-        assert error.value.field == field
-    other = town.asked("correction")
-    with pytest.raises(Refused):
-        decide(officer, other, "file", as_of=now, reason="x")
-
-
-def test_marks_are_checked_and_a_wider_one_replaces_the_narrower(town: Town) -> None:
-    absent(town)
-    request = town.asked("disclosure")
-    officer, disclosures = town.who("officer"), town.rights.disclosures
-    view = town.rights.requests.one(officer, request)
-    (record,) = disclosures.look(view).of("school")
-    for pieces, ground, note, field in (
-        ([], "harm", "x", "pieces"),
-        (["school"], "nothing", "x", "ground"),
-        (["school"], "harm", "", "note"),
-        (["nothing"], "harm", "x", "pieces"),
-        (["school/nothing"], "harm", "x", "pieces"),
-        ([f"{record.piece}/a/b"], "harm", "x", "pieces"),
-    ):
-        with pytest.raises(Refused) as error:
-            disclosures.mark(officer, request, pieces, ground, note)
-        assert error.value.field == field
-    disclosures.mark(officer, request, [f"{record.piece}/value", record.piece], "conduct", "わけ")
-    assert disclosures.look(view).count("school") == (1, 1)
-    lines = disclosures.withheld(view)
-    assert any(line.what.endswith("値") and line.note == "わけ" for line in lines)
-    disclosures.mark(officer, request, ["school"], "")
-    pieces = {row.piece for row in make.rows(town.rooms.database, request_choices)}
-    assert pieces == {"school"} and disclosures.look(view).count("school") == (1, 0)
-
-
-def test_what_came_after_the_look_is_not_in_the_file(town: Town) -> None:
-    request = town.asked("disclosure", asked_by="self")
-    town.consultation(town.child, "nurse", words="まえのことば")
-    decided(town, request)
-    moved(town, minutes=5)
-    absent(town)
-    town.consultation(town.child, "nurse", words="あとのことば")
-    officer = town.who("officer")
-    view = town.rights.requests.one(officer, request)
-    link = town.rights.disclosures.link(view)
-    assert link is not None
-    made = town.rights.disclosures.make(officer, request, link.id)
-    with zipfile.ZipFile(io.BytesIO(made)) as packed:
-        html, told = packed.read("kaiji.html").decode(), json.loads(packed.read("kaiji.json"))
-    assert "まえのことば" in html and "あとのことば" not in html and "欠席" not in html
-    assert "お答えしません" not in html
-    assert told["format"] == "kizashi-disclosure-1"
-    stored = str(make.rows(town.rooms.database, request_steps)) + str(
-        make.rows(town.rooms.database, request_choices)
-    )
-    assert "まえのことば" not in stored
-
-
-def test_a_file_says_the_same_whether_a_child_asked_for_help_or_not(town: Town) -> None:
-    quiet, asked = town.children["sakura-1"][1], town.children["sakura-1"][2]
-    alert = town.alert(asked, "nurse", words="ことば")
-    town.rooms.follow_ups.record(
-        town.who("nurse"), asked, "talked", "better", "話せた", alert_id=alert
-    )
-    texts = []
-    for student in (quiet, asked):
-        request = town.asked("disclosure", student=student)
-        decided(town, request)
-        town.rights.disclosures.approve(town.who("board"), request)
-        officer = town.who("officer")
-        link = town.rights.disclosures.link(town.rights.requests.one(officer, request))
-        assert link is not None
-        made = town.rights.disclosures.make(officer, request, link.id)
-        with zipfile.ZipFile(io.BytesIO(made)) as packed:
-            told = json.loads(packed.read("kaiji.json"))
-        texts.append(
-            {
-                section["id"]: (section["silent"], [r["title"] for r in section["records"]])
-                for section in told["sections"]
-                if section["id"] in ("consultation", "alerts", "follow_up", "looks", "departments")
-            }
-        )
-    assert texts[0] == texts[1]
-    assert all("あるかないかも含めて" in silent for silent, _ in texts[0].values())
-
-
-def test_a_leave_ends_by_itself(town: Town) -> None:
-    request = town.asked("disclosure", asked_by="self")
-    with pytest.raises(Refused):
-        town.rights.disclosures.make(town.who("officer"), request, "x")
-    decided(town, request)
-    moved(town, days=15)
-    officer = town.who("officer")
-    link = town.rights.disclosures.link(town.rights.requests.one(officer, request))
-    assert link is not None
-    with pytest.raises(Refused):
-        town.rights.disclosures.make(officer, request, link.id)
-    town.rights.disclosures.renew(officer, request, "取りに来なかった")
-    newer = town.rights.disclosures.link(town.rights.requests.one(officer, request))
-    assert newer is not None and newer.id != link.id
-    assert town.rights.disclosures.make(officer, request, newer.id)[:2] == b"PK"
-
-
-def test_a_note_whose_key_is_gone_says_so(town: Town) -> None:
-    town.rooms.follow_ups.record(town.who("nurse"), town.child, "talked", "better", "話せた")
-    request = town.asked("disclosure", asked_by="self")
-    officer, disclosures = town.who("officer"), town.rights.disclosures
-    view = town.rights.requests.one(officer, request)
-    note = next(p for r in disclosures.look(view).of("follow_up") for p in r.parts if p.sealed)
-    assert disclosures.text(view, note) == "話せた"
-    with town.rooms.database.writing() as conn:
-        conn.execute(student_secrets.delete())
-    assert "開けません" in str(disclosures.text(view, note))
 
 
 # -- correction and stop of use --------------------------------------------------------------------

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, func, select
 
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
-from warning_service.access.roles import Ability
+from warning_service.access.roles import Ability, Role
 from warning_service.access.tables import sessions
 from warning_service.access.trail.audit import REFUSED, Trail
 from warning_service.clock import Clock
@@ -275,3 +275,10 @@ def roles_held(conn: Connection, staff: Collection[str]) -> dict[str, list[str]]
         for row in rows:
             found.setdefault(row.staff, []).append(row.role)
     return found
+
+
+def ever_held(conn: Connection, role: Role) -> frozenset[str]:
+    """Keys of the staff who have ever held this role; no names."""
+    d = roster.duties
+    query = select(d.c.staff).where(d.c.role == role.value).distinct()
+    return frozenset(conn.execute(query).scalars())

@@ -22,6 +22,7 @@ from warning_service.judging.tables import (
     list_scores,
     warning_lists,
 )
+from warning_service.rights.about_help import HELP_KINDS, help_traces
 from warning_service.rights.held import Part, Record
 from warning_service.rights.source import Source
 from warning_service.rights.words import day_ja, instant_ja, roles_ja
@@ -222,21 +223,13 @@ def _states(source: Source) -> Iterator[Record]:
             )
 
 
-def help_alerts(source: Source) -> set[str]:
-    """Ids of the alerts that a call for help, or an answer about life and death, raised."""
-    a = alert_rows
-    rows = source.conn.execute(
-        select(a.c.id).where(
-            a.c.student == source.student, a.c.kind.in_(("consultation", "critical"))
-        )
-    )
-    return set(rows.scalars())
-
-
 def follow_ups(source: Source) -> Iterator[Record]:
-    """What adults recorded; the record that closed a call for help is governed with it."""
+    """What adults recorded; what closed a call for help is governed with it.
+
+    So is what the welfare office recorded, whatever its case was given for.
+    """
     f, offered = follow_up_rows, source.playbook.follow_up
-    calls = help_alerts(source)
+    calls = help_traces(source.conn, source.student).calls
     rows = source.conn.execute(
         select(f).where(f.c.student == source.student, f.c.at <= source.until).order_by(f.c.at)
     )
@@ -250,7 +243,8 @@ def follow_ups(source: Source) -> Iterator[Record]:
             parts.append(Part(name="note", label="メモ", text=row.sealed, sealed=True))
         yield Record(
             id=row.id, section="follow_up", on=instant_ja(row.at), title="見守りの記録",
-            parts=tuple(parts), source="follow_ups", about_help=row.alert_id in calls,
+            parts=tuple(parts), source="follow_ups",
+            about_help=row.alert_id in calls or row.case_id is not None,
         )  # fmt: skip
 
 
@@ -316,7 +310,7 @@ def alerts(source: Source) -> Iterator[Record]:
                 ),
             ),
             source="alerts",
-            about_help=consultation or row.kind == "critical",
+            about_help=row.kind in HELP_KINDS,
         )
 
 

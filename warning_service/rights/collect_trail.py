@@ -10,10 +10,9 @@ from sqlalchemy import select
 from warning_service.access.asked_about import identity_of
 from warning_service.access.tables import audit
 from warning_service.access.trail.actions import words
-from warning_service.access.trail.audit import REFUSED
 from warning_service.catalogue.items import all_items
 from warning_service.clock import day_of
-from warning_service.rights.collect_school import help_alerts
+from warning_service.rights.about_help import help_traces
 from warning_service.rights.held import Part, Record
 from warning_service.rights.source import Source
 from warning_service.rights.tables import family_requests, stopped_items
@@ -27,8 +26,6 @@ KINDS = {
     Kind.CORRECTION: "訂正請求",
     Kind.STOP: "利用停止請求",
 }
-HELP_ACTIONS = frozenset({"read_consultation", "alert", "alerts", "take_on"})
-"""Looks and changes that tell of a call for help; an alert of another kind is not told apart."""
 
 
 def looks(source: Source) -> Iterator[Record]:
@@ -39,11 +36,10 @@ def looks(source: Source) -> Iterator[Record]:
         .where(t.c.subject == source.student, t.c.at <= source.until)
         .order_by(t.c.seq)
     )
-    calls = help_alerts(source)
+    traces = help_traces(source.conn, source.student)
     counted: dict[tuple[date, str, str, str, bool], int] = {}
     for row in rows:
-        helped = row.action.removeprefix(REFUSED) in HELP_ACTIONS or row.detail in calls
-        key = (day_of(row.at), row.actor, row.duty, row.action, helped)
+        key = (day_of(row.at), row.actor, row.duty, row.action, traces.tells(row))
         counted[key] = counted.get(key, 0) + 1
     for number, ((day, actor, duty, action, helped), times) in enumerate(counted.items(), 1):
         by = roles_ja(duty.split(",")) if duty else source.by(actor)

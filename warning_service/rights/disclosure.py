@@ -1,10 +1,10 @@
 """Deciding a disclosure: what is withheld and why, who agreed, and the leave to make the file.
 
-The officer marks pieces; what concerns calls for help is withheld unless decided otherwise. Where
-anything is withheld, or nothing is given at all, a second person has to approve before the decision
-stands. The file is made anew at the moment it is fetched, from what was held when the officer last
-looked it through (`as_of`): so no opened copy of it lies about, and nothing that came later slips
-in unseen.
+The officer marks pieces; what concerns calls for help is withheld unless decided otherwise. Every
+decision waits for a second person: either something is withheld, or sealed words about a call for
+help are opened, and neither is for one person alone, not even when the child itself asks. The file
+is made anew at the moment it is fetched, from what was held when the officer last looked it through
+(`as_of`): so no opened copy of it lies about, and nothing that came later slips in unseen.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ class Disclosures:
     ) -> None:
         """Withhold `pieces` for `ground`, or with '' show them. Raises Refused, NotYours.
 
-        A choice on a wider piece replaces those made before on what lies in it.
+        Withholding needs a note, and so does showing what is withheld by default. A choice on a
+        wider piece replaces those made before on what lies in it.
         """
         view = self._running(who, request)
         wanted = sorted(set(pieces))
@@ -131,10 +132,12 @@ class Disclosures:
             raise Refused("pieces")
         if ground and ground not in GROUNDS:
             raise Refused("ground")
-        known = {record.piece for record in self.look(view).records}
+        look = self.look(view)
+        known = {record.piece for record in look.records}
         if any(not _names_something(piece, known) for piece in wanted):
             raise Refused("pieces")
-        sealed = self._requests.seal(view, note, needed="note" if ground else "")
+        needed = bool(ground) or any(look.rules.opens(piece, look.records) for piece in wanted)
+        sealed = self._requests.seal(view, note, needed="note" if needed else "")
         t, now = request_choices, self._log.clock.now()
         with self._database.writing() as conn:
             self._requests.change(conn, view)
@@ -168,26 +171,50 @@ class Disclosures:
                     about_help=True,
                 )
             )
-        critical = [
-            record
+        # What has a default ground, and no choice over it: a line for each section and label.
+        defaults = dict.fromkeys(
+            (record.section, part.label, part.ground)
             for record in look.records
             if not record.about_help
-            and any(
-                part.ground and look.rules.ground(record, part) == part.ground
-                for part in record.parts
-            )
-        ]
-        if critical:
-            found.append(
-                Withheld(
-                    section=SECTIONS["answers"], what="いのちにかかわる質問への回答",
-                    ground="harm", note="",
-                )
-            )  # fmt: skip
+            for part in record.parts
+            if look.rules.by_default(record, part)
+        )
+        for section, label, ground in defaults:
+            found.append(Withheld(section=SECTIONS[section], what=label, ground=ground, note=""))
         for row in chosen:
             if row.ground:
                 found.append(self._line(view, row, titles))
         return found
+
+    def opened(self, view: View) -> list[Withheld]:
+        """What the officer shows against the default, each with its note, for the approver's eyes.
+
+        First of all, and without a choice, calls for help when the child itself asks.
+        """
+        look, chosen = self.look(view), self._choices(view)
+        titles = {record.piece: record for record in look.records}
+        found = []
+        if look.rules.by_child and not look.rules.help_ground:
+            found.append(
+                Withheld(section=SECTIONS[HELP], what="", ground="", note="", about_help=True)
+            )
+        return found + [
+            self._line(view, row, titles)
+            for row in chosen
+            if not row.ground and look.rules.opens(row.piece, look.records)
+        ]
+
+    def tells_of_help(self, view: View) -> bool:
+        """Did the child itself ask, and have two people decided to tell it all about its calls?"""
+        agreed = view.state in (State.DECIDED, State.CLOSED) and bool(view.row.approved_by)
+        given = view.kind is Kind.DISCLOSURE and view.row.decision in (Decision.FULL, Decision.PART)
+        if not (agreed and given and view.asked_by is AskedBy.CHILD):
+            return False
+        rules = self._rules(view)
+        marked = any(
+            ground and piece.split("/")[0] == "looks" for piece, ground in rules.choices.items()
+        )
+        return not rules.help_ground and not marked
 
     def _line(self, view: View, row: Any, titles: dict[str, Record]) -> Withheld:
         section, _, rest = row.piece.partition("/")
@@ -208,7 +235,7 @@ class Disclosures:
     def decide(
         self, who: Principal, request: str, decision: str, *, as_of: datetime, reason: str = ""
     ) -> Decision:
-        """Decide; with anything withheld the request then waits for a second person.
+        """Decide; the request then waits for a second person.
 
         `decision`: "file" (what the marks say: all or part), `none` or `no_answer`. `as_of`: when
         the officer was shown what is held. Raises Refused, NotYours.
@@ -227,13 +254,10 @@ class Disclosures:
         sealed = self._requests.seal(view, reason, needed="reason" if withholds else "")
         with self._database.writing() as conn:
             self._requests.change(
-                conn, view, state=State.WAITING if withholds else State.DECIDED,
-                decision=made, as_of=as_of, sealed_reason=sealed,
+                conn, view, state=State.WAITING, decision=made, as_of=as_of, sealed_reason=sealed,
                 decided_by=who.key, decided_at=now,
             )  # fmt: skip
             self._requests.step(conn, request, who, "decided", detail=made.value)
-            if not withholds:
-                self._link(conn, request, who, now)
         self._requests.people.note(who, "request_decided", view.row.student, request)
         return made
 
@@ -246,7 +270,7 @@ class Disclosures:
                 conn, view, state=State.DECIDED, approved_by=who.key, approved_at=now
             )
             self._requests.step(conn, request, who, "approved")
-            if view.row.decision == Decision.PART:
+            if view.row.decision in (Decision.FULL, Decision.PART):
                 self._link(conn, request, who, now)
         self._note_approver(who, "request_approved", view)
 

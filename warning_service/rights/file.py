@@ -3,7 +3,8 @@
 An HTML page with its style inside (it is opened from a disk, where nothing can be fetched), a JSON
 file beside it, both in one zip. Neither file's name tells whose it is. What is withheld is named
 with its reason in its place; what concerns calls for help, when withheld, is not mentioned, and the
-same sentence stands in every section where it could have been.
+same sentence stands in every section where it could have been. Records are given without their
+ids: a number left out, or an id that stands in no other place, would tell that something is hidden.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def _record(held: Opened, record: Record) -> dict[str, Any]:
                 "words": withheld_words(ground) if ground else "",
             }
         )
-    return {"id": record.id, "on": record.on, "title": record.title, "parts": parts}
+    return {"on": record.on, "title": record.title, "parts": parts}
 
 
 def _json(held: Opened, sections: list[dict[str, Any]]) -> bytes:

@@ -96,11 +96,32 @@ class Rulebook(msgspec.Struct, frozen=True):
             return self.choices[record.section]
         return "" if self.by_child else part.ground
 
+    def by_default(self, record: Record, part: Part) -> bool:
+        """Is this part withheld for its own ground, and by nobody's choice?"""
+        places = {f"{record.piece}/{part.name}", record.piece, record.section}
+        return bool(part.ground) and not self.by_child and places.isdisjoint(self.choices)
+
     def left_out(self, record: Record) -> bool:
         """Is the record not to be mentioned at all?"""
         if not (record.about_help and self.help_ground):
             return False
         return all(self.ground(record, part) for part in record.parts)
+
+    def opens(self, piece: str, records: Sequence[Record]) -> bool:
+        """Would showing this piece open what is withheld by default?
+
+        Nothing is withheld by default when the child itself asks.
+        """
+        if self.by_child:
+            return False
+        return piece == HELP or any(
+            f"{record.piece}/{part.name}".startswith(f"{piece}/")
+            or f"{record.piece}/{part.name}" == piece
+            for record in records
+            for part in record.parts
+            # A choice on a whole section does not reach what is about help in it.
+            if ("/" in piece if record.about_help else part.ground)
+        )
 
     def withholds(self, records: Sequence[Record]) -> bool:
         """Is anything withheld? What is withheld about help counts whether it exists or not."""

@@ -24,6 +24,7 @@ from warning_service.access.roles import OFFICES, Ability
 from warning_service.access.sealing import CannotOpen, Sealer
 from warning_service.events.log import Log
 from warning_service.events.types import new_id
+from warning_service.rights.about_help import HelpTraces, help_traces
 from warning_service.rights.tables import family_requests, request_steps
 from warning_service.rights.terms import (
     LONGEST_EXTENSION,
@@ -161,6 +162,16 @@ class Requests:
             for duty in who.duties
         )
         return at_board or self.people.reaches(conn, who, row.student, Ability.APPROVE_REQUESTS)
+
+    def reaches(self, who: Principal, view: View, using: Ability) -> bool:
+        """Does the asker's `using` reach the child this is about? No name, so no trail."""
+        with self.database.reading() as conn:
+            return self.people.reaches(conn, who, view.row.student, using)
+
+    def help_traces(self, student: str) -> HelpTraces:
+        """What tells of this child's calls for help, for pages about it that a family is given."""
+        with self.database.reading() as conn:
+            return help_traces(conn, student)
 
     def history(self, view: View) -> list[Step]:
         """What was done, oldest first, with its words."""

@@ -93,10 +93,13 @@ def about_child(
     )
 
 
-def first_day(conn: Connection, student: str) -> datetime | None:
-    """When the first row on a child was written; None when there is none."""
+def first_day(conn: Connection, board: str) -> datetime | None:
+    """When a board's first row that is kept was written; None when there is none.
+
+    Not a child's first row: that could be one the family is not told of.
+    """
     found: datetime | None = conn.execute(
-        select(audit.c.at).where(audit.c.subject == student).order_by(audit.c.seq).limit(1)
+        select(audit.c.at).where(audit.c.board == board).order_by(audit.c.seq).limit(1)
     ).scalar_one_or_none()
     return found
 
