@@ -29,6 +29,7 @@ bench: $(VENV)/.dev  ## Run every benchmark (about ten minutes on two cores)
 	$(BIN)/python benchmarks/intake.py
 	$(BIN)/python benchmarks/alert_latency.py
 	$(BIN)/python benchmarks/lists.py
+	$(BIN)/python benchmarks/odd_looks.py
 
 screenshots: $(VENV)/.dev $(VENV)/.browser  ## Walk the demo town in a browser and keep pictures in docs/screenshots
 	$(BIN)/python -m tests.browser.screenshots docs/screenshots

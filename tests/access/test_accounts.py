@@ -251,6 +251,9 @@ def test_each_duty_is_held_at_its_own_kind_of_place(office: Office) -> None:
             office.give(role, "sakura")
     with pytest.raises(Unfit, match="dates"):
         office.give("nurse", "sakura", TODAY, TODAY - timedelta(days=1))
+    for first, last in ((date.min, None), (TODAY, date.max), (date(1999, 12, 31), TODAY)):
+        with pytest.raises(Unfit, match="dates"):
+            office.give("nurse", "sakura", first, last)
     with pytest.raises(Unfit, match="duplicate"):
         office.give("nurse", "sakura")
 

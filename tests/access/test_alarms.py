@@ -14,6 +14,7 @@ from sqlalchemy import delete
 from tests import make
 from warning_service.access.tables import looking, looking_alarms
 from warning_service.access.trail import alarms
+from warning_service.access.trail.actions import of_kind
 from warning_service.access.trail.alarm_rules import FILE, AlarmRules, limit_for, load_rules
 from warning_service.access.trail.alarms import POSITION, Watch, most_within
 from warning_service.access.trail.audit import Look, Trail, TrailKeys
@@ -309,3 +310,7 @@ def test_figures_that_make_no_sense_are_refused(
     good = load_rules(settings.data_dir).model_dump()
     with pytest.raises(ValidationError, match=words):
         AlarmRules.model_validate({**good, **change})
+
+
+def test_looking_through_what_is_held_counts_as_opening() -> None:
+    assert {"request_held", "trail_of_child", "cases"} <= set(of_kind("opened"))
