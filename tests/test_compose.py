@@ -6,18 +6,44 @@ every setting is a setting; every folder copied into the image is there, and non
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
+from cryptography.fernet import Fernet
 
+from warning_service.access.roles import Role
 from warning_service.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+
+HERE = "settings"
+FILE = """
+second_factor_roles = ["privacy", "accounts", "auditor", "operator", "nurse"]
+slack_bot_token = "xoxb-1"
+slack_signing_secret = "one"
+
+[networks]
+nurse = ["10.20.0.0/16"]
+
+[[sign_in_providers]]
+name = "google"
+board = "kizashi"
+people = "staff"
+kind = "google"
+label = "Googleでサインイン"
+label_en = "Sign in with Google"
+issuer = "https://accounts.google.com"
+client_id = "one"
+client_secret = "two"
+hosted_domain = "school.example"
+"""
 
 
 def ours() -> dict[str, dict[str, object]]:
@@ -50,13 +76,47 @@ def test_every_variable_is_a_setting_and_the_environment_is_production() -> None
         environment = service["environment"]
         assert isinstance(environment, dict)
         names = {name.removeprefix("KIZASHI_").lower() for name in environment}
-        assert names <= set(Settings.model_fields)
+        assert names - {"settings_file"} <= set(Settings.model_fields)
         assert environment["KIZASHI_ENVIRONMENT"] == "production"
 
 
 def test_nothing_secret_has_a_default() -> None:
     text = (ROOT / "docker-compose.yml").read_text("utf-8")
     assert re.findall(r"\$\{[A-Z_]+(?::-|-)", text) == []
+
+
+def test_what_no_variable_says_is_in_a_file_every_process_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for service in ours().values():
+        environment, volumes = service["environment"], service["volumes"]
+        assert isinstance(environment, dict) and isinstance(volumes, list)
+        file = Path(environment["KIZASHI_SETTINGS_FILE"])
+        assert f"./{HERE}:{file.parent}:ro" in volumes
+    assert f"/{HERE}/" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+
+    ours_file = tmp_path / file.name
+    ours_file.write_text(FILE, "utf-8")
+    monkeypatch.setenv("KIZASHI_SETTINGS_FILE", str(ours_file))
+    example = (ROOT / ".env.example").read_text("utf-8")
+    given = dict(line.split("=", 1) for line in example.splitlines() if not line.startswith("#"))
+    given["KIZASHI_SECRET_KEYS"] = json.dumps([Fernet.generate_key().decode()])
+    for name, value in given.items():
+        if name.startswith("KIZASHI_"):
+            monkeypatch.setenv(name, value)
+    settings = Settings(environment="production")
+    (address,) = settings.trusted_proxies
+    (net,) = COMPOSE["networks"]["default"]["ipam"]["config"]
+    assert address == net["gateway"]
+    assert settings.networks.keys() == {Role.NURSE}
+    assert settings.second_factor_roles is not None
+    assert settings.slack_bot_token is not None
+    assert [one.name for one in settings.sign_in_providers] == ["google"]
+
+
+def test_every_setting_is_in_the_operators_table() -> None:
+    table = (ROOT / "docs" / "operations.md").read_text("utf-8").split("## Processes")[0]
+    assert [name for name in Settings.model_fields if f"`{name}`" not in table] == []
 
 
 def test_the_image_gets_every_package_and_what_it_copies_is_there() -> None:
