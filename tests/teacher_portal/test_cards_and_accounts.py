@@ -174,8 +174,8 @@ def test_a_person_from_the_form_to_the_first_sign_in(
         ({"role": "homeroom", "room": ROOM, "first": first}, 303),
         ({"role": "grade_lead", "school": "sakura", "grade": "4", "first": first}, 303),
         ({"role": "nurse", "school": "sakura", "first": first, "last": first}, 303),
-        ({"role": "auditor", "first": first}, 303),
-        ({"role": "auditor", "first": first}, 422),
+        ({"role": "board", "first": first}, 303),
+        ({"role": "board", "first": first}, 422),
         ({"role": "nurse", "first": first}, 422),
         ({"role": "nurse", "school": "sakura", "first": "x"}, 422),
         ({"role": "nurse", "school": "sakura", "first": first, "last": "2026-05-10"}, 422),
@@ -186,7 +186,7 @@ def test_a_person_from_the_form_to_the_first_sign_in(
         answer = clerk.post(f"{here}/duties", **form)
         assert answer.status_code == status, (form, text(answer.text)[:500])
     page = text(clerk.get(here))
-    for words in ("4年1組", "4年", "学年主任", "監査担当", "教育委員会"):
+    for words in ("4年1組", "4年", "学年主任", "教育委員会"):
         assert words in page
     assert "grade 4" in text(_in_english(clerk, here))
     end = {"role": "nurse", "place": "sakura", "from_day": first}
@@ -200,6 +200,8 @@ def test_a_person_from_the_form_to_the_first_sign_in(
     person = browsers()
     assert person.client.get(found.group(1)).headers["location"] == "/portal/invitation"
     assert found.group(1) not in clerk.get(here)
+    alone = clerk.post(f"{here}/duties", role="auditor", first=first)
+    assert alone.status_code == 422 and "もう一人のアカウント管理者" in alone.text
 
 
 def test_an_account_is_closed_opened_and_its_factors_reset(
