@@ -15,11 +15,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
+from demo.looks import Looks
 from demo.people import People
 from demo.town import SCHOOLS, Town
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
-from warning_service.access.roles import Role
+from warning_service.access.roles import Ability, Role
 from warning_service.alerts.service import AlertView
 from warning_service.clock import day_of
 from warning_service.follow_up.tables import reviews
@@ -60,8 +61,9 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 class Adults:
     """Plays the adults of all schools."""
 
-    def __init__(self, rooms: Rooms, town: Town, people: People) -> None:
+    def __init__(self, rooms: Rooms, town: Town, people: People, looks: Looks) -> None:
         self._rooms = rooms
+        self._looks = looks
         self._town = town
         self._people = people
         self._tasks: dict[date, list[Task]] = {}
@@ -117,7 +119,11 @@ class Adults:
         if who is None:
             return
         via = "slack" if rng.random() < 0.4 else "portal"
-        self._rooms.alerts.acknowledge(alert.id, who.key, via)
+        if via == "portal":  # who presses the button in the chat opens no page
+            for action, detail in (("alerts", ""), ("alert", alert.id)):
+                self._looks.add(who, role, action, [alert.student], Ability.SEE_ALERTS, detail)
+            self._looks.write()
+        self._rooms.alerts.acknowledge(alert.id, who, via)
         urgent = alert.urgency == "urgent"
         if not urgent and rng.random() < 0.25:
             return  # talked in passing, nothing written
@@ -161,6 +167,12 @@ class Adults:
                 decided = set(
                     conn.execute(select(r.c.student).where(r.c.list_id == list_id)).scalars()
                 )
+            if who is not None:
+                self._looks.sign_in(who, Role.COMMITTEE)
+                listed = [entry.student for entry in entries]
+                using = Ability.SEE_LIST
+                self._looks.add(who, Role.COMMITTEE, "committee", listed, using, list_id)
+                self._looks.write()
             for entry in entries:
                 if who is not None and entry.student not in decided:
                     self._review(who, day, school, entry)
@@ -226,6 +238,10 @@ class Adults:
                 )  # fmt: skip
             except NotYours:
                 continue
+            role = who.duties[0].role
+            using = Ability.RECORD_FOLLOW_UP
+            self._looks.add(who, role, "follow_up_form", [task.student], using)
+        self._looks.write()
 
     def _who(self, school: str, class_id: str, day: date, *, nurse: bool) -> Principal | None:
         if not nurse:

@@ -21,7 +21,8 @@ from demo.town import BOARD, BOARD_OFFICE, Child, Town
 from warning_service.access.doors.second_factors import code_now
 from warning_service.access.doors.staff import hash_secret
 from warning_service.access.principals import Principal, duty_at
-from warning_service.access.roles import Role
+from warning_service.access.roles import OFFICES, Place, Role
+from warning_service.access.staff_lookup import duties_of
 from warning_service.rooms import Rooms
 from warning_service.roster import bulk
 from warning_service.roster import tables as t
@@ -30,6 +31,9 @@ from warning_service.roster.service import KeyMaker
 
 SHOWN_CHILDREN = (("sakura", 5, "1"), ("midori", 4, "1"))
 """School, grade and room (2025) of the two children whose sign-ins the demo prints."""
+
+_PLAIN = (Place.CLASS, Place.SCHOOL)
+"""Places that stand for themselves; others cover classes or schools that have to be looked up."""
 
 SHOWN_DUTIES = ("nurse", "counsellor", "guidance", "head", "committee", "ssw")
 
@@ -73,13 +77,19 @@ class People:
     def _principal(self, role: Role, place: str, on: date) -> Principal | None:
         for row in self._duties:
             if (row.role, row.place) == (role.value, place) and _in_force(row, on):
-                duties = tuple(
-                    duty_at(Role(other.role), other.place)
-                    for other in self._duties
-                    if other.staff == row.staff and _in_force(other, on)
-                )
+                held = [o for o in self._duties if o.staff == row.staff and _in_force(o, on)]
+                if all(OFFICES[Role(other.role)].place in _PLAIN for other in held):
+                    duties = tuple(duty_at(Role(other.role), other.place) for other in held)
+                else:
+                    with self._rooms.database.reading() as conn:
+                        duties = duties_of(conn, row.staff, on)
                 return Principal(kind="staff", key=row.staff, board=BOARD, csrf="", duties=duties)
         return None
+
+    def posts(self, on: date) -> list[tuple[Role, str]]:
+        """The duties in force that day, each with its place."""
+        found = {(Role(row.role), row.place) for row in self._duties if _in_force(row, on)}
+        return sorted(found)
 
     def login_of(self, principal: Principal) -> str:
         """The login of a member of staff."""
@@ -191,10 +201,20 @@ def shown_logins(town: Town) -> set[str]:
     return logins
 
 
+_GROUPS = {
+    Place.SELF: "1child",
+    Place.CLASS: "2class",
+    Place.GRADE: "2class",
+    Place.SCHOOL: "3school",
+    Place.BOARD: "4board",
+}
+
+
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     """A ready sign-in: for a child class code, number and pictures; else login and password.
 
-    `code`: what the person's authenticator app shows now; '' for those who have none.
+    `code`: what the person's authenticator app shows now; '' for those who have none. `duty`: the
+    role, by which the page groups them.
     """
 
     role: str
@@ -205,6 +225,12 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     number: str = ""
     code: str = ""
+    duty: str = Role.CHILD.value
+
+    @property
+    def group(self) -> str:
+        """The part of the page it stands in; the figure is its place there."""
+        return _GROUPS[OFFICES[Role(self.duty)].place]
 
 
 def sign_ins(rooms: Rooms, town: Town) -> list[SignIn]:
@@ -228,7 +254,7 @@ def sign_ins(rooms: Rooms, town: Town) -> list[SignIn]:
         found.append(
             SignIn(
                 role=label, role_en=label_en, where=where, address=f"{base}/portal/sign-in",
-                name=login, secret=passwords[login], code=code,
+                name=login, secret=passwords[login], code=code, duty=role.value,
             )
         )  # fmt: skip
 

@@ -23,9 +23,13 @@ from demo import files
 from demo.adults import ROUNDS, Adults
 from demo.files import Delivery
 from demo.life import Answered, Asked, World, make_world
+from demo.looks import MOMENTS, Looks
+from demo.office import Office
 from demo.people import People, seeded_keys
 from demo.progress import Progress
 from demo.town import BOARD, BOARD_NAME, DAILY_SCHOOL, FIRST_DAY, LAST_DAY, PLAYBOOK, SCHOOLS, days
+from warning_service.access.trail.alarm_rules import load_rules
+from warning_service.access.trail.alarms import Watch
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.catalogue.questionnaires import questionnaire
 from warning_service.clock import MovableClock, at, day_of, monotonic
@@ -148,7 +152,10 @@ class Play:
         self._folder = folder
         self._schedule = Schedule(rooms)
         self.people = People(rooms, world.town)
-        self._adults = Adults(rooms, world.town, self.people)
+        self._looks = Looks(rooms, world.town, self.people)
+        self._adults = Adults(rooms, world.town, self.people, self._looks)
+        self._office = Office(rooms, world.town, self.people, self._looks)
+        self._watch = Watch(rooms.database, rooms.clock, load_rules(rooms.settings.data_dir))
         self._open = True  # something may wait for an adult
         self._deliveries: dict[date, list[Delivery]] = {}
         for delivery in files.deliveries(world.town.seed):
@@ -191,7 +198,12 @@ class Play:
                 found.append(
                     (at(day, hour, minute), lambda n=number: self._round(n, day))  # type: ignore[misc]
                 )
+            for number, (hour, minute) in enumerate(MOMENTS):
+                found.append(
+                    (at(day, hour, minute), lambda n=number: self._looks.moment(n, day))  # type: ignore[misc]
+                )
             found.append((at(day, 16), lambda: self._afternoon(day)))
+        found += self._office.happenings(day)
         return sorted(found, key=lambda one: one[0])
 
     def _arrive(self, delivery: Delivery) -> None:
@@ -205,8 +217,9 @@ class Play:
             self.people.settle_in()
 
     def _morning(self, day: date) -> None:
-        """Days that are over are closed; on the first school day of a month lists are made."""
+        """Days that are over are closed, odd looking is found; on a month's first day, lists."""
         self._schedule.run_due()
+        self._watch.run()
         if day == self._world.town.first_school_day(day.year, day.month):
             self._settle.everything()
             self._adults.published(day)
