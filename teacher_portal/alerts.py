@@ -145,9 +145,8 @@ def alert(request: Request, who: Reader, alert_id: str) -> Response:
 def acknowledge(request: Request, who: Reader, alert_id: str) -> Response:
     """Take the alert on: one tap. The page then shows the record form."""
     rooms = rooms_of(request)
-    found = rooms.alerts.one(who, alert_id)  # raises NotYours
-    first = rooms.alerts.acknowledge(alert_id, who.key, "portal")
-    rooms.gateway.note(who, "take_on", [found.student], alert_id, using=Ability.SEE_ALERTS)
+    rooms.alerts.one(who, alert_id)  # raises NotYours
+    first = rooms.alerts.acknowledge(alert_id, who, "portal")
     return go(f"/portal/alerts/{alert_id}", saved="acknowledged" if first else "too_late")
 
 

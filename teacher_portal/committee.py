@@ -154,5 +154,4 @@ def decide(
         problem = "note" if isinstance(error, NoteTooLong) else "chosen"
         reviewed = sum(e.review is not None for e in entries)
         return _one(request, who, row, entries, at, reviewed=reviewed, problem=problem, note=note)
-    rooms.gateway.note(who, "review", [student], list_id, using=Ability.REVIEW)
     return go(f"/portal/committee/{list_id}?n={n + 1}")

@@ -122,7 +122,4 @@ def record(
             action=action, change=change, note=note, problem=problem,
         )  # fmt: skip
         return show(request, who, "portal_follow_up.html", status=422, child=child, form=form)
-    rooms.gateway.note(
-        who, "follow_up", [student], alert_id or list_id, using=Ability.RECORD_FOLLOW_UP
-    )
     return go(back, saved="follow_up")

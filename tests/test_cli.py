@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 
 from tests import make
 from tests.conftest import START
+from warning_service.access.tables import audit
 from warning_service.database import Database
 from warning_service.migrate import migrate
 from warning_service.roster.tables import seats
@@ -102,11 +103,14 @@ def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
     settings = Settings(environment="test", data_dir=tmp_path, secret_keys=[key])  # type: ignore[list-item]
     database = Database(settings.sqlalchemy_url)
     migrate(database)
-    assert add_board(database, "newtown", "新しい市", "nishinomiya")
-    assert not add_board(database, "newtown", "新しい市", "nishinomiya")
-    with pytest.raises(KeyError):
-        add_board(database, "other", "市", "no_such_playbook")
     clock = MovableClock(START)
+    trail = Trail(database, clock, TrailKeys(settings))
+    assert add_board(database, trail, "newtown", "新しい市", "nishinomiya", actor="system:cli")
+    assert not add_board(database, trail, "newtown", "新しい市", "nishinomiya", actor="system:cli")
+    with pytest.raises(KeyError):
+        add_board(database, trail, "other", "市", "no_such_playbook", actor="x")
+    [line] = make.rows(database, audit)
+    assert (line.actor, line.action, line.subject) == ("system:cli", "board_added", "newtown")
     log = Log(database, clock, Wakeups())
     room = make.places(database)[0]
     make.staff(database, "sato", ("homeroom", room))
@@ -117,14 +121,14 @@ def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
             conn.execute(
                 seats.insert().values(student=kid, class_id=room, seat=seat, secret_hash="")
             )
-    sessions, tries = Sessions(database, clock, settings), Tries(database, clock)
+    sessions, tries = Sessions(database, clock, settings), Tries(database, clock, settings)
     assert set_password(database, "sato", "ひみつのことば-2026-五月")
     assert not set_password(database, "nobody", "ひみつのことば-2026-五月")
     with pytest.raises(ValueError, match="at least"):
         set_password(database, "sato", "short")
-    assert StaffSignIn(
-        database, sessions, tries, Trail(database, clock, TrailKeys(settings))
-    ).sign_in("sato", "ひみつのことば-2026-五月", "127.0.0.1")
+    assert StaffSignIn(database, sessions, tries, trail).sign_in(
+        "sato", "ひみつのことば-2026-五月", "127.0.0.1"
+    )
     playbooks = Playbooks(database, tmp_path / "playbooks")
     made = make_cards(database, sealer, playbooks, room.upper(), PICTURES_OF_SECRETS)
     assert [one.seat for one in made] == [1, 2]

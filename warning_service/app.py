@@ -90,7 +90,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
     own_passwords = Passwords(own, sessions, tokens, trail)
     gateway = Gateway(database, clock, FollowUpCircles(), trail)
     playbooks = Playbooks(own, settings.data_dir / "playbooks")
-    alerts = Alerts(log_, playbooks)
+    alerts = Alerts(log_, playbooks, trail)
     return Rooms(
         settings=settings,
         clock=clock,

@@ -19,13 +19,11 @@ from rich.table import Table
 
 from warning_service import upkeep
 from warning_service.access import row_security
-from warning_service.access.doors import setting_up
-from warning_service.access.doors.pictures import PICTURES, PICTURES_OF_SECRETS
 from warning_service.access.trail import audit
 from warning_service.access.trail.audit import TrailKeys
 from warning_service.alerts import rebuild as alerts_rebuild
 from warning_service.app import Jobs, Running, build, create_app, listen
-from warning_service.cli_accounts import accounts
+from warning_service.cli_accounts import ACTOR, accounts
 from warning_service.cli_keeping import keeping
 from warning_service.clock import Clock
 from warning_service.console import err, out
@@ -182,63 +180,10 @@ def import_command(
     for file in files:
         report = import_file(rooms, board, file, actor="system:import", kind=kind)
         # Not the file's name: people put names into those.
-        rooms.trail.by("system:cli", "import_file", board, board=board, detail=report.kind)
+        rooms.trail.by(ACTOR, "import_file", board, board=board, detail=report.kind)
         out.print(report.table())
         whole = whole and report.ok
     raise typer.Exit(0 if whole else 1)
-
-
-@cli.command(name="add-board")
-def add_board(
-    board: Annotated[str, typer.Argument(help="Its id, letters and digits.")],
-    name: Annotated[str, typer.Option(help="Its name, as pages show it.")],
-    playbook: Annotated[str, typer.Option(help="The shipped playbook.")] = "nishinomiya",
-) -> None:
-    """Add an education board. Then import its schools, roster and staff."""
-    rooms = build(_settings())
-    check(rooms.database)
-    try:
-        added = setting_up.add_board(rooms.database, board, name, playbook)
-    except (KeyError, ValueError) as error:
-        err.print(f"not added: {error}", markup=False)
-        raise typer.Exit(2) from error
-    out.print("Added." if added else "There is a board of that id already; nothing changed.")
-
-
-@cli.command()
-def password(login: Annotated[str, typer.Argument(help="The login in the staff file.")]) -> None:
-    """Give a member of staff a password; it is asked for and never shown."""
-    rooms = build(_settings())
-    check(rooms.database)
-    given = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    try:
-        known = setting_up.set_password(rooms.database, login, given)
-    except ValueError as error:
-        err.print(str(error), markup=False)
-        raise typer.Exit(2) from error
-    if known and (found := rooms.passwords.find(login)):
-        rooms.sessions.end_all(found[0])  # whoever was in with the old one is out
-        rooms.trail.by("system:cli", "set_password", found[0], board=found[1])
-    out.print("Set." if known else "Nobody has that login.")
-    raise typer.Exit(0 if known else 1)
-
-
-@cli.command()
-def cards(class_code: Annotated[str, typer.Argument(help="The digits of the class.")]) -> None:
-    """Give every child of a class that has none its three pictures (or digits); print them once.
-
-    Cut the lines apart and hand each child its own; only keyed hashes are kept.
-    """
-    rooms = build(_settings())
-    check(rooms.database)
-    made = setting_up.make_cards(
-        rooms.database, rooms.sealer, rooms.playbooks, class_code, PICTURES_OF_SECRETS
-    )
-    for one in made:
-        shown = "・".join(PICTURES[part][0] if part in PICTURES else part for part in one.parts)
-        out.print(f"{class_code}  {one.seat}番  {shown}", markup=False, highlight=False)
-    if not made:
-        out.print("No child of a class with that code is without pictures.")
 
 
 @cli.command()
@@ -331,6 +276,8 @@ def rebuild(
     with rooms.database.reading() as conn:
         boards = [row.id for row in roster.boards(conn)]
     for board in boards:
+        if replace:
+            rooms.trail.by(ACTOR, "rebuilt", board, board=board)
         with err.status(f"{board}: playing the log") as status:
             report = judging_rebuild.rebuild(
                 rooms.log, rooms.playbooks, board, replace=replace, progress=status.update

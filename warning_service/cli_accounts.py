@@ -1,7 +1,8 @@
-"""The commands about how people sign in: invitations, lost phones, a new installation key.
+"""The commands about how people sign in: a board's first, invitations, lost phones, a new key.
 
 Part of `kizashi` (cli.py puts them in), for the first account of an installation and for when the
-people who do this on pages cannot sign in themselves. Each stands on the trail.
+people who do this on pages cannot sign in themselves. Each stands on the trail, before it is done
+or together with it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from typing import Annotated
 import typer
 
 from teacher_portal.invitation import invitation_address
+from warning_service.access.doors import setting_up
 from warning_service.access.doors.passwords import INVITATION_SECONDS
+from warning_service.access.doors.pictures import PICTURES, PICTURES_OF_SECRETS
+from warning_service.access.trail import audit
+from warning_service.access.trail.audit import Look
 from warning_service.app import build
 from warning_service.console import err, out, settings_or_exit
 from warning_service.migrate import check
@@ -58,13 +63,90 @@ def forget_factors(login: Login) -> None:
     out.print(f"Forgotten; {ended} sessions ended.")
 
 
-@accounts.command()
-def rewrap() -> None:
-    """Wrap all sealed keys with the newest of `secret_keys`, so that an older one can be dropped.
+@accounts.command(name="add-board")
+def add_board(
+    board: Annotated[str, typer.Argument(help="Its id, letters and digits.")],
+    name: Annotated[str, typer.Option(help="Its name, as pages show it.")],
+    playbook: Annotated[str, typer.Option(help="The shipped playbook.")] = "nishinomiya",
+) -> None:
+    """Add an education board. Then import its schools, roster and staff."""
+    rooms = build(settings_or_exit())
+    check(rooms.database)
+    try:
+        added = setting_up.add_board(
+            rooms.database, rooms.trail, board, name, playbook, actor=ACTOR
+        )
+    except (KeyError, ValueError) as error:
+        err.print(f"not added: {error}", markup=False)
+        raise typer.Exit(2) from error
+    out.print("Added." if added else "There is a board of that id already; nothing changed.")
 
-    Put the new key first, restart all processes, run this, then take the old key out and restart.
+
+@accounts.command()
+def password(login: Annotated[str, typer.Argument(help="The login in the staff file.")]) -> None:
+    """Give a member of staff a password; it is asked for and never shown."""
+    rooms = build(settings_or_exit())
+    check(rooms.database)
+    given = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    try:
+        known = setting_up.set_password(rooms.database, login, given)
+    except ValueError as error:
+        err.print(str(error), markup=False)
+        raise typer.Exit(2) from error
+    if known and (found := rooms.passwords.find(login)):
+        rooms.sessions.end_all(found[0])  # whoever was in with the old one is out
+        rooms.trail.by(ACTOR, "set_password", found[0], board=found[1])
+    out.print("Set." if known else "Nobody has that login.")
+    raise typer.Exit(0 if known else 1)
+
+
+@accounts.command()
+def cards(class_code: Annotated[str, typer.Argument(help="The digits of the class.")]) -> None:
+    """Give every child of a class that has none its three pictures (or digits); print them once.
+
+    Cut the lines apart and hand each child its own; only keyed hashes are kept.
     """
     rooms = build(settings_or_exit())
     check(rooms.database)
+    waiting = setting_up.without_cards(rooms.database, class_code)
+    if not waiting:
+        out.print("No child of a class with that code is without pictures.")
+        return
+    place = waiting[0]
+    rooms.trail.by(ACTOR, "make_cards", place.class_id, board=place.board, detail=str(len(waiting)))
+    made = setting_up.make_cards(
+        rooms.database, rooms.sealer, rooms.playbooks, class_code, PICTURES_OF_SECRETS
+    )
+    for one in made:
+        shown = "・".join(PICTURES[part][0] if part in PICTURES else part for part in one.parts)
+        out.print(f"{class_code}  {one.seat}番  {shown}", markup=False, highlight=False)
+
+
+@accounts.command()
+def rewrap() -> None:
+    """Wrap all sealed keys with the newest of `secret_keys`, so that an older one can go.
+
+    Put the new key first, restart all processes, run this. It says where each older key goes then:
+    rows of the audit trail cannot be sealed anew, so their key stays known in `trail_keys`.
+    """
+    rooms = build(settings_or_exit())
+    check(rooms.database)
+    with rooms.database.writing() as conn:
+        last = audit.seal_anew(conn, rooms.trail.keys)
+        rooms.trail.write(
+            conn, [Look(board="", actor=ACTOR, action="keys_rewrapped", subject="all")]
+        )
     children, staff = rooms.sealer.rewrap_all(), rooms.factors.rewrap_all()
     out.print(f"Wrapped anew: keys of {children} children and {staff} members of staff.")
+    older = len(rooms.settings.secret_keys) - 1
+    if not older:
+        return
+    out.print(f"Now take every key of secret_keys but the first ({older}) out of it,")
+    if last:
+        out.print(
+            "put them into trail_keys (also those that leaked: they only prove), and restart."
+            f" Rows of the audit trail up to number {last} are proved with them"
+        )
+        out.print("until retention has taken the last such row; then `rewrap` no longer says so.")
+    else:
+        out.print("and restart. No row of the audit trail needs them.")

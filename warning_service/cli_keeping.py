@@ -40,7 +40,7 @@ def _trail(settings: Settings, database: Database, clock: Clock) -> Trail | None
     return Trail(database, clock, TrailKeys(settings)) if settings.secret_keys else None
 
 
-def _destroy(late: Sequence[backups.Archive], trail: Trail | None) -> None:
+def _destroy(late: list[backups.Archive], trail: Trail | None) -> None:
     if late and trail is not None:
         trail.by(ACTOR, "backups_destroyed", "all", board="", detail=str(len(late)))
     backups.destroy(late)

@@ -99,6 +99,11 @@ class Settings(BaseSettings):
         default_factory=list,
         description="Fernet keys, newest first. Older ones still open what they sealed.",
     )
+    trail_keys: list[SecretStr] = Field(
+        default_factory=list,
+        description="Keys that were in secret_keys. They prove older rows of the audit trail and do"
+        " nothing else: what they sealed otherwise has been wrapped anew by `kizashi rewrap`.",
+    )
     intake_queue: int = Field(default=4000, ge=1, description="Check-ins waiting for a commit.")
     intake_batch: int = Field(default=500, ge=1, description="Check-ins in one transaction.")
     staff_session_idle: int = Field(default=30 * 60, ge=60)
@@ -172,7 +177,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_unsafe(self) -> Settings:
-        for key in self.secret_keys:
+        for key in (*self.secret_keys, *self.trail_keys):
             Fernet(key.get_secret_value())  # raises ValueError for anything that is not a key
         if not self.sqlalchemy_url.startswith(
             ("sqlite:///", "postgresql://", "postgresql+psycopg://")

@@ -179,13 +179,12 @@ def _take_on(rooms: Rooms, slack_user: str, alert_id: str) -> str:
         return NOT_ALLOWED
     try:
         with on_behalf(rooms.gateway.scope_of(who)):
-            found = rooms.alerts.one(who, alert_id)
+            rooms.alerts.one(who, alert_id)
     except NotYours:
         log.warning("slack_acknowledge_refused", alert=alert_id)
         rooms.gateway.note(who, REFUSED + "take_on", [alert_id], "slack", using=Ability.SEE_ALERTS)
         return NOT_ALLOWED
-    first = rooms.alerts.acknowledge(alert_id, who.key, "slack")
-    rooms.gateway.note(who, "take_on", [found.student], alert_id, using=Ability.SEE_ALERTS)
+    first = rooms.alerts.acknowledge(alert_id, who, "slack")
     return DONE if first else TAKEN
 
 

@@ -16,7 +16,9 @@ ROOMS = ("warning_service", "teacher_portal", "student_checkin", "connectors", "
 
 # Methods that write to the trail (or hand an action on to one that does), and at which place among
 # their arguments the action stands. A call with another number of arguments is somebody else's.
-WRITERS = {"note": (1, 3), "look": (1, 3), "by": (1, 3), "_look": (2, 4), "_note": (2, 4)}
+WRITERS = {
+    "note": (1, 3), "look": (1, 3), "by": (1, 3), "_look": (2, 4), "_note": (2, 4), "write": (2, 4),
+}  # fmt: skip
 NAMED = ("why", "action")
 
 

@@ -301,6 +301,17 @@ def test_after_a_new_key_old_rows_still_verify(
     )
     assert [seq for seq, _ in faults(alone)] == [1, 2, 3, 4, 5, 6]
     assert upkeep.verify(database, rotated.keys) == []
+    # Moved to `trail_keys` it proves them, and that is all it does: no end it sealed is believed.
+    moved = TrailKeys(
+        settings.model_copy(
+            update={"secret_keys": newer[:1], "trail_keys": list(settings.secret_keys)}
+        )
+    )
+    assert faults(Trail(database, clock, moved)) == []
+    filled.record([look("child-8")])  # as whoever has the old key and the database could
+    assert faults(Trail(database, clock, moved))[-1] == (
+        10, "the head of the audit trail is missing or was changed (last row: 9)",
+    )  # fmt: skip
 
 
 def test_so_many_faults_are_enough(

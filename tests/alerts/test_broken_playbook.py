@@ -27,8 +27,8 @@ def test_a_broken_playbook_silences_nobody(
     consumer = AlertsConsumer(town.log, broken)
     town.asks("kid1", ["nurse"])
     Dispatcher(town.log, consumer, BOARD).drain()
-    service = Alerts(town.log, broken)
+    service = Alerts(town.log, broken, town.trail)
     [view] = service.inbox(principal("nurse1"))
     clock.move_to(view.due_at or clock.now())
     assert service.escalate_due() == 1
-    assert service.acknowledge(view.id, "nurse1", "portal")
+    assert service.acknowledge(view.id, principal("nurse1"), "portal")

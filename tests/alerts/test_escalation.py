@@ -118,7 +118,7 @@ def test_an_unanswered_consultation_walks_up_the_chain_and_is_told_every_day(
         assert view.due_at == clock.now() + timedelta(days=1)
         assert told(town) == ["C-board"] * (day + 1) + ["C-head1"]
         clock.move_by(timedelta(days=1))
-    assert town.alerts.acknowledge(view.id, "head1", "portal")
+    assert town.alerts.acknowledge(view.id, principal("head1"), "portal")
     assert town.alerts.escalate_due() == 0
     assert rebuild.differences(town.log, BOARD) == []
     town.work()  # its own events are read and change nothing
@@ -193,7 +193,7 @@ def test_acknowledged_while_escalating_stays_acknowledged(
     original = escalation.Telling
 
     def meanwhile(*args: object, **values: object) -> object:
-        assert town.alerts.acknowledge(alert, "hr11", "portal")
+        assert town.alerts.acknowledge(alert, principal("hr11"), "portal")
         return original(*args, **values)  # type: ignore[arg-type]
 
     monkeypatch.setattr(escalation, "Telling", meanwhile)

@@ -67,7 +67,7 @@ def test_who_is_told_later_sees_it_and_does_not_read_it(town: Town, clock: Movab
 
 def test_who_took_it_on_keeps_it(town: Town, clock: MovableClock) -> None:
     alert = called(town, whom=["nurse"])
-    assert town.alerts.acknowledge(alert.id, "hr11", "slack")
+    assert town.alerts.acknowledge(alert.id, principal("hr11"), "slack")
     assert sees(town, "hr11", alert) and not reads(town, "hr11", alert)
 
 

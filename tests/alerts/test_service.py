@@ -8,11 +8,15 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select, update
 
+from tests import make
 from tests.alerts.town import BOARD, Town, principal
 from warning_service.access.gateway import NotYours
+from warning_service.access.tables import audit
+from warning_service.access.trail.audit import Trail
 from warning_service.alerts import rebuild
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.clock import MovableClock
+from warning_service.database import StorageUnavailable
 from warning_service.events.log import of_student
 from warning_service.events.types import tag_of
 
@@ -81,8 +85,8 @@ def test_newest_first_and_labels_from_the_playbook(
 def test_acknowledged_once_with_its_event_and_every_message_owed_a_change(
     town: Town, alert: str
 ) -> None:
-    assert town.alerts.acknowledge(alert, "hr11", "portal") is True
-    assert town.alerts.acknowledge(alert, "nurse1", "slack") is False
+    assert town.alerts.acknowledge(alert, principal("hr11"), "portal") is True
+    assert town.alerts.acknowledge(alert, principal("nurse1"), "slack") is False
     view = town.alerts.one(principal("nurse1"), alert)
     assert (view.state, view.acknowledged_by, view.acknowledged_via) == (
         "acknowledged",
@@ -92,7 +96,7 @@ def test_acknowledged_once_with_its_event_and_every_message_owed_a_change(
     assert types_of(town)[-1] == "alert_acknowledged"
     assert types_of(town).count("alert_acknowledged") == 1
     assert updates(town) == ["C-c11", "C-nurse1"]
-    assert town.alerts.acknowledge("no-such-alert", "hr11", "portal") is False
+    assert town.alerts.acknowledge("no-such-alert", principal("hr11"), "portal") is False
 
 
 def test_two_hands_at_once_one_wins(town: Town) -> None:
@@ -110,7 +114,7 @@ def test_two_hands_at_once_one_wins(town: Town) -> None:
             won: list[bool] = won,
         ) -> None:
             gate.wait()
-            won.append(town.alerts.acknowledge(alert_id, staff, "portal"))
+            won.append(town.alerts.acknowledge(alert_id, principal(staff), "portal"))
 
         hands = [threading.Thread(target=reach, args=(name,)) for name in ("hr11", "nurse1")]
         for hand in hands:
@@ -125,7 +129,7 @@ def test_two_hands_at_once_one_wins(town: Town) -> None:
 @pytest.mark.parametrize("taken_on_first", [True, False])
 def test_a_follow_up_closes_the_alert(town: Town, alert: str, taken_on_first: bool) -> None:
     if taken_on_first:
-        town.alerts.acknowledge(alert, "nurse1", "slack")
+        town.alerts.acknowledge(alert, principal("nurse1"), "slack")
     with town.log.unit_of_work() as unit:
         assert town.alerts.handle(unit, alert, "f1", "hr11") is True
     with town.log.unit_of_work() as unit:
@@ -159,7 +163,7 @@ def spoiled(town: Town, alert: str) -> Callable[..., None]:
 def test_rebuild_finds_and_mends_what_differs(
     town: Town, alert: str, spoiled: Callable[..., None]
 ) -> None:
-    town.alerts.acknowledge(alert, "hr11", "portal")
+    town.alerts.acknowledge(alert, principal("hr11"), "portal")
     assert rebuild.differences(town.log, BOARD) == []
     spoiled(state="open", acknowledged_by="")
     assert rebuild.differences(town.log, BOARD) == [f"alert {alert}: state, acknowledged_by"]
@@ -170,3 +174,27 @@ def test_rebuild_finds_and_mends_what_differs(
         f"alert {alert}: in the log, not stored",
         "alert stray: stored, not in the log",
     ]
+
+
+def test_one_that_cannot_be_recorded_is_not_taken_on(
+    town: Town, alert: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The alert stays open and goes on to the next; whoever tapped is told that it failed."""
+
+    def broken(*_: object) -> None:
+        raise StorageUnavailable("the trail")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trail, "write", broken)
+        with pytest.raises(StorageUnavailable):
+            town.alerts.acknowledge(alert, principal("hr11"), "portal")
+    assert town.alerts.one(principal("hr11"), alert).state == "open"
+    assert "alert_acknowledged" not in types_of(town)
+    assert town.alerts.acknowledge(alert, principal("hr11"), "portal")
+    [line] = make.rows(town.log.database, audit)
+    assert (line.actor, line.action, line.subject, line.detail) == (
+        "hr11",
+        "take_on",
+        "kid1",
+        alert,
+    )

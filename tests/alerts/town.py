@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 from sqlalchemy import insert
 
 from warning_service.access.principals import Principal, duty_at
 from warning_service.access.roles import Role
+from warning_service.access.trail.audit import Trail, TrailKeys
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.alerts.service import Alerts
 from warning_service.alerts.tables import routes
@@ -26,6 +29,7 @@ from warning_service.events.types import (
 )
 from warning_service.playbooks.service import Playbooks
 from warning_service.roster import tables as t
+from warning_service.settings import Settings
 
 BOARD = "b1"
 SCHOOLS = ("s1", "s2")
@@ -118,7 +122,10 @@ class Town:
         build_town(log.database)
         self.log = log
         self.playbooks = Playbooks(log.database, tmp_path)  # type: ignore[arg-type]
-        self.alerts = Alerts(log, self.playbooks)
+        key = SecretStr(Fernet.generate_key().decode())
+        keys = TrailKeys(Settings(environment="test", secret_keys=[key]))
+        self.trail = Trail(log.database, log.clock, keys)
+        self.alerts = Alerts(log, self.playbooks, self.trail)
         self.dispatcher = Dispatcher(log, AlertsConsumer(log, self.playbooks), BOARD)
 
     def asks(

@@ -86,10 +86,10 @@ def test_acknowledgements_are_counted_by_school_with_their_median(school: School
     school.alert(school.children["school2-1"][0])
     for alert, minutes in zip(alerts[:3], (2, 3, 4), strict=True):
         rooms.clock.move_by(timedelta(minutes=minutes))  # type: ignore[attr-defined]
-        rooms.alerts.acknowledge(alert, "staff-nurse", "portal")
+        rooms.alerts.acknowledge(alert, school.who("nurse"), "portal")
     rooms.clock.move_by(timedelta(minutes=5))  # type: ignore[attr-defined]
     assert rooms.alerts.escalate_due() > 0
-    rooms.alerts.acknowledge(alerts[3], "staff-guidance", "portal")
+    rooms.alerts.acknowledge(alerts[3], school.who("guidance"), "portal")
     today = rooms.clock.today()
     with rooms.database.reading() as conn:
         sakura, second = acknowledgements(conn, make.BOARD, today, today)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 from tests import make
 from tests.teacher_portal.school import School
 from warning_service.access.gateway import NotYours
+from warning_service.access.trail.audit import Trail
 from warning_service.database import StorageUnavailable
 from warning_service.events.log import of_student
 from warning_service.events.tables import events
@@ -139,3 +140,24 @@ def test_choosing_again_replaces_the_row_and_keeps_both_decisions(school: School
     assert isinstance(bodies[0], ReviewDecided)
     assert bodies[0].directions == ("counsellor", "medical")  # in the playbook's order
     assert bodies[0].scheme == "nishinomiya.case_meeting"
+
+
+def test_nothing_is_changed_without_its_line(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms, student = school.rooms, school.children["sakura-1"][0]
+    listed = school.warning_list([student])
+    head = rooms.log.head(make.BOARD)
+
+    def broken(*_: object) -> None:
+        raise StorageUnavailable("the trail")
+
+    monkeypatch.setattr(Trail, "write", broken)
+    for change in (
+        lambda: rooms.follow_ups.record(school.who("homeroom"), student, "talked", "same"),
+        lambda: rooms.follow_ups.review(school.who("guidance"), listed, student, "B"),
+    ):
+        with pytest.raises(StorageUnavailable):
+            change()
+    assert make.rows(rooms.database, follow_ups) == make.rows(rooms.database, reviews) == []
+    assert rooms.log.head(make.BOARD) == head

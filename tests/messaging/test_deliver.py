@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from connectors.messaging.slack import SlackChannel
-from tests.alerts.town import CANARIES, CLASS_NAME, Town
+from tests.alerts.town import CANARIES, CLASS_NAME, Town, principal
 from tests.messaging.slack_server import SlackServer
 from warning_service.alerts import outbox
 from warning_service.alerts.deliver import Deliverer
@@ -52,7 +52,7 @@ def test_sent_at_once_and_changed_when_somebody_takes_it_on(
         town.work()
         soon(lambda: states(town) == ["sent", "sent"])
         [alert] = town.alerts.of_student("kid1")
-        assert town.alerts.acknowledge(alert.id, "hr11", "portal")
+        assert town.alerts.acknowledge(alert.id, principal("hr11"), "portal")
         soon(lambda: len(slack.posted()) == 4)
         soon(lambda: states(town) == ["sent"] * 4)
     for address in ("C-c11", "C-nurse1"):
@@ -77,7 +77,7 @@ def test_no_name_answer_note_or_student_key_leaves(
     once.run_once()
     for student in ("kid1", "kid2", "kid3"):
         [alert] = town.alerts.of_student(student)
-        town.alerts.acknowledge(alert.id, "hr11", "portal")
+        town.alerts.acknowledge(alert.id, principal("hr11"), "portal")
     once.run_once()
     once.run_once()
     bodies = b"\n".join(body for *_, body in slack.faults.calls).decode()
@@ -162,7 +162,7 @@ def test_addresses_that_hang_hold_up_neither_others_nor_consumer_nor_acknowledge
         soon(lambda: bool(slack.posted("C-nurse1")), 1.0)
         for student in ("kid1", "kid3"):
             [alert] = town.alerts.of_student(student)
-            assert town.alerts.acknowledge(alert.id, "hr11", "portal")
+            assert town.alerts.acknowledge(alert.id, principal("hr11"), "portal")
         assert monotonic() - begin < 1.5
     finally:
         deliverer.stop()
@@ -227,7 +227,7 @@ def test_nobody_is_called_to_what_somebody_has(
     town.asks("kid1")
     town.work()
     [alert] = town.alerts.of_student("kid1")
-    town.alerts.acknowledge(alert.id, "hr11", "portal")
+    town.alerts.acknowledge(alert.id, principal("hr11"), "portal")
     once = Deliverer(town.log, {"slack": channel}, public_url="http://portal.test")
     assert once.run_once() == 0
     wall = MovableClock(Clock().now() + timedelta(seconds=5))

@@ -23,6 +23,7 @@ from demo.slack_room import Member, make_router
 from tests.alerts.town import CANARIES, Town, principal
 from tests.messaging.slack_server import SECRET, served
 from warning_service.alerts.deliver import Deliverer
+from warning_service.alerts.service import Alerts
 from warning_service.app import build
 from warning_service.clock import Clock
 from warning_service.follow_up.service import FollowUps
@@ -35,12 +36,13 @@ from warning_service.settings import Settings
 def rooms(town: Town, settings: Settings, database_url: str) -> Iterator[Rooms]:
     """The rooms around the small town, with the settings of the local Slack server."""
     built = build(settings.model_copy(update={"database_url": database_url}), town.log.clock)
+    alerts = Alerts(town.log, town.playbooks, built.trail)
     yield replace(
         built,
         log=town.log,
         playbooks=town.playbooks,
-        alerts=town.alerts,
-        follow_ups=FollowUps(town.log, built.sealer, town.playbooks, town.alerts, built.gateway),
+        alerts=alerts,
+        follow_ups=FollowUps(town.log, built.sealer, town.playbooks, alerts, built.gateway),
     )
     built.database.close()
 
@@ -258,11 +260,11 @@ def test_answers_go_to_slack_and_nowhere_else(settings: Settings, url: str, may:
 
 
 def test_the_answer_does_not_wait_for_a_busy_database(
-    client: httpx.Client, town: Town, alert: str, monkeypatch: pytest.MonkeyPatch
+    client: httpx.Client, rooms: Rooms, alert: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold = threading.Event()
     monkeypatch.setattr(slack_interactions, "ANSWER_WITHIN", 0.2)
-    monkeypatch.setattr(town.alerts, "acknowledge", lambda *_: hold.wait(5))
+    monkeypatch.setattr(rooms.alerts, "acknowledge", lambda *_: hold.wait(5))
     assert press(client, alert) == slack_interactions.LATER
     hold.set()
 

@@ -146,6 +146,19 @@ class AskedAbout:
         """Put a change on the trail. Raises StorageUnavailable."""
         self._note(who, action, [student], using, detail)
 
+    def write(
+        self,
+        conn: Connection,
+        who: Principal,
+        action: str,
+        student: str,
+        detail: str = "",
+        *,
+        using: Ability = Ability.HANDLE_REQUESTS,
+    ) -> None:
+        """Put a change on the trail in the transaction that makes it, as the last thing there."""
+        self._trail.write(conn, [self._trail.look(who, action, student, detail, using=using)])
+
     def _note(
         self,
         who: Principal,

@@ -267,6 +267,22 @@ class Gateway:
         """Put a look or change on the trail that went through another room."""
         self._trail.note(who, action, subjects, detail, using=using)
 
+    def write(
+        self,
+        conn: Connection,
+        who: Principal,
+        action: str,
+        student: str,
+        detail: str = "",
+        *,
+        using: Ability | None = None,
+    ) -> None:
+        """Put a change on the trail in the transaction that makes it; both are stored or neither.
+
+        The last thing in that transaction (see Trail.write).
+        """
+        self._trail.write(conn, [self._trail.look(who, action, student, detail, using=using)])
+
 
 def _noted() -> NotYours:
     error = NotYours()

@@ -4,6 +4,10 @@ Taking one on is a compare-and-set on its state together with its event: of two 
 it at once exactly one wins, whichever process or channel they came through. Every message that
 shows the alert is then owed a change, so that chat never offers a button for what is already done.
 
+Its line on the audit trail is in the same transaction. Taking on ends the telling of others, so one
+that cannot be recorded is not made: whoever tapped is told so (503, or the words in chat), and the
+alert stays open and goes on to the next. A call for help itself waits for no line of the trail.
+
 Who may call is decided before: pages check the ability, `one` and `inbox` the scope and, of calls
 for help, whom they are for (privacy.py). `acknowledge` trusts its caller to have asked.
 """
@@ -22,6 +26,7 @@ from sqlalchemy import ColumnElement, select, update
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
+from warning_service.access.trail.audit import Trail
 from warning_service.alerts import escalation, states
 from warning_service.alerts.deadlines import chain_of
 from warning_service.alerts.listeners import Listeners, listeners
@@ -87,9 +92,12 @@ class Inbox(msgspec.Struct, frozen=True):
 class Alerts:
     """Alerts of all boards. Safe to share between threads."""
 
-    def __init__(self, log_: Log, playbooks: Playbooks, *, wall: Clock | None = None) -> None:
+    def __init__(
+        self, log_: Log, playbooks: Playbooks, trail: Trail, *, wall: Clock | None = None
+    ) -> None:
         self._log = log_
         self._playbooks = playbooks
+        self._trail = trail
         # Deliveries are about networks, so they run on the real clock (see DeliveryRow).
         self._wall = wall or Clock()
 
@@ -267,13 +275,19 @@ class Alerts:
 
     # -- doing ---------------------------------------------------------------------------------
 
-    def acknowledge(self, alert_id: str, staff_key: str, via: str) -> bool:
+    def acknowledge(self, alert_id: str, who: Principal, via: str) -> bool:
         """Take an alert on; False when somebody was first or there is no such alert.
 
         Raises StorageUnavailable (nothing changed).
         """
         with self._log.unit_of_work() as unit:
-            won = self._acknowledge(unit, alert_id, staff_key, via)
+            won = self._acknowledge(unit, alert_id, who.key, via)
+            if won:
+                child = unit.conn.execute(
+                    select(alerts.c.student).where(alerts.c.id == alert_id)
+                ).scalar_one()
+                line = self._trail.look(who, "take_on", child, alert_id, using=Ability.SEE_ALERTS)
+                self._trail.write(unit.conn, [line])
         if won:
             ACKNOWLEDGED_TOTAL.labels(via).inc()
             log.info("alert_acknowledged", alert=alert_id, channel=via)
@@ -283,7 +297,7 @@ class Alerts:
         """Close an alert with a follow-up record, inside the caller's transaction.
 
         An alert nobody has taken on yet is taken on by `author` in the same breath. False when it
-        was closed before or there is none.
+        was closed before or there is none. The record's own line on the trail stands for both.
         """
         self._acknowledge(unit, alert_id, author, "portal")
         body = AlertHandled(alert_id=alert_id, follow_up_id=follow_up_id, at=self._log.clock.now())

@@ -71,7 +71,6 @@ class HandOvers:
             sealed=sealed,
             at=self._log.clock.now(),
         )
-        self._gateway.note(who, "hand_over_case", [student], body.case_id)
         with self._log.unit_of_work() as unit:
             stored = unit.conn.execute(
                 insert_new(unit.conn, cases)
@@ -81,6 +80,9 @@ class HandOvers:
             if stored is None:  # there is an open one, perhaps since a moment ago
                 raise NotHandedOver("open")
             unit.append(self._event(who, student, body))
+            self._gateway.write(
+                unit.conn, who, "hand_over_case", student, body.case_id, using=Ability.HAND_OVER
+            )
         return body.case_id
 
     def take_back(self, who: Principal, student: str, note: str = "") -> None:
@@ -98,7 +100,7 @@ class HandOvers:
             here = case.school if place is None else place.school
             if here not in extent.schools:
                 raise NotYours
-        self._end(who, case, states.TAKEN_BACK, note)
+        self._end(who, case, states.TAKEN_BACK, note, using=Ability.HAND_OVER)
 
     def give_back(self, who: Principal, case_id: str, note: str = "") -> None:
         """The office ends a case of its own; its access is gone when this returns.
@@ -110,13 +112,12 @@ class HandOvers:
         case = next((one for one in mine if one.id == case_id), None)
         if case is None:
             raise NotYours
-        self._end(who, case, states.RETURNED, note)
+        self._end(who, case, states.RETURNED, note, using=Ability.TAKE_CASES)
 
-    def _end(self, who: Principal, case: Any, how: str, note: str) -> None:
+    def _end(self, who: Principal, case: Any, how: str, note: str, *, using: Ability) -> None:
         words = _words(note)
         sealed = self._sealer.seal(case.student, words) if words else None
         body = CaseReturned(case_id=case.id, how=how, sealed=sealed, at=self._log.clock.now())
-        self._gateway.note(who, f"case_{how}", [case.student], case.id)
         with self._log.unit_of_work() as unit:
             ended = unit.conn.execute(
                 update(cases)
@@ -127,6 +128,7 @@ class HandOvers:
             if ended is None:  # the other side was first
                 raise NotYours
             unit.append(self._event(who, case.student, body))
+            self._gateway.write(unit.conn, who, f"case_{how}", case.student, case.id, using=using)
 
     def _event(self, who: Principal, student: str, body: CaseHandedOver | CaseReturned) -> NewEvent:
         return NewEvent(

@@ -1,8 +1,8 @@
 """What people record: decisions of meetings on list entries, and follow-ups.
 
 Everything here has an author, is checked against the board's playbook, and is stored with its event
-in one transaction: a row without its event, or the other way round, cannot be. Notes are sealed
-with the child's own key before that transaction begins, so that it stays short.
+and its line on the audit trail in one transaction: none of the three can be without the others.
+Notes are sealed with the child's own key before that transaction begins, so that it stays short.
 
 Not here: deciding anything. A list entry or an alert is a question; the answers come from people.
 """
@@ -112,6 +112,7 @@ class FollowUps:
                     ),
                 )
             )  # fmt: skip
+            self._gateway.write(unit.conn, who, "review", student, list_id, using=Ability.REVIEW)
 
     def record(
         self,
@@ -172,6 +173,10 @@ class FollowUps:
                         list_id=list_id, alert_id=alert_id, sealed=sealed, case_id=case_id,
                     ),
                 )
+            )  # fmt: skip
+            self._gateway.write(
+                unit.conn, who, "follow_up", student, alert_id or list_id or "",
+                using=Ability.RECORD_FOLLOW_UP,
             )  # fmt: skip
         return record_id
 

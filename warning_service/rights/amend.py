@@ -33,7 +33,7 @@ from warning_service.playbooks.service import Playbooks
 from warning_service.rights.service import Refused, Requests, View
 from warning_service.rights.tables import request_corrections, stopped_items
 from warning_service.rights.terms import Decision, Kind, State
-from warning_service.roster.service import set_opt_out
+from warning_service.roster.service import opt_out
 
 EVERYTHING = "*"
 """Among the items to stop: everything, as by a refusal of linking."""
@@ -86,7 +86,7 @@ class Amendments:
         sealed = self._requests.seal(view, reason, needed="reason")
         with self._requests.log.unit_of_work() as unit:
             self._decided(unit.conn, who, view, Decision.REFUSED, sealed)
-        self._requests.people.note(who, "request_decided", view.row.student, request)
+            self._note(unit.conn, who, "request_decided", view)
 
     def correct(
         self,
@@ -134,7 +134,7 @@ class Amendments:
                         ),
                     )
                 )  # fmt: skip
-        self._requests.people.note(who, "request_decided", view.row.student, request)
+            self._note(unit.conn, who, "request_decided", view)
 
     def stop(self, who: Principal, request: str, reason: str, items: Sequence[str]) -> None:
         """Accept a stop of use: of EVERYTHING, or of these items. Raises Refused, NotYours."""
@@ -145,15 +145,15 @@ class Amendments:
         if not wanted or not set(wanted) <= known | {EVERYTHING}:
             raise Refused("items")
         row, now = view.row, self._requests.log.clock.now()
-        if EVERYTHING in wanted:
-            set_opt_out(
-                self._requests.log, board=row.board, student=row.student, refused=True,
-                actor=who.key,
-            )  # fmt: skip
         chosen = tuple(item for item in wanted if item != EVERYTHING)
         with self._requests.log.unit_of_work() as unit:
             self._decided(unit.conn, who, view, Decision.ACCEPTED, sealed)
             self._requests.step(unit.conn, request, who, "stopped", detail=",".join(wanted))
+            if EVERYTHING in wanted:
+                opt_out(
+                    unit, self._requests.log, board=row.board, student=row.student, refused=True,
+                    actor=who.key,
+                )  # fmt: skip
             if chosen:
                 unit.conn.execute(
                     insert_new(unit.conn, stopped_items),
@@ -172,7 +172,7 @@ class Amendments:
                         body=UseStopped(items=chosen, request=request),
                     )
                 )  # fmt: skip
-        self._requests.people.note(who, "request_decided", row.student, request)
+            self._note(unit.conn, who, "request_decided", view)
 
     def tell(self, who: Principal, request: str, recipients: str) -> None:
         """Record that somebody who had been given the wrong fact was told. Raises Refused."""
@@ -182,7 +182,10 @@ class Amendments:
         sealed = self._requests.seal(view, recipients, needed="recipients")
         with self._database.writing() as conn:
             self._requests.step(conn, request, who, "recipients_told", sealed=sealed)
-        self._requests.people.note(who, "request_recipients_told", view.row.student, request)
+            self._note(conn, who, "request_recipients_told", view)
+
+    def _note(self, conn: Connection, who: Principal, action: str, view: View) -> None:
+        self._requests.people.write(conn, who, action, view.row.student, view.row.id)
 
     def _running(self, who: Principal, request: str, *kinds: Kind) -> View:
         view = self._requests.running(who, request)

@@ -38,7 +38,7 @@ from warning_service.rights.terms import (
     State,
     due_on,
 )
-from warning_service.roster.service import set_opt_out
+from warning_service.roster.service import opt_out
 
 LONGEST_TEXT = 2000
 """Characters of one text (a wish, a reason, a note)."""
@@ -249,12 +249,13 @@ class Requests:
                 return once
         request, now = once or new_id(), self.log.clock.now()
         at_once = wanted in (Kind.OPT_OUT, Kind.WITHDRAWAL)
-        if at_once:
-            set_opt_out(
-                self.log, board=who.board, student=student,
-                refused=wanted is Kind.OPT_OUT, actor=who.key,
-            )  # fmt: skip
-        with self.database.writing() as conn:
+        with self.log.unit_of_work() as unit:
+            conn = unit.conn
+            if at_once:
+                opt_out(
+                    unit, self.log, board=who.board, student=student,
+                    refused=wanted is Kind.OPT_OUT, actor=who.key,
+                )  # fmt: skip
             conn.execute(
                 family_requests.insert().values(
                     id=request, board=who.board, student=student, kind=wanted.value,
@@ -269,7 +270,7 @@ class Requests:
                 )
             )  # fmt: skip
             self.step(conn, request, who, "received")
-        self.people.note(who, f"request_{wanted.value}", student, request)
+            self.people.write(conn, who, f"request_{wanted.value}", student, request)
         return request
 
     # -- time --------------------------------------------------------------------------------------
@@ -296,7 +297,7 @@ class Requests:
         with self.database.writing() as conn:
             self.change(conn, view, due_on=due, **columns)
             self.step(conn, view.row.id, who, what, detail=due.isoformat(), sealed=sealed)
-        self.people.note(who, f"request_{what}", view.row.student, view.row.id)
+            self.people.write(conn, who, f"request_{what}", view.row.student, view.row.id)
 
     # -- ending ------------------------------------------------------------------------------------
 
@@ -310,7 +311,7 @@ class Requests:
                 decided_by=who.key, decided_at=self.log.clock.now(),
             )  # fmt: skip
             self.step(conn, request, who, "taken_back", sealed=sealed)
-        self.people.note(who, "request_taken_back", view.row.student, request)
+            self.people.write(conn, who, "request_taken_back", view.row.student, request)
 
     def close(self, who: Principal, request: str) -> None:
         """The family has been told and given what it gets. Raises Refused."""
@@ -320,7 +321,7 @@ class Requests:
         with self.database.writing() as conn:
             self.change(conn, view, state=State.CLOSED)
             self.step(conn, request, who, "closed")
-        self.people.note(who, "request_closed", view.row.student, request)
+            self.people.write(conn, who, "request_closed", view.row.student, request)
 
     # -- for the other files of this room -------------------------------------------------------
 

@@ -156,27 +156,34 @@ def end_enrolment(
 
 def set_opt_out(log: Log, *, board: str, student: str, refused: bool, actor: str) -> None:
     """Record a 不同意書 (or its withdrawal), in force as soon as this returns."""
+    with log.unit_of_work() as unit:
+        opt_out(unit, log, board=board, student=student, refused=refused, actor=actor)
+
+
+def opt_out(
+    unit: UnitOfWork, log: Log, *, board: str, student: str, refused: bool, actor: str
+) -> None:
+    """As `set_opt_out`, in the caller's transaction: in force once that is committed."""
     now = log.clock.now()
     o = t.opt_outs
-    with log.unit_of_work() as unit:
-        in_force = unit.conn.execute(
-            select(o.c.from_at).where(o.c.student == student, o.c.until_at.is_(None))
-        ).first()
-        if refused == (in_force is not None):
-            return
-        if refused:
-            unit.conn.execute(
-                insert_new(unit.conn, o).values(
-                    student=student, from_at=now, until_at=None, board=board
-                )
+    in_force = unit.conn.execute(
+        select(o.c.from_at).where(o.c.student == student, o.c.until_at.is_(None))
+    ).first()
+    if refused == (in_force is not None):
+        return
+    if refused:
+        unit.conn.execute(
+            insert_new(unit.conn, o).values(
+                student=student, from_at=now, until_at=None, board=board
             )
-        else:
-            unit.conn.execute(
-                update(o).where(o.c.student == student, o.c.until_at.is_(None)).values(until_at=now)
-            )
-        unit.append(
-            NewEvent(
-                id=new_id(), board=board, student=student, on=log.clock.today(), actor=actor,
-                body=OptOutRecorded() if refused else OptOutWithdrawn(),
-            )
-        )  # fmt: skip
+        )
+    else:
+        unit.conn.execute(
+            update(o).where(o.c.student == student, o.c.until_at.is_(None)).values(until_at=now)
+        )
+    unit.append(
+        NewEvent(
+            id=new_id(), board=board, student=student, on=log.clock.today(), actor=actor,
+            body=OptOutRecorded() if refused else OptOutWithdrawn(),
+        )
+    )  # fmt: skip

@@ -6,12 +6,16 @@ here, once. Day-to-day changes belong on a page of their own, with the trail; th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from sqlalchemy import select
 
 from warning_service.access.doors import child_secrets
 from warning_service.access.doors.child_secrets import Made, Pictures
 from warning_service.access.doors.passwords import hash_secret, judge
 from warning_service.access.sealing import Sealer
+from warning_service.access.trail.audit import Look, Trail
 from warning_service.database import Database, insert_new
 from warning_service.playbooks.model import shipped
 from warning_service.playbooks.service import Playbooks
@@ -19,7 +23,9 @@ from warning_service.roster import bulk
 from warning_service.roster import tables as roster
 
 
-def add_board(database: Database, board: str, name: str, playbook: str) -> bool:
+def add_board(
+    database: Database, trail: Trail, board: str, name: str, playbook: str, *, actor: str
+) -> bool:
     """Add a board that works by a shipped playbook; False when there is one of that id.
 
     Raises KeyError for an unknown playbook, ValueError for an id that is none.
@@ -33,6 +39,9 @@ def add_board(database: Database, board: str, name: str, playbook: str) -> bool:
             .values(id=board, name=name, playbook=playbook, generated=False)
             .returning(roster.boards.c.id)
         ).first()
+        if added is not None:
+            line = Look(board=board, actor=actor, action="board_added", subject=board)
+            trail.write(conn, [line])
     return added is not None
 
 
@@ -52,6 +61,18 @@ def set_password(database: Database, login: str, password: str) -> bool:
     return True
 
 
+def without_cards(database: Database, class_code: str) -> Sequence[Any]:
+    """(student, seat, grade, class_id, board) of every child of a class that has no secret yet."""
+    p, c, s = roster.seats, roster.classes, roster.schools
+    with database.reading() as conn:
+        return conn.execute(
+            select(p.c.student, p.c.seat, p.c.class_id, c.c.grade, s.c.board)
+            .join(c, c.c.id == p.c.class_id)
+            .join(s, s.c.id == c.c.school)
+            .where(c.c.code == class_code, p.c.secret_hash == "")
+        ).all()
+
+
 def make_cards(
     database: Database,
     sealer: Sealer,
@@ -63,14 +84,7 @@ def make_cards(
 
     They are shown this once; only their keyed hashes are kept.
     """
-    p, c, s = roster.seats, roster.classes, roster.schools
-    with database.reading() as conn:
-        rows = conn.execute(
-            select(p.c.student, p.c.seat, c.c.grade, s.c.board)
-            .join(c, c.c.id == p.c.class_id)
-            .join(s, s.c.id == c.c.school)
-            .where(c.c.code == class_code, p.c.secret_hash == "")
-        ).all()
+    rows = without_cards(database, class_code)
     if not rows:
         return []
     rules = playbooks.of(rows[0].board).sign_in

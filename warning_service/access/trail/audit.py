@@ -4,7 +4,8 @@ Each row bears a seal over its own content and its number, and a hash that cover
 it; both are keyed (HMAC), with keys made from the installation's `secret_keys`. Whoever can write
 to the database but has no key can therefore neither change a row, nor take one out, nor put one in,
 nor exchange two, without `verify` naming the place. That the end was not cut off is shown by the
-head: number and hash of the last row, sealed in the same way and kept beside the trail.
+head: number and hash of the last row, sealed in the same way and kept beside the trail. Rows cannot
+be sealed anew when a key is exchanged; the old one proves them from `trail_keys`.
 
 What this cannot show by itself is that somebody put trail *and* head back to an earlier, true state
 (an old backup). For that, keep heads elsewhere: `kizashi verify` and `kizashi backup` print them,
@@ -92,20 +93,29 @@ class _SealedHead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrailKeys:
-    """The keys of the trail, made from `secret_keys`: the newest seals, all of them verify."""
+    """The keys of the trail, made from `secret_keys`: the newest seals, all of them verify.
+
+    Those of `trail_keys` verify rows only. An end of the trail (see `_end_told`) that they sealed
+    is not believed: a key that was exchanged because it leaked must not make the trail longer, nor
+    say that retention shortened it.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        made = [
-            hmac.digest(key.get_secret_value().encode(), b"kizashi audit trail", "sha256")
-            for key in settings.secret_keys
-        ]
-        if not made:
+        if not settings.secret_keys:
             raise ValueError("no secret_keys: the audit trail could not be sealed")
-        self._keys = {hashlib.sha256(key).hexdigest()[:8]: key for key in made}
+        self._keys: dict[str, bytes] = {}
+        for given in (*settings.secret_keys, *settings.trail_keys):
+            key = hmac.digest(given.get_secret_value().encode(), b"kizashi audit trail", "sha256")
+            self._keys.setdefault(hashlib.sha256(key).hexdigest()[:8], key)
         self.newest = next(iter(self._keys))
+        self._sealing = frozenset(list(self._keys)[: len(set(settings.secret_keys))])
 
     def __contains__(self, key: str) -> bool:
         return key in self._keys
+
+    def seals_ends(self, key: str) -> bool:
+        """Is this a key whose word on where the trail begins and ends counts?"""
+        return key in self._sealing
 
     def mac(self, key: str, what: bytes) -> str:
         """HMAC-SHA256 of `what` with the key of that id, in hex. Raises KeyError."""
@@ -250,7 +260,7 @@ def _end_told(conn: Connection, keys: TrailKeys, name: str) -> Head | None:
     except msgspec.DecodeError:
         return None
     head = Head(seq=sealed.seq, hash=sealed.hash)
-    if sealed.key not in keys:
+    if not keys.seals_ends(sealed.key):
         return None
     fits = hmac.compare_digest(sealed.seal, _head_seal(keys, sealed.key, head, name))
     return head if fits else None
@@ -292,6 +302,19 @@ def shorten(conn: Connection, keys: TrailKeys, until: int) -> None:
     with leave_to_delete(conn, "audit"):
         conn.execute(delete(audit).where(audit.c.seq <= until))
     _tell_head(conn, keys, Head(seq=int(row.seq), hash=row.hash), BEGINNING)
+
+
+def seal_anew(conn: Connection, keys: TrailKeys) -> int:
+    """Seal where the trail begins with the newest key, as each new row does with where it ends.
+
+    Returns the number of the last row that an older key sealed, 0 for none: to prove it that key
+    has to stay known (`trail_keys`). For `kizashi rewrap`, in a transaction that writes its line.
+    """
+    beginning = _end_told(conn, keys, BEGINNING)
+    if beginning is not None:
+        _tell_head(conn, keys, beginning, BEGINNING)
+    query = select(func.max(audit.c.seq)).where(audit.c.key.not_in(["", keys.newest]))
+    return int(conn.execute(query).scalar_one() or 0)
 
 
 def head(conn: Connection) -> Head | None:
@@ -376,7 +399,7 @@ def _what_is_wrong(row: Any, keys: TrailKeys, before: str, *, chained: bool) -> 
     if not row.key:
         return "bears no seal: it was not written by this service"
     if row.key not in keys:
-        return "is sealed with a key that is not in secret_keys"
+        return "is sealed with a key that is not in secret_keys or trail_keys"
     look = Look(**{name: getattr(row, name) for name in Look.__struct_fields__})
     good = _sealed(keys, row.key, look, seq=int(row.seq), at=row.at, before=before)
     if not hmac.compare_digest(row.seal, good["seal"]):
