@@ -80,7 +80,6 @@ class Ability(StrEnum):
     TAKE_CASES = "take_cases"  # the welfare office: cases handed over to it, and giving them back
     MANAGE_CARDS = "manage_cards"  # children's sign-in cards
     SEE_COUNTS = "see_counts"  # board statistics, no names
-    EXPORT = "export"  # take entries or counts away as a file
     HANDLE_REQUESTS = "handle_requests"  # refusals, disclosure, correction, stop of use
     APPROVE_REQUESTS = "approve_requests"  # the second person where something is withheld
     MANAGE_ACCOUNTS = "manage_accounts"
@@ -101,7 +100,6 @@ PURPOSES: dict[Ability, Purpose] = {
     Ability.TAKE_CASES: Purpose.CARE,
     Ability.MANAGE_CARDS: Purpose.ACCOUNTS,
     Ability.SEE_COUNTS: Purpose.STATISTICS,
-    Ability.EXPORT: Purpose.SCREENING,
     Ability.HANDLE_REQUESTS: Purpose.RIGHTS,
     Ability.APPROVE_REQUESTS: Purpose.RIGHTS,
     Ability.MANAGE_ACCOUNTS: Purpose.ACCOUNTS,
@@ -123,7 +121,7 @@ class Office(msgspec.Struct, frozen=True):
 _CARE = frozenset(
     {Ability.SEE_ALERTS, Ability.SEE_STUDENT, Ability.SEE_LIST, Ability.RECORD_FOLLOW_UP}
 )
-_LEAD = _CARE | {Ability.REVIEW, Ability.HAND_OVER, Ability.EXPORT}
+_LEAD = _CARE | {Ability.REVIEW, Ability.HAND_OVER}
 
 OFFICES: dict[Role, Office] = {
     Role.CHILD: Office(Place.SELF, Reach.SELF, frozenset({Ability.ANSWER})),

@@ -41,7 +41,6 @@ ABILITY = {
     Ability.TAKE_CASES: ("take cases", "引き継ぎを受ける"),
     Ability.MANAGE_CARDS: ("sign-in cards", "サインインのカード"),
     Ability.SEE_COUNTS: ("counts, small ones hidden", "人数だけ(少ない数は伏せる)"),
-    Ability.EXPORT: ("export", "書き出し"),
     Ability.HANDLE_REQUESTS: ("families' requests", "家庭からの請求"),
     Ability.APPROVE_REQUESTS: ("approve what is withheld", "不開示の承認"),
     Ability.MANAGE_ACCOUNTS: ("accounts and duties", "アカウントと担当"),
