@@ -18,9 +18,9 @@ from fastapi.responses import Response
 from markupsafe import Markup
 
 from design.render import language, say
-from teacher_portal.frame import go, show
+from teacher_portal.frame import go, keys_named, show
 from teacher_portal.invitation import invitation_address
-from warning_service.access.doors.accounts import STATES, USING, Search, Unfit
+from warning_service.access.doors.accounts import MOST_NAMED, STATES, USING, Search, Unfit
 from warning_service.access.doors.passwords import INVITATION_SECONDS
 from warning_service.access.principals import Principal
 from warning_service.access.roles import OFFICES, Place, Role
@@ -36,6 +36,10 @@ Text = Annotated[str, Form(max_length=100)]
 ROLES = [role for role in Role if role is not Role.CHILD]
 DONE = ("added", "duty_given", "duty_ended", "closed", "opened", "factors_reset")
 """Words the page may show after a change, by the query value `done`."""
+NOBODY = "nobody"
+"""In place of keys, when nobody is meant by the words searched for."""
+LAST_OF_PRIMARY = 6
+"""Grades count on through junior high school (7 to 9), where people say 中1 to 中3."""
 
 
 @router.get("")
@@ -43,7 +47,8 @@ def index(
     request: Request,
     who: Clerk,
     *,
-    words: str = "",
+    staff: str = "",
+    more: bool = False,
     role: str = "",
     school: str = "",
     state: str = "",
@@ -51,10 +56,13 @@ def index(
     dir: str = "asc",
     page: int = 1,
 ) -> Response:
-    """The staff of the board: search, filter, sort, page by page."""
+    """The staff of the board, filtered, sorted, page by page.
+
+    `staff`: only these keys, as a search by name found them; no name stands in an address.
+    """
     rooms = rooms_of(request)
     wanted = Search(
-        words=words[:80],
+        staff=keys_named(staff),
         role=role if role in ROLES else "",
         school=school[:80],
         state=state if state in STATES else "",
@@ -64,10 +72,13 @@ def index(
     )
     found = rooms.accounts.search(who, wanted)
     kept = {
-        name: getattr(wanted, name)
-        for name in ("words", "role", "school", "state")
-        if getattr(wanted, name)
-    }
+        name: value
+        for name, value in (
+            ("staff", ",".join(wanted.staff or ())), ("role", wanted.role),
+            ("school", wanted.school), ("state", wanted.state),
+        )
+        if value
+    }  # fmt: skip
     direction = "desc" if wanted.descending else "asc"
     return show(
         request,
@@ -80,8 +91,34 @@ def index(
         paging=f"/portal/accounts?{urlencode({**kept, 'sort': wanted.sort, 'dir': direction})}&",
         today=rooms.clock.today(),
         states=STATES,
+        more=more,
+        most=MOST_NAMED,
         **_places(request, rooms, who),
     )
+
+
+@router.post("/search")
+def search(
+    request: Request,
+    who: Clerk,
+    *,
+    words: Text = "",
+    staff: Annotated[str, Form(max_length=4000)] = "",
+    role: Text = "",
+    school: Text = "",
+    state: Text = "",
+) -> Response:
+    """Who is meant by the words, which go no further: the list is opened by keys."""
+    kept = {"role": role if role in ROLES else "", "state": state if state in STATES else ""}
+    rooms = rooms_of(request)
+    with rooms.database.reading() as conn:
+        kept["school"] = school if school in {s.id for s in roster.schools(conn, who.board)} else ""
+    kept["staff"] = ",".join(keys_named(staff) or ())
+    if words.strip():
+        found, more = rooms.accounts.named(who, words)
+        kept |= {"staff": ",".join(found) or NOBODY, "more": "1" if more else ""}
+    query = urlencode({name: value for name, value in kept.items() if value})
+    return go("/portal/accounts" + (f"?{query}" if query else ""))
 
 
 @router.get("/new")
@@ -258,13 +295,19 @@ def _places(request: Request, rooms: Rooms, who: Principal) -> dict[str, Any]:
     rooms_by_id = {room.id: room for room in every}
     lang = language(request)
 
+    def grade_words(grade: int) -> str:
+        if grade > LAST_OF_PRIMARY:
+            return say(lang, "accounts.grade_junior", n=grade - LAST_OF_PRIMARY)
+        return say(lang, "accounts.grade_n", n=grade)
+
     def place_words(role: Role, place: str) -> str:
         kind = OFFICES[role].place
         if kind is Place.BOARD:
             return say(lang, "accounts.whole_board")
         if kind is Place.GRADE:
             school, _, grade = place.partition(":")
-            return say(lang, "accounts.grade_at", school=names.get(school, school), grade=grade)
+            at = names.get(school, school)
+            return say(lang, "accounts.grade_at", school=at, grade=grade_words(int(grade or 0)))
         room = rooms_by_id.get(place)
         if room is None:
             return names.get(place, place)
@@ -275,6 +318,7 @@ def _places(request: Request, rooms: Rooms, who: Principal) -> dict[str, Any]:
         "classes": [room for room in every if room.school_year == newest],
         "school_names": names,
         "place_words": place_words,
+        "grade_words": grade_words,
         "roles": ROLES,
         "role_kinds": {role: OFFICES[role].place.value for role in ROLES},
     }

@@ -6,6 +6,7 @@ here decides who may see what: routes declare abilities and the gateway knows th
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +32,11 @@ SAVED = (
     "case_returned",
 )
 """Words a page may show after a change, by the query value `saved`."""
+
+
+MOST_KEYS = 50
+KEY = re.compile(r"[A-Za-z0-9._:-]{1,80}", re.ASCII)
+"""What a random key or an id may look like. A name in Japanese never does."""
 
 
 def show(
@@ -84,6 +90,15 @@ def portal_path(wanted: str) -> str:
     path = local_path(wanted, "/portal")
     inside = path == "/portal" or path.startswith(("/portal/", "/portal?"))
     return path if inside else "/portal"
+
+
+def keys_named(text: str) -> tuple[str, ...] | None:
+    """The keys of staff an address names, by commas; None when it names none.
+
+    What is no key is dropped, and with it any name somebody puts there by hand.
+    """
+    found = tuple(key for key in text.split(",")[:MOST_KEYS] if KEY.fullmatch(key))
+    return found if text else None
 
 
 def go(path: str, *, saved: str = "") -> RedirectResponse:

@@ -2,6 +2,9 @@
 
 Auditors see staff by name, because it is staff they ask; children only by their random key, and
 nothing anybody answered or wrote. Each search and each file is itself on the trail.
+
+What is typed comes by POST and is turned into keys; addresses hold keys only, so that no name gets
+into a browser's history or a proxy's log.
 """
 
 from __future__ import annotations
@@ -13,11 +16,11 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import msgspec
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 
 from design.render import day_text, language, say, time_text
-from teacher_portal.frame import duty_words, show
+from teacher_portal.frame import duty_words, go, keys_named, show
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.trail import actions
@@ -30,6 +33,8 @@ from warning_service.rooms import rooms_of
 router = APIRouter()
 Auditor = Annotated[Principal, Depends(Needs(Ability.SEE_TRAIL))]
 FreshAuditor = Annotated[Principal, Depends(Needs(Ability.SEE_TRAIL, fresh=True))]
+
+Typed = Annotated[str, Form(max_length=200)]
 
 LONGEST = 80
 FEW = 5
@@ -53,7 +58,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """The form as it was filled in, and what it comes to. `problem`: a key of the wording."""
 
-    person: str
+    staff: tuple[str, ...] | None
     about: str
     what: str
     first: str
@@ -62,12 +67,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     direction: str
     wanted: Wanted
     problem: str = ""
+    names: str = ""
 
     def query(self, **change: object) -> str:
         """The address's query for this search, with `change`."""
         kept = {
-            "person": self.person, "about": self.about, "what": self.what, "first": self.first,
-            "last": self.last, "sort": self.sort, "dir": self.direction,
+            "staff": ",".join(self.staff or ()), "about": self.about, "what": self.what,
+            "first": self.first, "last": self.last, "sort": self.sort, "dir": self.direction,
         }  # fmt: skip
         return urlencode({k: v for k, v in {**kept, **change}.items() if v not in ("", None)})
 
@@ -77,7 +83,7 @@ def search(
     request: Request,
     who: Auditor,
     *,
-    person: str = "",
+    staff: str = "",
     about: str = "",
     what: str = "",
     first: str = "",
@@ -87,8 +93,40 @@ def search(
     page: int = 1,
 ) -> Response:
     """One page of hits."""
+    return _page(
+        request, who, _asked(request, who, (staff, about, what, first, last), sort, dir), page
+    )
+
+
+@router.post("/portal/trail")
+def look_for(
+    request: Request,
+    who: Auditor,
+    *,
+    person: Typed = "",
+    staff: Annotated[str, Form(max_length=4000)] = "",
+    about: Typed = "",
+    what: Typed = "",
+    first: Typed = "",
+    last: Typed = "",
+    sort: Typed = "at",
+    dir: Typed = "desc",
+) -> Response:
+    """The search form: the person's name becomes keys, and what does not fit is said here."""
+    problem = ""
+    if person := person.strip():
+        with rooms_of(request).database.reading(identity=True) as conn:
+            staff = ",".join(trail.staff_found(conn, who.board, person))
+        problem = "" if staff else "trail.no_such_person"
+    asked = _asked(request, who, (staff, about, what, first, last), sort, dir)
+    if problem or asked.problem:
+        return _page(request, who, msgspec.structs.replace(asked, problem=problem or asked.problem))
+    query = asked.query()
+    return go("/portal/trail" + (f"?{query}" if query else ""))
+
+
+def _page(request: Request, who: Principal, asked: Asked, page: int = 1) -> Response:
     rooms = rooms_of(request)
-    asked = _asked(request, who, (person, about, what, first, last), sort, dir)
     page = min(max(page, 1), LAST_PAGE)
     found = trail.Found(rows=[], count=0)
     if not asked.problem:
@@ -119,7 +157,7 @@ def file(
     request: Request,
     who: FreshAuditor,
     *,
-    person: str = "",
+    staff: str = "",
     about: str = "",
     what: str = "",
     first: str = "",
@@ -128,7 +166,7 @@ def file(
     dir: str = "desc",
 ) -> Response:
     """All hits as CSV (UTF-8 with a mark, so that spreadsheets read it)."""
-    asked = _asked(request, who, (person, about, what, first, last), sort, dir)
+    asked = _asked(request, who, (staff, about, what, first, last), sort, dir)
     rows: list[Any] = []
     if not asked.problem:
         with rooms_of(request).database.reading() as conn:
@@ -206,25 +244,30 @@ def person_words(lang: str, names: Mapping[str, str], actor: str) -> str:
 def _asked(
     request: Request, who: Principal, given: tuple[str, str, str, str, str], sort: str, dir: str
 ) -> Asked:
-    person, about, what, first, last = (one.strip()[:LONGEST] for one in given)
+    about, what, first, last = (one.strip()[:LONGEST] for one in given[1:])
     problem = ""
-    staff: list[str] | None = None
-    if person:
+    staff = keys_named(given[0].strip())
+    names: dict[str, str] = {}
+    if staff:
         with rooms_of(request).database.reading(identity=True) as conn:
-            staff = list(trail.staff_found(conn, who.board, person))
-        problem = "" if staff else "trail.no_such_person"
+            names = trail.names_of(conn, who.board, staff)
+    if about:
+        with rooms_of(request).database.reading() as conn:
+            known = trail.is_about(conn, about, who.board)
+        about, problem = (about, "") if known else ("", "trail.no_such_key")
+    what = what if what in {*KINDS, REFUSALS, *actions.actions()} else ""
     days = [trail.day_named(first), trail.day_named(last)]
     if (first and days[0] is None) or (last and days[1] is None):
         problem = "trail.no_such_day"
     return Asked(
-        person=person, about=about, what=what, first=first, last=last,
+        staff=staff, names="、".join(names.get(key, key) for key in staff or ()),
+        about=about, what=what, first=first if days[0] else "", last=last if days[1] else "",
         sort=sort if sort in trail.SORTS else "at",
         direction="asc" if dir == "asc" else "desc",
         problem=problem,
         wanted=Wanted(
             board=who.board, staff=staff, about=about,
-            what=what if what in {*KINDS, REFUSALS, *actions.actions()} else "",
-            first=days[0], last=days[1],
+            what=what, first=days[0], last=days[1],
         ),
     )  # fmt: skip
 

@@ -329,6 +329,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "GET /portal/accounts": (Row("accounts"),),
     "GET /portal/accounts/new": (Row("accounts"),),
     "POST /portal/accounts": (Row("accounts", ok=FORM_BACK),),
+    "POST /portal/accounts/search": (Row("accounts"),),
     "GET /portal/accounts/{staff}": (Row("accounts", of="person", reach=COLLEAGUES),),
     "GET /portal/accounts/{staff}/provider": (Row("accounts", of="person", reach=COLLEAGUES),),
     **dict(
@@ -388,6 +389,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     ),
     # --- the trail ------------------------------------------------------------------------------
     "GET /portal/trail": (Row("auditor"),),
+    "POST /portal/trail": (Row("auditor", ok=FORM_BACK),),
     "GET /portal/trail/file": (Row("auditor"),),
     "GET /portal/trail/alarms": (Row("auditor"),),
     "POST /portal/trail/alarms/{alarm}": (

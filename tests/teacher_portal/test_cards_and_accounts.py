@@ -133,18 +133,34 @@ def test_a_clerk_lands_on_the_accounts_and_finds_people(school: School, clerk: B
     assert clerk.client.get("/portal").headers["location"] == "/portal/accounts"
     page = clerk.get("/portal/accounts")
     assert "先生nurse2" in page and "養護教諭" in page
-    found = clerk.get("/portal/accounts?words=nurse&role=nurse&school=school2&sort=login&dir=desc")
+    wanted = _searched(clerk, words="nurse", role="nurse", school="school2")
+    found = clerk.get(f"{wanted}&sort=login&dir=desc")
     assert "先生nurse2" in found and "先生homeroom" not in found
     assert 'aria-sort="descending"' in found and "role=nurse" in found
-    assert "あてはまる人はいません" in clerk.get("/portal/accounts?words=nobody")
+    assert "あてはまる人はいません" in clerk.get(_searched(clerk, words="兆 児1"))
+    assert "児1" not in clerk.get("/portal/accounts?staff=児1&words=児1&school=sakura")
+    kept = _searched(clerk, staff="staff-nurse2,児1", role="nurse", school="山田")
+    assert kept == "/portal/accounts?role=nurse&staff=staff-nurse2"
+    assert _searched(clerk) == "/portal/accounts"
     assert "先生nurse2" in clerk.get("/portal/accounts?sort=x&state=x&role=x&page=-1")
     assert clerk.client.get("/portal/accounts?page=x").status_code == 422
     for person in range(60):
         _person(school, f"p{person:02d}")
-    first = clerk.get("/portal/accounts?words=p&sort=login")
+    first = clerk.get("/portal/accounts?sort=login")
     assert 'rel="next"' in first and 'rel="prev"' not in first
-    assert "p59" in clerk.get("/portal/accounts?words=p&sort=login&page=2")
+    assert "p59" in clerk.get("/portal/accounts?sort=login&page=2")
+    many = clerk.get(_searched(clerk, words="人 p"))
+    assert "はじめの50人だけ" in many and "p49" in many and "p50" not in many
     assert "accounts_list" in actions(school)
+
+
+def _searched(clerk: Browser, **form: str) -> str:
+    """Where a search leads: to an address with keys and without any word that was typed."""
+    answer = clerk.post("/portal/accounts/search", **form)
+    assert answer.status_code == 303, answer.text[:500]
+    address = answer.headers["location"]
+    assert "%" not in address.replace("%2C", ""), address
+    return address.replace("%2C", ",")
 
 
 def _person(school: School, login: str) -> None:
@@ -188,7 +204,8 @@ def test_a_person_from_the_form_to_the_first_sign_in(
     page = text(clerk.get(here))
     for words in ("4年1組", "4年", "学年主任", "教育委員会"):
         assert words in page
-    assert "grade 4" in text(_in_english(clerk, here))
+    assert "Grade 4" in text(_in_english(clerk, here))
+    assert 'value="7">中1<' in clerk.get(here) and "7〜9" not in page
     end = {"role": "nurse", "place": "sakura", "from_day": first}
     assert clerk.post(f"{here}/duties/end", **end).headers["location"].endswith("duty_ended")
     assert clerk.post(f"{here}/duties/end", **end).status_code == 404

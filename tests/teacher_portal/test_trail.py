@@ -90,8 +90,18 @@ def test_an_auditor_searches_by_person_child_kind_and_day(
     assert mine in everything and theirs in everything
     assert "先生homeroom" in everything and "担任" in everything
     assert "兆 児" not in auditor.get("/portal/trail")  # no child's name, ever
-    assert theirs not in rows("person=先生homeroom") and mine in rows("person=先生homeroom")
-    assert mine not in rows("person=nurse") and theirs in rows("person=nurse")
+
+    def found(**form: str) -> str:
+        sent = auditor.post("/portal/trail", **form)
+        assert sent.status_code == 303, sent.text[:500]
+        return sent.headers["location"].partition("?")[2]
+
+    homeroom = found(person="先生homeroom")
+    assert homeroom == "staff=staff-homeroom&sort=at&dir=desc"
+    assert theirs not in rows(homeroom) and mine in rows(homeroom)
+    assert "先生homeroom にしぼる" in auditor.get(f"/portal/trail?{homeroom}")
+    assert mine not in rows(found(person="nurse")) and theirs in rows(found(person="nurse"))
+    assert f"about={mine}" in found(about=mine, staff="staff-homeroom", what="student")
     assert "先生nurse" not in rows(f"about={mine}")
     refused = rows("what=refused")
     assert "school2-1" in refused and mine not in refused
@@ -99,7 +109,15 @@ def test_an_auditor_searches_by_person_child_kind_and_day(
     assert "school2-1" not in rows("what=opened") and theirs in rows("what=opened")
     assert mine in rows("first=2026-05-11&last=2026-05-11")
     assert "あてはまる記録はありません" in auditor.get("/portal/trail?last=2026-05-10")
-    assert "その名前" in auditor.get("/portal/trail?person=nobody", status=422)
+    for typed in ("nobody", "兆 児1"):
+        back = auditor.post("/portal/trail", person=typed)
+        assert back.status_code == 422 and "その名前" in back.text
+    for typed in ("兆 児1", "kizashi"):  # a child's name, where a key belongs
+        back = auditor.post("/portal/trail", about=typed)
+        assert back.status_code == 422 and "名前ではさがせません" in back.text
+        assert typed not in back.text and "/portal/trail/file" not in back.text
+    typed_by_hand = auditor.get("/portal/trail?about=児&staff=児1&first=児2&what=児3", status=422)
+    assert "児" not in typed_by_hand.replace("児童生徒", "")
     assert "日付は" in auditor.get("/portal/trail?first=yesterday", status=422)
     assert "日付は" in auditor.get("/portal/trail?last=13", status=422)
     for edge in ("first=0001-01-01", "last=9999-12-31", "last=2101-01-01", "first=1999-12-31"):
@@ -160,7 +178,7 @@ def test_the_file_needs_a_fresh_confirmation_and_is_on_the_trail(
     assert lines[2][2] == "先生homeroom" and lines[2][7] == "子どもの支援"
     row = next(r for r in make.rows(office.rooms.database, audit) if r.action == "trail_export")
     assert (row.actor, row.detail) == ("staff-auditor", "what=student rows=2")
-    empty = auditor.client.get("/portal/trail/file?person=nobody").text
+    empty = auditor.client.get("/portal/trail/file?about=nobody").text
     assert len(empty.splitlines()) == 1
     clock.move_by(timedelta(minutes=25))
     later = auditor.client.get("/portal/trail/file?what=student", headers=HTML)
@@ -272,7 +290,7 @@ def raise_alarm(school: School, who: str) -> str:
     return str(next(row.id for row in rows if row.subject == who))
 
 
-def settle(browser: Browser, alarm: str, **fields: object) -> int:
+def settle(browser: Browser, alarm: str, **fields: str) -> int:
     return browser.post(f"/portal/trail/alarms/{alarm}", **fields).status_code
 
 
@@ -282,7 +300,7 @@ def test_an_alarm_is_asked_about_and_settled_once(office: School, browsers: Brow
     alarm = raise_alarm(office, "staff-homeroom")
     page = auditor.get("/portal/trail/alarms")
     assert "担当外のものを何度も開こうとした" in page and "先生homeroom" in page
-    assert "person=staff-homeroom" in page
+    assert "staff=staff-homeroom" in page
     assert "1件" in auditor.get("/portal/trail")
     assert settle(auditor, alarm) == 422
     assert "結果を1つ選んで" in auditor.post(f"/portal/trail/alarms/{alarm}", note="a" * 501).text

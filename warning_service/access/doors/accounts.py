@@ -40,6 +40,8 @@ from warning_service.roster.service import random_key
 
 USING = Ability.MANAGE_ACCOUNTS
 PER_PAGE = 50
+MOST_NAMED = 50
+"""So many people a search by name finds; their keys have to fit into an address."""
 LONGEST_NAME = 80
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}", re.ASCII)
 EARLIEST, LATEST = date(2000, 1, 1), date(2100, 12, 31)
@@ -89,9 +91,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list of accounts shows. `words` in name or login; `state` one of STATES or ''."""
+    """What a list of accounts shows. `staff`: only these keys; `state` one of STATES or ''."""
 
-    words: str = ""
+    staff: tuple[str, ...] | None = None
     role: str = ""
     school: str = ""
     state: str = ""
@@ -136,11 +138,8 @@ class Accounts:
         _may(who)
         s, today = roster.staff.c, self._clock.today()
         query = select(roster.staff).where(s.board == who.board)
-        if words := wanted.words.strip():
-            like = f"%{_escaped(words)}%"
-            query = query.where(
-                or_(s.name.like(like, escape="\\"), s.login.like(like.lower(), escape="\\"))
-            )
+        if wanted.staff is not None:
+            query = query.where(s.staff.in_(wanted.staff))
         query = _by_duty(query, wanted, today)
         columns = {"login": (s.login,), "state": (s.active, s.name)}
         order = columns.get(wanted.sort, (s.name, s.login))
@@ -158,6 +157,24 @@ class Accounts:
             page=page,
             pages=pages,
         )
+
+    def named(self, who: Principal, words: str) -> tuple[tuple[str, ...], bool]:
+        """Keys of those with `words` in name or login, at most MOST_NAMED; are there more?
+
+        Nothing is put on the trail: what is then shown is. Raises NotYours.
+        """
+        _may(who)
+        s, like = roster.staff.c, f"%{_escaped(words.strip())}%"
+        query = (
+            select(s.staff)
+            .where(s.board == who.board)
+            .where(or_(s.name.like(like, escape="\\"), s.login.like(like.lower(), escape="\\")))
+            .order_by(s.name, s.staff)
+            .limit(MOST_NAMED + 1)
+        )
+        with self._database.reading() as conn:
+            found = tuple(conn.execute(query).scalars())
+        return found[:MOST_NAMED], len(found) > MOST_NAMED
 
     def one(self, who: Principal, staff: str) -> Account:
         """One person. Raises NotYours, also for somebody of another board."""

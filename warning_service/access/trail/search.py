@@ -93,6 +93,13 @@ def about_child(
     )
 
 
+def is_about(conn: Connection, key: str, board: str) -> bool:
+    """Is anything on the board's trail about this key? Words somebody typed are none."""
+    a = audit.c
+    found = select(a.seq).where(a.subject == key, a.board.in_([board, ""])).limit(1)
+    return conn.execute(found).first() is not None
+
+
 def first_day(conn: Connection, board: str) -> datetime | None:
     """When a board's first row that is kept was written; None when there is none.
 
