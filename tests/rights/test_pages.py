@@ -161,3 +161,18 @@ def test_who_looked_tells_no_more_of_help_than_the_file(town: Town, pages: Pages
     assert "引き継ぎました" not in told(asked)
     assert "福祉" not in told(quiet, f"?asked={request}").split('class="notice plain"')[0]
     officer.get(f"/portal/trail/child/{asked}?asked=nothing", 404)
+
+
+def test_who_looked_at_the_child_is_one_click_from_the_request(town: Town, pages: Pages) -> None:
+    request = town.asked("stop")
+    officer = pages("officer")
+    inbox = officer.get("/portal/requests")
+    opened = re.search(rf'href="(/portal/requests/{request})"', inbox)
+    assert opened is not None
+    link = re.search(r'href="(/portal/trail/child/[^"?]+)"', officer.get(opened.group(1)))
+    assert link is not None and link.group(1).endswith(town.child)
+    page = officer.get(link.group(1))
+    assert "児1" in page and "だれが見たか" in page
+    assert "data-print" in page and "/static/portal/print.js" in page
+    found = officer.post("/portal/requests/new/disclosure", words="児1", school="sakura").text
+    assert f'href="/portal/trail/child/{town.child}"' in found
