@@ -71,7 +71,7 @@ async def _today(desk: Desk, who: Principal) -> tuple[Place, Plan, Today]:
 @router.get("")
 async def home(request: Request, who: TheChild, desk: TheDesk) -> Response:
     """Hello, what is asked today, who reads it, on which days something was sent."""
-    place, _, today = await _today(desk, who)
+    place, plan, today = await _today(desk, who)
     me = await run_in_threadpool(desk.rooms.gateway.own_name, who)
     return child_page(
         request,
@@ -79,6 +79,7 @@ async def home(request: Request, who: TheChild, desk: TheDesk) -> Response:
         grade=place.grade,
         who=who,
         name=me.given_name if me else "",
+        welfare_reads=plan.welfare_reads,
         due=today.due,
         sent_on=today.sent_on,
     )
@@ -95,13 +96,14 @@ async def questions(
         raise NotYours
     if all(due.id != asked.id for due in today.due):
         return child_page(request, "child_done.html", grade=place.grade, who=who)
-    return _questions(request, who, place, asked)
+    return _questions(request, who, place, plan, asked)
 
 
 def _questions(
     request: Request,
     who: Principal,
     place: Place,
+    plan: Plan,
     asked: Questionnaire,
     *,
     status: int = 200,
@@ -114,6 +116,7 @@ def _questions(
         status=status,
         who=who,
         asked=asked,
+        welfare_reads=plan.welfare_reads,
         questions=asked.for_grade(place.grade or FIRST_GRADE),
         missing=missing,
     )
@@ -139,7 +142,7 @@ async def answer_questions(
             known = len(value) == 1 and value in digits
             answers[question.id] = int(value) if known else NO_CHOICE
     if not answers:
-        return _questions(request, who, place, asked, status=422, missing="answers")
+        return _questions(request, who, place, plan, asked, status=422, missing="answers")
     at = desk.rooms.clock.now()
     said = CheckIn(_form_id(form), asked.id, asked.version, answers, at.isoformat())
     return await _take(request, desk, who, form, said, grade=place.grade)

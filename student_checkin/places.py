@@ -16,6 +16,7 @@ from warning_service.catalogue.questionnaires import Questionnaire, questionnair
 from warning_service.clock import Clock, monotonic
 from warning_service.database import Database
 from warning_service.playbooks.service import Playbooks
+from warning_service.playbooks.sharing import welfare_reads_answers
 from warning_service.roster import queries
 from warning_service.roster.tables import school_questionnaires
 
@@ -32,10 +33,14 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a board asks. `critical`: question id -> value from which it is a cry for help."""
+    """What a board asks. `critical`: question id -> value from which it is a cry for help.
+
+    `welfare_reads`: does the board show answers to its welfare office?
+    """
 
     questionnaires: dict[str, Questionnaire]
     critical: dict[str, float]
+    welfare_reads: bool = False
 
 
 class Places:
@@ -81,7 +86,8 @@ def _plan(playbooks: Playbooks, board: str) -> Plan:
     for rule in playbook.alert_rules:
         if rule.kind == "critical" and rule.at is not None:
             critical[rule.question] = min(rule.at, critical.get(rule.question, rule.at))
-    return Plan({key: questionnaire(key) for key in playbook.questionnaires}, critical)
+    asked = {key: questionnaire(key) for key in playbook.questionnaires}
+    return Plan(asked, critical, welfare_reads_answers(playbook))
 
 
 def asked_at(conn: Connection, school: str, plan: Plan) -> list[Questionnaire]:

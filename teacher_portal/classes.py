@@ -21,6 +21,7 @@ from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
 from warning_service.clock import at
+from warning_service.playbooks.sharing import answer_shown_to
 from warning_service.rooms import rooms_of
 from warning_service.roster import queries as roster
 
@@ -81,6 +82,7 @@ def one_class(request: Request, who: Reader, class_id: str) -> Response:
     if Ability.SEE_ALERTS in who.abilities:
         for alert in rooms.alerts.inbox(who):
             waiting[alert.student] = waiting.get(alert.student, 0) + 1
+    playbook = rooms.playbooks.of(who.board)
     rows = [
         RollRow(
             child=child,
@@ -90,7 +92,11 @@ def one_class(request: Request, who: Reader, class_id: str) -> Response:
                 (one.on.isoformat(), one.answers[TREND_QUESTION])
                 for one in found
                 if one.student == child.student and TREND_QUESTION in one.answers
-            ],
+            ]
+            if answer_shown_to(
+                rooms.gateway.side(who, child, using=Ability.SEE_STUDENT), TREND_QUESTION, playbook
+            )
+            else [],
             open_alerts=waiting.get(child.student, 0),
         )
         for child in roll

@@ -23,6 +23,7 @@ from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
 from warning_service.follow_up import queries as followed
 from warning_service.judging import queries as judging
+from warning_service.playbooks.sharing import ANSWER, answer_shown_to
 from warning_service.rooms import Rooms, rooms_of
 from warning_service.roster import queries as roster
 
@@ -32,6 +33,11 @@ LEVELS = ("high", "raised", "watch", "unmeasured")
 JUDGE_REASONS = ("too_few_outcomes", "rules_measured_better", "model_measured_better")
 MOST_LISTS = 60
 SHOWN = ("all", "new", "again", "supported")
+NOT_SAID = {
+    "text_ja": "本人の回答(内容は学校の中だけで見ます)",
+    "text_en": "The child's own answers (read at the school only)",
+}
+"""Stands for reasons from answers, to whom answers are not shown."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +139,7 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
             Entry(
                 row=entry,
                 child=child,
-                evidence=judging.evidence_of(entry),
+                evidence=_as_seen(rooms, who, child, judging.evidence_of(entry)),
                 review=review,
                 class_words="" if review is None else classes.get(review.chosen, ""),
                 scheme=scheme,
@@ -142,6 +148,29 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
             )
         )
     return found
+
+
+def _as_seen(
+    rooms: Rooms, who: Principal, child: Child, evidence: dict[str, Any]
+) -> dict[str, Any]:
+    """The frozen reasons, those from the child's answers without what was answered (sharing.py)."""
+    side = rooms.gateway.side(who, child, using=Ability.SEE_LIST)
+    playbook = rooms.playbooks.of(who.board)
+
+    def held_back(line: dict[str, Any]) -> bool:
+        item = str(line.get("item", ""))
+        return item.startswith(ANSWER) and not answer_shown_to(
+            side, item.removeprefix(ANSWER), playbook
+        )
+
+    told = dict(evidence)
+    for name in ("raising", "lowering"):
+        lines = evidence.get(name, [])
+        told[name] = [line for line in lines if not held_back(line)]
+        if len(told[name]) < len(lines):
+            told[name].append(NOT_SAID)
+    told["data_age"] = [age for age in evidence.get("data_age", []) if not held_back(age)]
+    return told
 
 
 def summaries(request: Request, who: Principal) -> list[Summary]:

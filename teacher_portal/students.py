@@ -2,9 +2,10 @@
 
 Self-report and observation stand side by side and are never averaged. Which items and answers are
 shown, counted or not mentioned depends on the side one looks from (playbooks/sharing.py): the
-school's, or the welfare office's for a case handed over. Each side reads its own follow-up records
-and the number of the other's; what was done about a call for help is for those it was for. For a
-child whose family has refused linking, no observations and no lists; asking for help still works.
+school's, the board's, or the welfare office's for a case handed over. Each side reads its own
+follow-up records and the number of the other's; what was done about a call for help is for those it
+was for. For a child whose family has refused linking, no observations and no lists; asking for help
+still works.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def student(
     lang = language(request)
     playbook = rooms.playbooks.of(who.board)
     side = rooms.gateway.side(who, child, using=Ability.SEE_STUDENT)
-    sees_lists = who.may(Ability.SEE_LIST) and side is Side.SCHOOL and not child.opted_out
+    sees_lists = who.may(Ability.SEE_LIST) and side is not Side.WELFARE and not child.opted_out
     since = today - timedelta(days=ANSWERS_DAYS)
     after = rooms.log.position_before(at(since))
     with rooms.database.reading() as conn:

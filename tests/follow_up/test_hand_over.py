@@ -211,6 +211,7 @@ def test_items_by_side() -> None:
     assert school["infant_check_missed"] == welfare["infant_check_missed"] == "score_only"
     assert answer_shown_to(Side.SCHOOL, "mood", playbook)
     assert not answer_shown_to(Side.WELFARE, "mood", playbook)
+    assert not answer_shown_to(Side.BOARD, "mood", playbook)
 
 
 def test_a_playbook_may_open_items_to_either_side() -> None:
@@ -225,6 +226,7 @@ def test_a_playbook_may_open_items_to_either_side() -> None:
     every = Playbook.model_validate({**whole, "sharing": {"welfare_sees": ["q.*", "absent_days"]}})
     assert answer_shown_to(Side.WELFARE, "sleep", every)
     assert shown_to(Side.WELFARE, items["absent_days"], every) == "value"
+    assert not answer_shown_to(Side.BOARD, "mood", every)
     for bad in ({"school_sees": ["nothing"]}, {"school_sees": ["q.mood"]}, {"welfare_sees": ["x"]}):
         with pytest.raises(ValueError, match="sharing names"):
             Playbook.model_validate({**whole, "sharing": bad})

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+
+from sqlalchemy import select, update
 
 from tests import make
 from tests.teacher_portal.conftest import Browsers
 from tests.teacher_portal.school import School
+from warning_service.judging import tables
 from warning_service.roster.service import set_opt_out
 
 
@@ -118,3 +122,34 @@ def test_further_calls_are_shown_with_the_one_that_rang(school: School, browsers
     assert len(views) == 20
     page = browsers("nurse").get(f"/portal/alerts/{views[0].id}")
     assert "つづけて届いた相談" in page and "20回目のことば" in page
+
+
+def test_the_boards_guidance_officer_reads_no_answers(school: School, browsers: Browsers) -> None:
+    make.staff(school.rooms.database, "officer", ("board_guidance", make.BOARD))
+    student = school.children["sakura-1"][0]
+    make.append(school.rooms.log, make.check_in(student, school.rooms.clock, mood=3))
+    assert 'class="answers"' in browsers("homeroom").get(f"/portal/students/{student}")
+    officer = browsers("officer")
+    page = officer.get(f"/portal/students/{student}")
+    assert 'class="answers"' not in page
+    assert "学校の中で見ます" in page and "載った予兆リスト" in page
+    make.append(
+        school.rooms.log,
+        make.check_in(student, school.rooms.clock, days_ago=1, mood=2),
+    )
+    for browser, there in ((browsers("homeroom"), True), (officer, False)):
+        assert ('class="spark ' in browser.get("/portal/classes/sakura-1")) is there
+    list_id = school.warning_list([student])
+    reasons = {
+        "raising": [
+            {"item": "q.mood", "text_ja": "気分: 悪い", "text_en": "Mood: low"},
+            {"item": "absent_days", "text_ja": "欠席3日", "text_en": "3 days"},
+        ]
+    }
+    entries = tables.list_entries
+    with school.rooms.database.writing() as conn:
+        told = json.loads(conn.execute(select(entries.c.evidence)).scalar_one())
+        conn.execute(update(entries).values(evidence=json.dumps({**told, **reasons})))
+    assert "気分: 悪い" in browsers("homeroom").get(f"/portal/lists/{list_id}")
+    page = officer.get(f"/portal/lists/{list_id}")
+    assert "気分: 悪い" not in page and "欠席3日" in page and "学校の中だけ" in page

@@ -122,10 +122,16 @@ class Gateway:
         return found
 
     def side(self, who: Principal, place: PlaceOf, *, using: Ability) -> Side:
-        """From where the asker looks at a child it reaches: the school's side, or welfare's."""
+        """From where the asker looks at a child it reaches: the school's, the board's or welfare's.
+
+        Who has duties on several sides looks from the nearest one to the child.
+        """
+        if who.at_school(using, place):
+            return Side.SCHOOL
         extent = who.reach(using)
-        whole = extent.covers(school=place.school, class_id=place.class_id)
-        return Side.SCHOOL if whole or place.school in extent.agendas else Side.WELFARE
+        if extent.covers(school=place.school, class_id=place.class_id):
+            return Side.BOARD
+        return Side.SCHOOL if place.school in extent.agendas else Side.WELFARE
 
     @property
     def walled(self) -> bool:

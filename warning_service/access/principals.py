@@ -113,6 +113,15 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
             cases=_all((d.place,) for d in giving if OFFICES[d.role].reach is Reach.CASES),
         )
 
+    def at_school(self, ability: Ability, place: PlaceOf) -> bool:
+        """Does a duty at the child's own class or school give `ability`, seeing it whole?"""
+        return any(
+            place.class_id in duty.classes or place.school in duty.schools
+            for duty in self.duties
+            if ability in OFFICES[duty.role].abilities
+            and OFFICES[duty.role].reach in {Reach.CLASS, Reach.SCHOOL}
+        )
+
     def duty_for(self, ability: Ability, place: PlaceOf) -> str:
         """The role by which `ability` reaches a child at `place`; the narrowest, when several do.
 

@@ -60,8 +60,6 @@ class Questionnaire(_Part):
     title: str
     title_en: str
     cadence: str = Field(pattern="^(daily|monthly)$")
-    who_reads: str
-    who_reads_en: str
     questions: tuple[Question, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

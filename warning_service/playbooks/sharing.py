@@ -5,6 +5,11 @@ for a child whose case was handed over to it, sees the items of its own departme
 or another office holds is only counted for it, and children's answers are not mentioned. A playbook
 may open further items to either side (`[sharing]`), and that is written down there for everybody.
 
+The board's guidance officer works on how a school helps, not with the child: it sees the items a
+school sees, and never a child's answers, which children are told stay with the adults at school.
+What children read about it (`child.reads` in student_checkin/templates/texts.toml) and what is
+decided here are held together by a test.
+
 Who is on which side of a child is for access/gateway.py to say.
 """
 
@@ -15,6 +20,9 @@ from enum import StrEnum
 from warning_service.catalogue.items import Item, Shown
 from warning_service.playbooks.model import Playbook
 
+ANSWER = "q."
+"""How the id of an answer as a data item begins."""
+
 ALL_ANSWERS = "q.*"
 
 
@@ -22,12 +30,13 @@ class Side(StrEnum):
     """From where somebody looks at a child."""
 
     SCHOOL = "school"
+    BOARD = "board"
     WELFARE = "welfare"
 
 
 def shown_to(side: Side, item: Item, playbook: Playbook) -> Shown:
     """How an item may stand on a page for that side."""
-    if side is Side.SCHOOL:
+    if side is not Side.WELFARE:
         return "value" if item.id in playbook.sharing.school_sees else item.shown
     if item.department == "welfare" or item.id in playbook.sharing.welfare_sees:
         return "value"
@@ -36,7 +45,12 @@ def shown_to(side: Side, item: Item, playbook: Playbook) -> Shown:
 
 def answer_shown_to(side: Side, question: str, playbook: Playbook) -> bool:
     """May a child's answer to that question (its id, without `q.`) be shown to that side?"""
-    if side is Side.SCHOOL:
-        return True
+    if side is not Side.WELFARE:
+        return side is Side.SCHOOL
     opened = playbook.sharing.welfare_sees
     return ALL_ANSWERS in opened or f"q.{question}" in opened
+
+
+def welfare_reads_answers(playbook: Playbook) -> bool:
+    """Has the board opened any answer to the welfare office? Children are told, if so."""
+    return any(name.startswith(ANSWER) for name in playbook.sharing.welfare_sees)
