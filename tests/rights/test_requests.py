@@ -12,6 +12,8 @@ from tests import make
 from tests.rights.conftest import Pages, Town, absent, decided, moved
 from warning_service.access.gateway import NotYours
 from warning_service.access.tables import audit
+from warning_service.access.trail.audit import Trail
+from warning_service.database import StorageUnavailable
 from warning_service.events.log import of_student
 from warning_service.events.types import (
     ObservationCorrected,
@@ -302,3 +304,22 @@ def test_pages_for_one_kind_are_not_there_for_another(town: Town, pages: Pages) 
     assert officer.post(f"/portal/requests/new/stop/{town.child}").status_code == 422
     for login in ("homeroom", "nurse", "board"):
         pages(login).get("/portal/requests", 403)
+
+
+def test_a_request_without_its_line_on_the_trail_is_not_taken_in(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is a refusal in force then: the officer is told, and can say it again."""
+    head = town.rooms.log.head(make.BOARD)
+    running = town.asked("correction")
+
+    def broken(*_: object) -> None:
+        raise StorageUnavailable("the trail")
+
+    monkeypatch.setattr(Trail, "write", broken)
+    with pytest.raises(StorageUnavailable):
+        town.asked("opt_out", asked_by="guardian")
+    with pytest.raises(StorageUnavailable):
+        town.rights.requests.take_back(town.who("officer"), running, "")
+    assert town.rooms.log.head(make.BOARD) == head
+    assert [view.row.id for view in town.rights.requests.inbox(town.who("officer"))] == [running]
