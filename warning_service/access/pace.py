@@ -2,8 +2,9 @@
 
 A bucket for each: so many requests at once, then so many a second. A person clicking, or a meeting
 going through its list, stay far below; a script that copies page after page with a stolen session,
-or knocks at the staff's doors, is slowed down. The children's door is not paced (see web.Open). In memory of this process only: with several processes the limits are that many times as wide,
-which is still a limit. Check-ins and calls for help do not pass here.
+or knocks at the staff's doors, is slowed down. The children's door is not paced (see web.Open). In
+memory of this process only: with several processes the limits are that many times as wide, which is
+still a limit.
 """
 
 from __future__ import annotations
