@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check bench screenshots lock clean
+.PHONY: help demo test cover check bench screenshots lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what each target does
@@ -14,7 +14,10 @@ demo: $(VENV)/.run  ## Build the made-up town (first time: one to two minutes) a
 	$(BIN)/kizashi demo
 
 test: $(VENV)/.dev $(VENV)/.browser  ## Run all tests, PostgreSQL and browser included
-	$(BIN)/pytest -n 3 --dist loadgroup --cov=warning_service.access --cov-branch --cov-report=term:skip-covered
+	$(BIN)/pytest -n 3 --dist loadgroup
+
+cover: $(VENV)/.dev $(VENV)/.browser  ## The tests again, saying which branches of access/ none of them takes
+	$(BIN)/pytest -n 2 --dist loadgroup --cov=warning_service.access --cov-branch --cov-report=term-missing:skip-covered
 
 check: $(VENV)/.dev  ## Linters, types, import rules, migrations head, house rules, security
 	$(BIN)/ruff check .

@@ -205,7 +205,7 @@ def test_pages_about_children_on_postgresql(rooms: Rooms) -> None:
         for route, rows in ROWS.items()
         if any(row.of for row in rows)
     }
-    roles = ("homeroom", "nurse", "management", "committee", "board_guidance", "welfare", "board")
+    roles = ("homeroom", "committee", "welfare", "board")
     assert all_wrong(rooms, about, roles) == []
 
 
