@@ -55,7 +55,7 @@ form.addEventListener("submit", async (event) => {
   busy(form);
   const whom = people();
   const expected = reading();
-  const instant = now();
+  const instant = await now();
   const id = uuid7(instant.getTime());
   watch(form, id, {
     onReceived() {

@@ -58,7 +58,7 @@ form.addEventListener("submit", async (event) => {
   const empty = steps.slice(0, last).findIndex((step) => !chosen(step));
   if (empty >= 0) return show(empty);
   busy(form);
-  const instant = now();
+  const instant = await now();
   id ||= uuid7(instant.getTime());
   watch(form, id);
   await send("check-ins", {

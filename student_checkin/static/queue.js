@@ -43,8 +43,16 @@ async function whoami() {
   return "offline";
 }
 
-// Tablets' clocks are often wrong; the server's is what counts.
-export const now = () => new Date(Date.now() + (me?.offset ?? 0));
+// Tablets' clocks are often wrong; the server's is what counts. A child may send before this page has
+// asked for it: then what the tablet knew before serves, and only without that is the server waited for.
+export async function now() {
+  let known = me ?? (store.usable() ? await store.signedIn() : null);
+  if (!known) {
+    await whoami();
+    known = me;
+  }
+  return new Date(Date.now() + (known?.offset ?? 0));
+}
 
 export async function mine() {
   const kept = [];

@@ -206,3 +206,18 @@ def test_without_storage_nothing_is_called_received(town: Town, database: Databa
             conn.exec_driver_sql("ALTER TABLE lost RENAME TO events")
         assert len(stored(town)) == 1
         assert tablet.post(CHECK_INS, json=check_in(town.rooms)).status_code == 202
+
+
+@pytest.mark.parametrize("off", [SOON, timedelta(days=3000), -LONG_AGO, -timedelta(days=20000)])
+def test_a_call_for_help_is_not_refused_for_the_tablets_clock(
+    town: Town, clock: MovableClock, off: timedelta
+) -> None:
+    body = consultation(town.rooms, asked_at=(clock.now() + off).isoformat())
+    with town.client(seat=1) as tablet:
+        assert tablet.post(CONSULTATIONS, json=body).status_code == 202
+        clock.move_by(timedelta(seconds=30))
+        assert tablet.post(CONSULTATIONS, json=body).status_code == 202  # its answer was lost
+    (event,) = stored(town)
+    assert isinstance(event.body, ConsultationRequested)
+    assert event.body.asked_at == clock.now() - timedelta(seconds=30)
+    assert event.on == clock.today()
