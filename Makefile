@@ -25,7 +25,7 @@ check: $(VENV)/.dev  ## Linters, types, import rules, migrations head, house rul
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.house_rules
-	$(BIN)/bandit -q --severity-level medium -r warning_service student_checkin teacher_portal connectors models design demo
+	$(BIN)/bandit -q -c pyproject.toml --severity-level medium -r warning_service student_checkin teacher_portal connectors models design demo
 	$(BIN)/python -m tests.audit_dependencies
 
 bench: $(VENV)/.dev  ## Run every benchmark (about ten minutes on two cores)
