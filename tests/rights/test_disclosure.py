@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,12 @@ from tests.rights.conftest import Pages, Town, absent, approved, decided, file_o
 from warning_service.access.gateway import NotYours
 from warning_service.access.tables import audit
 from warning_service.rights.service import Refused
-from warning_service.rights.tables import request_choices, request_steps
+from warning_service.rights.tables import (
+    family_requests,
+    request_choices,
+    request_links,
+    request_steps,
+)
 from warning_service.rights.terms import Decision, State
 from warning_service.roster.tables import student_secrets
 
@@ -263,3 +269,38 @@ def test_a_note_whose_key_is_gone_says_so(town: Town) -> None:
     with town.rooms.database.writing() as conn:
         conn.execute(student_secrets.delete())
     assert "開けません" in str(disclosures.text(view, note))
+
+
+def test_a_step_without_its_line_on_the_trail_is_not_taken(town: Town) -> None:
+    """Marks, decisions, answers of the second person, leaves and files: all or nothing."""
+    absent(town)
+    marked, waiting = town.asked("disclosure"), town.asked("disclosure")
+    officer, board = town.who("officer"), town.who("board")
+    disclosures, requests = town.rights.disclosures, town.rights.requests
+    decided(town, waiting)
+    ready = town.asked("disclosure")
+    approved(town, ready)
+    link = disclosures.link(requests.one(officer, ready))
+    assert link is not None
+    kept = [family_requests, request_choices, request_links, request_steps]
+
+    def stored() -> list[list[tuple[object, ...]]]:
+        return [
+            sorted(map(tuple, make.rows(town.rooms.database, table)), key=str) for table in kept
+        ]
+
+    before = stored()
+    with make.no_trail(town.rooms.database):
+        steps: list[Callable[[], object]] = [
+            lambda: disclosures.mark(officer, marked, ["school"], "harm", "わけ"),
+            lambda: decided(town, marked),
+            lambda: disclosures.approve(board, waiting),
+            lambda: disclosures.send_back(board, waiting, "広すぎる"),
+            lambda: disclosures.renew(officer, ready, "取りに来なかった"),
+            lambda: disclosures.make(officer, ready, link.id),
+        ]
+        for step in steps:
+            with pytest.raises(make.NO_TRAIL):
+                step()
+            assert stored() == before
+    assert disclosures.make(officer, ready, link.id)

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
@@ -153,7 +153,7 @@ class Disclosures:
                         actor=who.key, at=now,
                     )
                 )  # fmt: skip
-        self._requests.people.note(who, "request_marked", view.row.student, request)
+            self._note(conn, who, "request_marked", view)
 
     def withheld(self, view: View) -> list[Withheld]:
         """What is withheld, line by line, for the one who has to approve. No content."""
@@ -258,7 +258,7 @@ class Disclosures:
                 decided_by=who.key, decided_at=now,
             )  # fmt: skip
             self._requests.step(conn, request, who, "decided", detail=made.value)
-        self._requests.people.note(who, "request_decided", view.row.student, request)
+            self._note(conn, who, "request_decided", view)
         return made
 
     def approve(self, who: Principal, request: str) -> None:
@@ -272,7 +272,7 @@ class Disclosures:
             self._requests.step(conn, request, who, "approved")
             if view.row.decision in (Decision.FULL, Decision.PART):
                 self._link(conn, request, who, now)
-        self._note_approver(who, "request_approved", view)
+            self._note(conn, who, "request_approved", view, using=Ability.APPROVE_REQUESTS)
 
     def send_back(self, who: Principal, request: str, reason: str) -> None:
         """A second person does not agree, and says why. Raises NotYours, Refused."""
@@ -284,12 +284,19 @@ class Disclosures:
                 decided_by="", decided_at=None,
             )  # fmt: skip
             self._requests.step(conn, request, who, "sent_back", sealed=sealed)
-        self._note_approver(who, "request_sent_back", view)
+            self._note(conn, who, "request_sent_back", view, using=Ability.APPROVE_REQUESTS)
 
-    def _note_approver(self, who: Principal, action: str, view: View) -> None:
-        self._requests.people.note(
-            who, action, view.row.student, view.row.id, using=Ability.APPROVE_REQUESTS
-        )
+    def _note(
+        self,
+        conn: Connection,
+        who: Principal,
+        action: str,
+        view: View,
+        *,
+        using: Ability = Ability.HANDLE_REQUESTS,
+    ) -> None:
+        """The step's line on the trail, last in the transaction that makes it."""
+        self._requests.people.write(conn, who, action, view.row.student, view.row.id, using=using)
 
     def _running(self, who: Principal, request: str) -> View:
         view = self._requests.running(who, request)
@@ -299,7 +306,7 @@ class Disclosures:
 
     # -- the file ------------------------------------------------------------------------------
 
-    def _link(self, conn: Any, request: str, who: Principal, now: datetime) -> None:
+    def _link(self, conn: Connection, request: str, who: Principal, now: datetime) -> None:
         conn.execute(
             request_links.insert().values(
                 id=new_id(), request=request, made_by=who.key, made_at=now,
@@ -325,12 +332,13 @@ class Disclosures:
             self._requests.change(conn, view)
             self._link(conn, request, who, self._log.clock.now())
             self._requests.step(conn, request, who, "renewed", sealed=sealed)
-        self._requests.people.note(who, "request_renewed", view.row.student, request)
+            self._note(conn, who, "request_renewed", view)
 
     def make(self, who: Principal, request: str, link: str) -> bytes:
         """The archive, once for each leave. Raises Refused when it is used or too old, NotYours.
 
-        The leave is used up before anything is opened: two hands get one file between them.
+        The leave is used up, and the line is on the trail, before anything is opened: two hands get
+        one file between them.
         """
         view = self._requests.one(who, request)
         now, t = self._log.clock.now(), request_links
@@ -348,7 +356,7 @@ class Disclosures:
             if taken is None:
                 raise Refused("link")
             self._requests.step(conn, request, who, "file_made")
-        self._requests.people.note(who, "disclosure_file", view.row.student, request)
+            self._note(conn, who, "disclosure_file", view)
         look = self.look(view)
         with self._database.reading() as conn:
             board = roster.board(conn, view.row.board)
