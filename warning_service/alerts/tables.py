@@ -50,7 +50,10 @@ class DeliveryRow(SQLModel, table=True):
     """One message owed, or one change owed to a message that was sent (`updates`).
 
     `state`: waiting, sent, failed (gave up; shown to the operator), unneeded (somebody had taken
-    the alert on before anything was sent). All times here are of the real clock, also when the
+    the alert on before anything was sent, or an earlier channel has it). `turn`: 1 goes out at
+    once; a later one waits until `next_at` to see whether one of `in_place_of` (ids of deliveries
+    of earlier turns) was sent, and then is not. Deliveries with one channel, address and
+    `remote_id` share a message: it stands for several alerts. All times here are of the real clock, also when the
     demo's clock is elsewhere: they are about senders and networks, not about schools.
     """
 
@@ -72,10 +75,17 @@ class DeliveryRow(SQLModel, table=True):
     sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     remote_id: str = ""  # what the channel calls the message, to update it
     last_error: str = Field(default="", sa_type=Text)
+    turn: int = 1
+    in_place_of: str = Field(default="", sa_type=Text)  # comma-separated ids
+    read_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # where a channel says so
 
 
 class RouteRow(SQLModel, table=True):
-    """Where a channel is told about a duty at a place (e.g. a school's Slack channel)."""
+    """Where a channel is told about a duty at a place (e.g. a school's Slack channel).
+
+    `priority`: those with the lowest of a duty are told at once (several with the same: all of
+    them); the next only when none of the former could be reached in time.
+    """
 
     __tablename__ = "routes"
 
@@ -84,8 +94,27 @@ class RouteRow(SQLModel, table=True):
     duty: str = Field(primary_key=True)
     channel: str = Field(primary_key=True)
     address: str
+    priority: int = 1
+
+
+class LookRow(SQLModel, table=True):
+    """One look of the watchman, by the minute (real clock) it was made in; one process makes it.
+
+    `figures` and `troubles` are JSON without a word about anybody (see watchman.py).
+    """
+
+    __tablename__ = "watchman_looks"
+
+    minute: datetime = Field(primary_key=True, sa_type=UtcDateTime)
+    owner: str
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    agrees: bool = False
+    heartbeat: str = ""  # what became of it: pinged, refused, failed, none
+    figures: str = Field(default="{}", sa_type=Text)
+    troubles: str = Field(default="[]", sa_type=Text)
 
 
 alerts = table_of(AlertRow)
 deliveries = table_of(DeliveryRow)
 routes = table_of(RouteRow)
+watchman_looks = table_of(LookRow)
