@@ -23,8 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 import student_checkin.routes
 import teacher_portal.routes
+from connectors.messaging import registry as messaging
 from connectors.messaging import slack_interactions
-from connectors.messaging.slack import SlackChannel
 from connectors.sign_in.flow import Providers
 from design.render import folder
 from student_checkin.api import FastPath
@@ -46,7 +46,7 @@ from warning_service.access.gateway import Gateway
 from warning_service.access.sealing import Sealer
 from warning_service.access.trail.audit import Trail, TrailKeys
 from warning_service.alerts.consumer import AlertsConsumer
-from warning_service.alerts.deliver import Channel, Deliverer
+from warning_service.alerts.deliver import Deliverer
 from warning_service.alerts.service import Alerts
 from warning_service.asking import NobodyYet
 from warning_service.clock import Clock
@@ -136,14 +136,6 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
     )
 
 
-def channels(settings: Settings) -> dict[str, Channel]:
-    """The configured channels by name."""
-    found: dict[str, Channel] = {}
-    if settings.slack_bot_token is not None:
-        found["slack"] = SlackChannel(settings)
-    return found
-
-
 @dataclass
 class Jobs:
     """What a process does beside answering requests."""
@@ -180,7 +172,7 @@ class Running:
         rooms = self.rooms
         deliverer = Deliverer(
             rooms.log,
-            channels(rooms.settings),
+            messaging.connect(rooms),
             public_url=rooms.settings.public_url,
             names_class=rooms.settings.chat_names_class,
         )

@@ -25,6 +25,16 @@ from pydantic_settings import (
 )
 
 from warning_service.access.roles import Role
+from warning_service.channel_settings import (
+    GOOGLE_CHAT_HOSTS,
+    LINE_WORKS_HOSTS,
+    TEAMS_HOSTS,
+    GoogleChatSettings,
+    LineWorksSettings,
+    TeamsSettings,
+    WebhookSettings,
+    unsafe_address,
+)
 
 Environment = Literal["production", "demo", "test"]
 
@@ -133,6 +143,17 @@ class Settings(BaseSettings):
     slack_api_url: str = "https://slack.com/api/"
     slack_bot_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
+    teams: TeamsSettings | None = None
+    google_chat: GoogleChatSettings | None = None
+    line_works: LineWorksSettings | None = None
+    webhook: WebhookSettings | None = None
+    channel_hosts: list[str] = Field(
+        default_factory=list,
+        description="Hosts of this house's own network that channels may call.",
+    )
+    channel_ca_file: Path | None = Field(
+        default=None, description="PEM file of an authority of the house that channels believe too."
+    )
     chat_names_class: bool = Field(
         default=False,
         description="May a chat message name the class? (A class of one names the child.)",
@@ -208,11 +229,28 @@ class Settings(BaseSettings):
             unsafe.append(f"second_factor_roles leaves out {', '.join(sorted(missing))}")
         if "*" in self.trusted_proxies:
             unsafe.append("trusted_proxies contains '*': anybody could claim any address")
+        unsafe += self._unsafe_channels()
         return unsafe + [
             f"issuer of sign-in provider {provider.name} does not begin with https://"
             for provider in self.sign_in_providers
             if not provider.issuer.startswith("https://")
         ]
+
+    def _unsafe_channels(self) -> list[str]:
+        own = self.channel_hosts
+        found: list[str] = []
+        for name, address in self.teams.webhooks.items() if self.teams else ():
+            found += unsafe_address(f"teams.{name}", address, services=TEAMS_HOSTS, own=own)
+        for name, address in self.google_chat.webhooks.items() if self.google_chat else ():
+            what = f"google_chat.{name}"
+            found += unsafe_address(what, address, services=GOOGLE_CHAT_HOSTS, own=own)
+        for name, target in self.webhook.targets.items() if self.webhook else ():
+            found += unsafe_address(f"webhook.{name}", target.url, services=None, own=own)
+        if line := self.line_works:
+            for part, address in (("auth_url", line.auth_url), ("api_url", line.api_url)):
+                what = f"line_works.{part}"
+                found += unsafe_address(what, address, services=LINE_WORKS_HOSTS, own=own)
+        return found
 
 
 def _strays() -> list[str]:

@@ -15,13 +15,16 @@ from urllib.request import proxy_bypass
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from connectors.messaging.registry import Kind
 from warning_service.alerts.messages import Message, NotDelivered, RateLimited
+from warning_service.rooms import Rooms
 from warning_service.settings import Settings
 
 TIMEOUT_SECONDS = 3
 ACKNOWLEDGE = "acknowledge"
 OPEN_PORTAL = "open_portal"
 _CODE = re.compile(r"[a-z0-9_]{1,40}")
+_ADDRESS = re.compile(r"[A-Z][A-Za-z0-9_-]{1,79}", re.ASCII)
 _AGAIN_AFTER = 30.0  # Slack answered 429 without saying how long
 
 
@@ -29,6 +32,7 @@ class SlackChannel:
     """Sends through `chat.postMessage` and `chat.update`. One client, used by several threads."""
 
     name = "slack"
+    can_update = True
 
     def __init__(self, settings: Settings) -> None:
         if settings.slack_bot_token is None:
@@ -126,3 +130,18 @@ def blocks_of(message: Message) -> list[dict[str, Any]]:
         },
         {"type": "actions", "block_id": f"alert-{message.reference}", "elements": buttons},
     ]
+
+
+def _connect(rooms: Rooms) -> SlackChannel | None:
+    return None if rooms.settings.slack_bot_token is None else SlackChannel(rooms.settings)
+
+
+KIND = Kind(
+    name="slack",
+    label="Slack",
+    label_en="Slack",
+    hint="チャンネルかメンバーのID(C…、U…)",
+    hint_en="id of a channel or member (C…, U…)",
+    connect=_connect,
+    fits=lambda _settings, address: _ADDRESS.fullmatch(address) is not None,
+)

@@ -74,9 +74,14 @@ class Channel(Protocol):
     """A way to tell people. Calls may block for a few seconds and come from several threads.
 
     Both raise RateLimited or NotDelivered; anything else counts as not delivered.
+
+    `can_update`: `update` changes the message people have seen. Where a service cannot do that
+    (webhooks of Google Chat and Teams, bots of LINE WORKS), `update` says it in a further message,
+    below the first one where there are threads, and the first one goes on showing the old state.
     """
 
     name: str
+    can_update: bool
 
     def send(self, message: Message) -> str:
         """Send; return what the channel calls the message."""
