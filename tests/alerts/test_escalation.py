@@ -17,7 +17,7 @@ from warning_service.alerts.service import AlertView
 from warning_service.alerts.tables import alerts, deliveries, routes
 from warning_service.clock import MovableClock, at
 from warning_service.events.tables import events
-from warning_service.playbooks.model import Escalation, Step
+from warning_service.playbooks.kinds import Escalation, Step
 from warning_service.roster import tables as t
 from warning_service.roster.calendar import SchoolCalendar
 

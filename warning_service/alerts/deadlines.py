@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from warning_service.clock import at, day_of
-from warning_service.playbooks.model import Escalation, Step
+from warning_service.playbooks.kinds import Escalation, Step
 from warning_service.roster.calendar import SchoolCalendar
 
 URGENT = "urgent"

@@ -25,7 +25,7 @@ from warning_service.alerts.tables import deliveries, routes
 from warning_service.events.log import UnitOfWork
 from warning_service.events.types import derived_id
 from warning_service.events.wakeups import Wakeups
-from warning_service.playbooks.model import Escalation, Step
+from warning_service.playbooks.kinds import Escalation, Step
 from warning_service.roster.calendar import SchoolCalendar
 
 log = structlog.get_logger()

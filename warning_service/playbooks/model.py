@@ -14,16 +14,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from warning_service.catalogue.items import Item, all_items
+from warning_service.playbooks.kinds import Escalation, Kind, Kinds, Part, Step, Urgency
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Choice(_Part):
+class Choice(Part):
     """A choice people make, with its wording."""
 
     id: str
@@ -31,7 +28,7 @@ class Choice(_Part):
     label_en: str
 
 
-class Outcome(_Part):
+class Outcome(Part):
     """What one wants to prevent: `item` adding up to `threshold` within a school year."""
 
     id: str
@@ -43,7 +40,7 @@ class Outcome(_Part):
     label_delay_days: int = Field(ge=0, default=0)
 
 
-class ItemInUse(_Part):
+class ItemInUse(Part):
     """An item of the catalogue in this playbook, with the points rule for the cold start.
 
     `points` count when the sum (counts, flags) or mean (measures) over the last `window_days`
@@ -56,7 +53,7 @@ class ItemInUse(_Part):
     window_days: int = Field(ge=1, default=28)
 
 
-class ListRule(_Part):
+class ListRule(Part):
     """When lists are made, and how long they may be."""
 
     cadence: Literal["first_school_day_of_month"]
@@ -69,61 +66,49 @@ class ListRule(_Part):
     )
 
 
-class HandOver(_Part):
+class HandOver(Part):
     """When the model may make the list in place of the points rule."""
 
     least_hits: int = Field(ge=1, description="Outcomes known before the model is trusted.")
     least_gain: float = Field(description="AUC of the model minus AUC of the rule, at least.")
 
 
-class AlertRule(_Part):
-    """A rule for same-day alerts on answers.
+class AlertRule(Part):
+    """A rule for same-day alerts: on answers, or on the model's own score.
 
     `streak`: `question` at or worse than `at` on `days` answered days running. `fall`: today's
     answer is at least `by` worse than the child's own mean of the last `days` days (at least
-    `least` answers). `critical`: `question` at or worse than `at`, once.
+    `least` answers). `critical`: `question` at or worse than `at`, once. `rise`: at the close of a
+    day with news of the child, its probability is at least `at` and at least `by` above that of
+    the latest list (a rise is told once until the next list); it asks no question.
     """
 
     id: str
-    kind: Literal["streak", "fall", "critical"]
-    question: str
+    kind: Literal["streak", "fall", "critical", "rise"]
+    question: str = ""
     at: float | None = None
     by: float | None = None
     days: int = Field(default=1, ge=1)
     least: int = Field(default=5, ge=1)
-    urgency: Literal["urgent", "today"] = "today"
+    urgency: Urgency = "today"
     label: str
     label_en: str
 
     @model_validator(mode="after")
     def _has_its_threshold(self) -> AlertRule:
-        needed = "by" if self.kind == "fall" else "at"
-        if getattr(self, needed) is None:
-            raise ValueError(f"alert rule '{self.id}': {self.kind} needs '{needed}'")
+        for needed in {"fall": ("by",), "rise": ("at", "by")}.get(self.kind, ("at",)):
+            if getattr(self, needed) is None:
+                raise ValueError(f"alert rule '{self.id}': {self.kind} needs '{needed}'")
+        if (self.kind == "rise") == bool(self.question):
+            raise ValueError(f"alert rule '{self.id}': a question, and none for a rise")
         return self
-
-
-class Step(_Part):
-    """One step of the escalation chain: who is told, and how long they have."""
-
-    duties: tuple[str, ...] = Field(min_length=1)
-    minutes: int = Field(ge=1, description="In-school minutes until the next step.")
-
-
-class Escalation(_Part):
-    """Chains by urgency. School hours bound the deadlines of what is not urgent."""
-
-    urgent: tuple[Step, ...] = Field(min_length=1)
-    today: tuple[Step, ...] = Field(min_length=1)
-    school_opens: int = Field(default=8, ge=0, le=23)
-    school_closes: int = Field(default=17, ge=1, le=24)
 
 
 Listener = Literal["homeroom", "nurse", "counsellor", "social_worker", "guidance", "management"]
 """Duties at a child's own class or school that a call for help can be for."""
 
 
-class Consultations(_Part):
+class Consultations(Part):
     """Who reads what a child wrote, beside those it chose."""
 
     life_or_death: tuple[Listener, ...] = Field(
@@ -140,7 +125,7 @@ class Consultations(_Part):
         return self
 
 
-class Sharing(_Part):
+class Sharing(Part):
     """Items that cross between school and welfare office beyond what the catalogue says.
 
     Ids of the catalogue; for the welfare office also answers (`q.mood`, or `q.*` for all of them).
@@ -150,7 +135,7 @@ class Sharing(_Part):
     welfare_sees: tuple[str, ...] = ()
 
 
-class Review(_Part):
+class Review(Part):
     """The classes a meeting sorts entries into; letters mean nothing without the scheme's name."""
 
     scheme: str
@@ -161,7 +146,7 @@ class Review(_Part):
     supports: tuple[str, ...] = Field(description="Class ids that count as 'support agreed'.")
 
 
-class FollowUp(_Part):
+class FollowUp(Part):
     """What an adult can record in 20 seconds."""
 
     actions: tuple[Choice, ...] = Field(min_length=1)
@@ -172,7 +157,7 @@ class FollowUp(_Part):
     )
 
 
-class SignIn(_Part):
+class SignIn(Part):
     """How the board's children sign in.
 
     A child's secret is three pictures, and digits from `digits_from_grade` on (10: never); a child
@@ -186,7 +171,7 @@ class SignIn(_Part):
     digits: int = Field(default=4, ge=4, le=8)
 
 
-class Playbook(_Part):
+class Playbook(Part):
     """One board's way of working."""
 
     id: str
@@ -201,6 +186,7 @@ class Playbook(_Part):
     hand_over: HandOver
     alert_rules: tuple[AlertRule, ...]
     escalation: Escalation
+    kinds: Kinds = Kinds()
     review: Review
     follow_up: FollowUp
     sign_in: SignIn = SignIn()
@@ -226,6 +212,23 @@ class Playbook(_Part):
         if unknown := set(self.follow_up.better) - {c.id for c in self.follow_up.changes}:
             raise ValueError(f"follow_up.better: unknown {sorted(unknown)}")
         return self
+
+    def chain(self, kind: str, urgency: str) -> tuple[Step, ...]:
+        """Who is told of an alert of that kind, step by step.
+
+        A kind this version does not know (an old alert) goes the way of its urgency.
+        """
+        own = getattr(self.kinds, kind, None)
+        if isinstance(own, Kind) and own.steps and own.urgency == urgency:
+            return own.steps
+        by_urgency = {"urgent": self.escalation.urgent, "routine": self.escalation.routine}
+        return by_urgency.get(urgency, self.escalation.today)
+
+    def rings_at_night(self, kind: str, urgency: str) -> bool:
+        """Is an alert of that kind told at once, also in quiet hours?"""
+        own = getattr(self.kinds, kind, None)
+        held = isinstance(own, Kind) and own.quiet_hours == "hold"
+        return urgency == "urgent" or not held
 
     def catalogue_items(self) -> dict[str, Item]:
         """The catalogue's entries for the items in use (questions are not in the catalogue)."""

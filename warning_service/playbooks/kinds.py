@@ -1,0 +1,152 @@
+"""The part of a playbook that says who is told of what: kinds of alerts, chains, quiet hours.
+
+Duties stand here, never names: who holds a duty, who is away and who stands in is the roster's.
+How the hours and days named here become moments is alerts/deadlines.py's. Nothing here decides
+whether an alert is raised.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Part(BaseModel):
+    """A part of a playbook: refuses fields it does not know, and never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Urgency = Literal["urgent", "today", "routine"]
+"""`urgent`: minutes count at any hour. `today`: in-school minutes. `routine`: within days."""
+
+
+class Step(Part):
+    """One step of the escalation chain: who is told, and how long they have.
+
+    Either `minutes` or `school_days`: by the time school closes on the so-manieth school day
+    after the one on which they were told (1: the next school day).
+    """
+
+    duties: tuple[str, ...] = Field(min_length=1)
+    minutes: int = Field(
+        default=0, ge=0, description="In-school minutes until the next step; plain ones if urgent."
+    )
+    school_days: int = Field(default=0, ge=0, description="Or school days until the next step.")
+
+    @model_validator(mode="after")
+    def _one_deadline(self) -> Step:
+        if bool(self.minutes) == bool(self.school_days):
+            raise ValueError("a step needs either 'minutes' or 'school_days'")
+        return self
+
+
+class QuietHours(Part):
+    """From `begin` o'clock to `end` o'clock nothing that can wait is sent; with `school_free_days`
+    it waits over the whole of weekends, holidays and vacations, too. Equal hours: no quiet hours.
+    """
+
+    begin: int = Field(default=19, ge=0, le=24)
+    end: int = Field(default=7, ge=0, le=23)
+    school_free_days: bool = True
+
+
+class Escalation(Part):
+    """Chains by urgency, quiet hours, and the hours that bound deadlines of what is not urgent."""
+
+    urgent: tuple[Step, ...] = Field(min_length=1)
+    today: tuple[Step, ...] = Field(min_length=1)
+    routine: tuple[Step, ...] = Field(
+        default=(
+            Step(duties=("management", "guidance"), school_days=3),
+            Step(duties=("board_guidance",), school_days=5),
+        ),
+        min_length=1,
+    )
+    school_opens: int = Field(default=8, ge=0, le=23)
+    school_closes: int = Field(default=17, ge=1, le=24)
+    quiet: QuietHours = QuietHours()
+
+    @model_validator(mode="after")
+    def _told_before_it_is_due(self) -> Escalation:
+        quiet = self.quiet
+        if quiet.begin != quiet.end and quiet.end > self.school_opens:
+            raise ValueError("quiet hours must be over when school opens: deadlines run from then")
+        return self
+
+
+KindName = Literal[
+    "consultation",
+    "critical",
+    "same_day",
+    "list_published",
+    "review_due",
+    "follow_up_overdue",
+    "extract_missing",
+    "system_trouble",
+]
+"""What adults are told of."""
+
+
+class Kind(Part):
+    """How one kind of alert is told.
+
+    `steps` is its own chain (audience and deadlines); without one it goes the way of its urgency.
+    `after_days`: school days after which a kind that is about lateness counts as late.
+    """
+
+    urgency: Urgency
+    quiet_hours: Literal["ignore", "hold"] = "hold"
+    steps: tuple[Step, ...] = ()
+    after_days: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _urgent_rings(self) -> Kind:
+        if self.urgency == "urgent" and self.quiet_hours != "ignore":
+            raise ValueError("what is urgent ignores quiet hours")
+        return self
+
+
+def _kind(urgency: Urgency, *steps: Step, after_days: int = 0) -> Kind:
+    quiet: Literal["ignore", "hold"] = "ignore" if urgency == "urgent" else "hold"
+    return Kind(urgency=urgency, quiet_hours=quiet, steps=steps, after_days=after_days)
+
+
+_SCHOOL = Step(duties=("guidance", "management"), school_days=3)
+_BOARD = Step(duties=("board_guidance", "board"), school_days=5)
+
+
+class Kinds(Part):
+    """Every kind of alert; a board's file need only name those it wants otherwise.
+
+    A `critical` or `same_day` alert's urgency is its rule's own; when that is another than the
+    kind's, the rule's chain is followed.
+    """
+
+    consultation: Kind = _kind("urgent")
+    critical: Kind = _kind("urgent")
+    same_day: Kind = _kind("today")
+    list_published: Kind = _kind("routine", _SCHOOL, _BOARD)
+    review_due: Kind = _kind("routine", _SCHOOL, _BOARD, after_days=5)
+    follow_up_overdue: Kind = _kind(
+        "routine", Step(duties=("homeroom", "guidance"), school_days=2), _SCHOOL, after_days=10
+    )
+    extract_missing: Kind = _kind(
+        "routine", Step(duties=("operator", "board_guidance"), school_days=2), after_days=3
+    )
+    system_trouble: Kind = _kind(
+        "urgent", Step(duties=("operator",), minutes=30), Step(duties=("board",), minutes=60)
+    )
+
+    @model_validator(mode="after")
+    def _help_is_urgent(self) -> Kinds:
+        if self.consultation.urgency != "urgent":
+            raise ValueError("kinds.consultation: a call for help is urgent")
+        return self
+
+    def of(self, kind: str) -> Kind:
+        """How that kind is told. Raises AttributeError for an unknown one."""
+        found = getattr(self, kind)
+        assert isinstance(found, Kind)
+        return found
