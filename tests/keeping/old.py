@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, insert
 from tests import make
 from warning_service.access import tables as access
 from warning_service.alerts import tables as alerts
+from warning_service.alerts.outside import tables as outside
 from warning_service.events.types import (
     AlertAcknowledged,
     AlertHandled,
@@ -101,6 +102,8 @@ def kept(conn: Connection, student: str, when: datetime) -> None:
     put(followed.cases, id=f"case{name}", ended_at=when + timedelta(days=200))
     put(alerts.alerts, id=f"alert{name}", raised_at=when, state="handled")
     put(alerts.deliveries, id=f"d{name}", alert_id=f"alert{name}", state="sent", created_at=when)
+    put(outside.ack_links, token_hash=name, alert_id="other", expires_at=when)
+    put(outside.push_devices, id=name, made_at=when)
     put(rights.family_requests, id=f"r{name}", state="closed", decided_at=when)
     for table in (
         rights.request_steps, rights.request_choices, rights.request_corrections,

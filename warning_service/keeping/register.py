@@ -16,6 +16,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from warning_service.access import tables as access
 from warning_service.access.trail.audit import TrailKeys
 from warning_service.alerts import tables as alerts
+from warning_service.alerts.outside import tables as outside
 from warning_service.catalogue.items import all_items
 from warning_service.events import types as told
 from warning_service.events.types import AnyBody, tag_of
@@ -41,8 +42,10 @@ NOT_PERSONAL = {
     "closed_days": "days",
     "school_questionnaires": "which questionnaires a school uses",
     "routes": "addresses of rooms in chat, not of people",
+    "seen_requests": "marks of signed requests; it clears itself of those past their time",
     "consumers": "how far readers came",
     "job_runs": "which jobs ran",
+    "watchman_looks": "counts by the minute; the watchman clears those of over a week ago",
     "facts": "heads and positions",
     "deletion_permits": "always empty",
     "derivations": "log positions",
@@ -86,6 +89,7 @@ def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
     foreign: ColumnElement[bool] = _Item().in_(elsewhere)
     own: ColumnElement[bool] = _Item().not_in(elsewhere) | _Item().is_(None)
     s, q = access.sessions.c, rights.family_requests.c
+    d = outside.push_devices.c
     a, f, w = alerts.alerts.c, followed.follow_ups.c, judging.warning_lists.c
     return (
         InTables(
@@ -105,6 +109,16 @@ def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
                     alerts.deliveries,
                     alerts.deliveries.c.created_at,
                     (alerts.deliveries.c.state != "waiting",),
+                ),
+                Rows(outside.ack_links, outside.ack_links.c.expires_at),
+            ),
+        ),
+        InTables(
+            "devices",
+            (
+                Rows(
+                    outside.push_devices,
+                    func.coalesce(d.reached_at, d.made_at, type_=d.made_at.type),
                 ),
             ),
         ),
@@ -168,7 +182,10 @@ def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
                 a.raised_at,
                 (),
                 a.board,
-                ((alerts.deliveries, alerts.deliveries.c.alert_id, a.id),),
+                tuple(
+                    (table, table.c.alert_id, a.id)
+                    for table in (alerts.deliveries, outside.ack_links)
+                ),
             ),
             tuple(
                 tag_of(t)

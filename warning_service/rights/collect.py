@@ -93,6 +93,7 @@ NOT_COLLECTED: dict[str, str] = {
     "model_snapshots": "a model's weights, and the replay memory of packed feature rows",
     "sign_in_attempts": "failed sign-ins by account and address, forgotten after an hour",
     "deliveries": "messages owed about an alert; they hold no word about the child",
+    "ack_links": "used-up links of mails about an alert; they hold no word about the child",
     "roster.rejects": "rows of a file that fitted no child, kept as they came until corrected",
     "looking_alarms": "about the member of staff who looked, not about the child",
     "deletion_permits": "empty but for the moment in which rows are deleted",

@@ -1,0 +1,1 @@
+"""What comes back from outside about an alert: pressed buttons, opened links, devices."""
