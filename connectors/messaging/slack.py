@@ -25,6 +25,7 @@ ACKNOWLEDGE = "acknowledge"
 OPEN_PORTAL = "open_portal"
 _CODE = re.compile(r"[a-z0-9_]{1,40}")
 _ADDRESS = re.compile(r"[A-Z][A-Za-z0-9_-]{1,79}", re.ASCII)
+_MOST_BUTTONS = 10  # of one message; for the rest there is the portal
 _AGAIN_AFTER = 30.0  # Slack answered 429 without saying how long
 
 
@@ -33,6 +34,7 @@ class SlackChannel:
 
     name = "slack"
     can_update = True
+    seconds_between = 1.0  # one message a second in a channel; more is answered with 429
 
     def __init__(self, settings: Settings) -> None:
         if settings.slack_bot_token is None:
@@ -99,20 +101,26 @@ def _what_slack_said(error: SlackApiError) -> RateLimited | NotDelivered:
 def text_of(message: Message) -> str:
     """What a notification shows."""
     urgent = "【至急】" if message.urgent and message.state in {"open", "escalated"} else ""
-    return f"{urgent}{message.title} #{message.reference}"
+    return f"{urgent}{message.title} {message.marks}"
 
 
 def blocks_of(message: Message) -> list[dict[str, Any]]:
     """The message in Block Kit: a line, and what can be done about it."""
+    waiting = message.waiting[:_MOST_BUTTONS]
     buttons: list[dict[str, Any]] = []
-    if message.state in {"open", "escalated"}:
+    for number, alert in enumerate(waiting):
+        several = len(message.others) > 0
         buttons.append(
             {
                 "type": "button",
-                "action_id": ACKNOWLEDGE,
+                # Ids have to differ within a message; which alert it is stands in the value.
+                "action_id": ACKNOWLEDGE if number == 0 else f"{ACKNOWLEDGE}:{number}",
                 "style": "primary",
-                "text": {"type": "plain_text", "text": "対応します"},
-                "value": message.alert_id,
+                "text": {
+                    "type": "plain_text",
+                    "text": f"#{alert[:8]} 対応します" if several else "対応します",
+                },
+                "value": alert,
             }
         )
     buttons.append(

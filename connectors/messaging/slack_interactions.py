@@ -120,7 +120,11 @@ async def interactions(
         pressed = msgspec.json.decode(parse_qs(body.decode())["payload"][0], type=Interaction)
     except (KeyError, UnicodeDecodeError, msgspec.DecodeError):
         return Response(status_code=400)
-    chosen = [action.value for action in pressed.actions if action.action_id == ACKNOWLEDGE]
+    chosen = [
+        action.value
+        for action in pressed.actions
+        if action.action_id.partition(":")[0] == ACKNOWLEDGE
+    ]
     if pressed.type != "block_actions" or not chosen:
         return Response(status_code=200)  # the link button also tells us that it was pressed
     answer = await _acknowledge(rooms, pressed.user.id, chosen[0])

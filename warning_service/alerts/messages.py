@@ -16,11 +16,22 @@ KIND_LABELS = {"consultation": "相談", "critical": "至急の確認", "same_da
 State = Literal["open", "escalated", "acknowledged", "handled"]
 
 
+_STATE_WORDS = {"acknowledged": "対応中", "handled": "記録済み"}
+
+
+class Other(msgspec.Struct, frozen=True):
+    """A further alert that a message stands for."""
+
+    alert_id: str
+    state: State
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One alert as a channel may show it.
+    """One alert as a channel may show it, or several of one kind that came in one burst.
 
     `address` is the channel's own id of where to send. `class_name` is '' unless the installation
-    allows it. `count`: how many alerts the message stands for.
+    allows it. `count`: how many alerts the message stands for; `others`: those beside `alert_id`,
+    which is one that still waits if any does.
     """
 
     address: str
@@ -31,11 +42,27 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     class_name: str
     link: str
     count: int = 1
+    others: tuple[Other, ...] = ()
 
     @property
     def reference(self) -> str:
         """A short mark by which people can tell a repeated message from a new alert."""
         return self.alert_id[:8]
+
+    @property
+    def marks(self) -> str:
+        """The marks of all alerts it stands for, e.g. `#0199a3f2 #0199a3f7(対応中)`."""
+        marks = [f"#{self.reference}"]
+        for other in self.others:
+            said = _STATE_WORDS.get(other.state, "") if other.state != self.state else ""
+            marks.append(f"#{other.alert_id[:8]}({said})" if said else f"#{other.alert_id[:8]}")
+        return " ".join(marks)
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Ids of the alerts it stands for that nobody has taken on yet."""
+        states = [(self.alert_id, self.state), *((o.alert_id, o.state) for o in self.others)]
+        return tuple(alert for alert, state in states if state in {"open", "escalated"})
 
     @property
     def title(self) -> str:
@@ -51,11 +78,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RateLimited(RuntimeError):
-    """The channel asks us to wait `seconds` before the next message to this address."""
+    """The channel asks us to wait `seconds` before the next message to this address.
 
-    def __init__(self, seconds: float) -> None:
+    `everybody`: before the next message to any address (a limit on the workspace or the account).
+    """
+
+    def __init__(self, seconds: float, *, everybody: bool = False) -> None:
         super().__init__("rate limited")
         self.seconds = seconds
+        self.everybody = everybody
 
 
 class NotDelivered(RuntimeError):
@@ -74,6 +105,10 @@ class Channel(Protocol):
     """A way to tell people. Calls may block for a few seconds and come from several threads.
 
     Both raise RateLimited or NotDelivered; anything else counts as not delivered.
+
+    A service that wants pauses between messages to one address says so in an attribute
+    `seconds_between` (left out: none); what comes in the meantime goes out as one message for
+    several alerts (`Message.others`).
 
     `can_update`: `update` changes the message people have seen. Where a service cannot do that
     (webhooks of Google Chat and Teams, bots of LINE WORKS), `update` says it in a further message,
