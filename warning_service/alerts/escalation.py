@@ -111,7 +111,7 @@ def _escalate_board(
             unit.append(
                 NewEvent(
                     id=derived_id("alert_escalated", row.id, row.due_at.isoformat()),
-                    board=board, student=row.student, on=log_.clock.today(),
+                    board=board, student=row.student or None, on=log_.clock.today(),
                     actor=ACTOR, body=body,
                 )
             )  # fmt: skip

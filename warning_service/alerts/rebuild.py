@@ -33,8 +33,10 @@ def derive(conn: Connection, board: str) -> dict[str, dict[str, Any]]:
         .order_by(events.c.position)
     )
     for event in map(from_row, conn.execute(query)):
-        assert event.student is not None
-        states.apply(rows, board=board, student=event.student, actor=event.actor, body=event.body)
+        # A notice is about a place: its events name no student, its row has ''.
+        states.apply(
+            rows, board=board, student=event.student or "", actor=event.actor, body=event.body
+        )
     return rows
 
 

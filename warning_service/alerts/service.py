@@ -344,7 +344,7 @@ class Alerts:
         ).one()
         unit.append(
             NewEvent(
-                id=event_id, board=row.board, student=row.student,
+                id=event_id, board=row.board, student=row.student or None,
                 on=self._log.clock.today(), actor=actor, body=body,
             )
         )  # fmt: skip
