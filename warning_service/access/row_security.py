@@ -111,7 +111,7 @@ RULES: dict[str, Rule] = {
         f" OR (type = 'outcome_recorded' AND {_COUNTED})"
         f" OR {_reached('events')}"
         " OR EXISTS (SELECT 1 FROM alerts a WHERE a.student = events.student"
-        f" AND a.state <> 'handled' AND (a.school = {_ids('schools')}"
+        f" AND a.state NOT IN ('handled', 'closed') AND (a.school = {_ids('schools')}"
         f" OR a.class_id = {_ids('classes')}))",
         analysis=True,
     ),
@@ -164,6 +164,9 @@ RULES: dict[str, Rule] = {
     "roster.duties": Rule(
         "EXISTS (SELECT 1 FROM roster.staff s WHERE s.staff = duties.staff)", identity=True
     ),
+    "roster.absences": Rule(f"board = {_one('staff')}", identity=True),
+    "roster.working_days": Rule(f"board = {_one('staff')}", identity=True),
+    "roster.stand_ins": Rule(f"board = {_one('staff')}", identity=True),
     "roster.student_secrets": SERVICE_ONLY,
     "roster.rejects": SERVICE_ONLY,
     "roster.imports": SERVICE_ONLY,

@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from warning_service.alerts import states
 from warning_service.alerts.deadlines import chain_of
@@ -97,16 +97,7 @@ def _escalate_board(
     moved = 0
     with log_.unit_of_work() as unit:
         for row, told, body, owed in planned:
-            changed = unit.conn.execute(
-                update(alerts)
-                .where(
-                    alerts.c.id == row.id,
-                    alerts.c.state == states.OPEN,
-                    alerts.c.due_at == row.due_at,
-                )
-                .values(**states.escalated(row.duties, body))
-            )
-            if changed.rowcount != 1:
+            if not states.move(unit.conn, row, ACTOR, body):
                 continue  # acknowledged meanwhile, or another process was first
             unit.append(
                 NewEvent(

@@ -54,7 +54,7 @@ class ManyCalls:
                         row.id,
                         row.raised_at,
                         frozenset(duties_of(row.readers)),
-                        row.state != states.HANDLED,
+                        row.state in {states.OPEN, states.ACKNOWLEDGED},
                     )
                 )
 

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from warning_service.alerts import states
 from warning_service.alerts.deadlines import TODAY, URGENT, chain_of
@@ -220,17 +220,11 @@ class Notices:
         if row.kind not in KINDS:
             raise ValueError("an alert about a child is closed by a record")
         body = AlertHandled(alert_id=row.id, follow_up_id="", at=self._log.clock.now())
-        changed = unit.conn.execute(
-            update(alerts)
-            .where(alerts.c.id == row.id, alerts.c.state != states.HANDLED)
-            .values(**states.handled(actor, body))
-            .returning(alerts.c.id)
-        ).first()
-        if changed is None:
+        if not states.allowed(row, body) or not states.move(unit.conn, row, actor, body):
             return False
         unit.append(
             NewEvent(
-                id=derived_id("alert_handled", row.id), board=row.board, student=None,
+                id=derived_id("alert_handled", row.id, str(row.version)), board=row.board, student=None,
                 on=self._log.clock.today(), actor=actor, body=body,
             )
         )  # fmt: skip

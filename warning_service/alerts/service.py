@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, select
 
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
@@ -38,9 +38,10 @@ from warning_service.events.log import Log, UnitOfWork
 from warning_service.events.types import (
     AlertAcknowledged,
     AlertHandled,
-    AnyBody,
     NewEvent,
+    OfAlert,
     derived_id,
+    tag_of,
 )
 from warning_service.playbooks.service import Playbooks
 
@@ -111,14 +112,14 @@ class Alerts:
         """
         query = select(alerts).where(self._covered(who), alerts.c.board == who.board)
         if not include_done:
-            query = query.where(alerts.c.state != states.HANDLED)
+            query = query.where(alerts.c.state.in_(states.WAITING))
         query = query.order_by(alerts.c.raised_at.desc(), alerts.c.id.desc()).limit(limit)
         with self._log.database.reading() as conn:
             rows = conn.execute(query).all()
         sight = self._sight(rows)
         mine = [row for row in rows if sight.sees(who, row)]
-        hidden = sum(row.state != states.HANDLED for row in rows) - sum(
-            row.state != states.HANDLED for row in mine
+        hidden = sum(row.state in states.WAITING for row in rows) - sum(
+            row.state in states.WAITING for row in mine
         )
         return Inbox(alerts=[self._view(row) for row in mine], for_others=hidden)
 
@@ -301,11 +302,7 @@ class Alerts:
         """
         self._acknowledge(unit, alert_id, author, "portal")
         body = AlertHandled(alert_id=alert_id, follow_up_id=follow_up_id, at=self._log.clock.now())
-        won = self._change(unit, alert_id, states.ACKNOWLEDGED, states.handled(author, body))
-        if won:
-            self._append(unit, derived_id("alert_handled", alert_id), alert_id, author, body)
-            self._owe_updates(unit, alert_id, states.HANDLED)
-        return won
+        return self._change(unit, alert_id, author, body)
 
     def escalate_due(self) -> int:
         """Tell the next step about every open alert whose time is up; return how many.
@@ -316,35 +313,25 @@ class Alerts:
 
     def _acknowledge(self, unit: UnitOfWork, alert_id: str, staff_key: str, via: str) -> bool:
         body = AlertAcknowledged(alert_id=alert_id, via=via, at=self._log.clock.now())
-        won = self._change(unit, alert_id, states.OPEN, states.acknowledged(staff_key, body))
-        if won:
-            event_id = derived_id("alert_acknowledged", alert_id)
-            self._append(unit, event_id, alert_id, staff_key, body)
-            self._owe_updates(unit, alert_id, states.ACKNOWLEDGED)
-        return won
+        return self._change(unit, alert_id, staff_key, body)
 
-    def _owe_updates(self, unit: UnitOfWork, alert_id: str, reason: str) -> None:
-        owe_updates(unit, alert_id, reason, wakeups=self._log.wakeups, wall=self._wall.now())
-
-    def _change(
-        self, unit: UnitOfWork, alert_id: str, expected: str, changes: dict[str, Any]
-    ) -> bool:
-        changed = unit.conn.execute(
-            update(alerts)
-            .where(alerts.c.id == alert_id, alerts.c.state == expected)
-            .values(**changes)
-        )
-        return changed.rowcount == 1
-
-    def _append(
-        self, unit: UnitOfWork, event_id: str, alert_id: str, actor: str, body: AnyBody
-    ) -> None:
+    def _change(self, unit: UnitOfWork, alert_id: str, actor: str, body: OfAlert) -> bool:
         row = unit.conn.execute(
-            select(alerts.c.board, alerts.c.student).where(alerts.c.id == alert_id)
-        ).one()
+            select(alerts).where(alerts.c.id == alert_id).with_for_update()
+        ).one_or_none()
+        if row is None or not states.allowed(row, body):
+            return False
+        if not states.move(unit.conn, row, actor, body):
+            return False
         unit.append(
             NewEvent(
-                id=event_id, board=row.board, student=row.student or None,
+                id=derived_id(tag_of(body), alert_id, str(row.version)),
+                board=row.board, student=row.student or None,
                 on=self._log.clock.today(), actor=actor, body=body,
             )
         )  # fmt: skip
+        owe_updates(
+            unit, alert_id, f"{tag_of(body)}:{row.version}",
+            wakeups=self._log.wakeups, wall=self._wall.now(),
+        )  # fmt: skip
+        return True

@@ -16,7 +16,15 @@ from warning_service.database import UtcDateTime, table_of
 
 
 class AlertRow(SQLModel, table=True):
-    """One alert. `state`: open, acknowledged, handled."""
+    """One alert. `state`: open, acknowledged, snoozed, handled, closed (see states.py).
+
+    `due_at`: when something follows by itself: the next are told, an acknowledgement without a
+    record expires, a snooze ends, what was recorded is closed; None: nothing does. `step_due_at`:
+    the deadline of the step told last, to go on from when an acknowledgement is taken back.
+    `version` counts the changes of state: whoever changes the row names the one it has read.
+    `answered_at`: when it was first taken on, kept when it is opened again. `offered_to`: a hand
+    over that is not accepted yet, `duty:nurse` or `staff:<key>`.
+    """
 
     __tablename__ = "alerts"
     __table_args__ = (
@@ -44,6 +52,20 @@ class AlertRow(SQLModel, table=True):
     acknowledged_via: str = ""
     handled_by: str = ""
     handled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    version: int = 0
+    step_due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    answered_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    delivered_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    delivered_via: str = ""  # portal, or the channel that had it first
+    seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    seen_by: str = ""
+    offered_to: str = ""
+    offered_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    snoozed_by: str = ""
+    snoozed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    snooze_reason: str = ""  # a choice of the playbook
+    closed_by: str = ""
+    closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class DeliveryRow(SQLModel, table=True):
@@ -51,14 +73,17 @@ class DeliveryRow(SQLModel, table=True):
 
     `state`: waiting, sent, failed (gave up; shown to the operator), unneeded (somebody had taken
     the alert on before anything was sent, or an earlier channel has it). `turn`: 1 goes out at
-    once; a later one waits until `next_at` to see whether one of `in_place_of` (ids of deliveries
-    of earlier turns) was sent, and then is not. Deliveries with one channel, address and
-    `remote_id` share a message: it stands for several alerts. All times here are of the real clock, also when the
+    once; a later one waits until `next_at` to see whether its duties were reached by deliveries of
+    earlier turns (`in_place_of`), and then is not sent. Deliveries with the same channel, address,
+    `remote_id` and `sent_at` share a message: it stands for several alerts. All times here are of the real clock, also when the
     demo's clock is elsewhere: they are about senders and networks, not about schools.
     """
 
     __tablename__ = "deliveries"
-    __table_args__ = (Index("ix_deliveries_next", "state", "next_at"),)
+    __table_args__ = (
+        Index("ix_deliveries_next", "state", "next_at"),
+        Index("ix_deliveries_sent", "sent_at"),
+    )
 
     id: str = Field(primary_key=True)
     alert_id: str = Field(index=True)
@@ -76,7 +101,7 @@ class DeliveryRow(SQLModel, table=True):
     remote_id: str = ""  # what the channel calls the message, to update it
     last_error: str = Field(default="", sa_type=Text)
     turn: int = 1
-    in_place_of: str = Field(default="", sa_type=Text)  # comma-separated ids
+    in_place_of: str = Field(default="", sa_type=Text)  # ids: , between them, ; between duties
     read_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # where a channel says so
 
 

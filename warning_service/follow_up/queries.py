@@ -173,7 +173,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 def acknowledgements(conn: Connection, board: str, first: date, last: date) -> list[Answered]:
     """Alerts raised on the days `first` to `last`, by school."""
     rows = conn.execute(
-        select(alerts.c.school, alerts.c.raised_at, alerts.c.acknowledged_at, alerts.c.step)
+        select(alerts.c.school, alerts.c.raised_at, alerts.c.answered_at, alerts.c.step)
         .where(alerts.c.board == board)
         .where(alerts.c.raised_at >= at(first), alerts.c.raised_at < at(last + timedelta(days=1)))
     )
@@ -182,8 +182,8 @@ def acknowledgements(conn: Connection, board: str, first: date, last: date) -> l
         schools.setdefault(row.school, []).append(row)
     found = []
     for school, raised in sorted(schools.items()):
-        taken = [row for row in raised if row.acknowledged_at is not None]
-        minutes = [(row.acknowledged_at - row.raised_at).total_seconds() / 60 for row in taken]
+        taken = [row for row in raised if row.answered_at is not None]
+        minutes = [(row.answered_at - row.raised_at).total_seconds() / 60 for row in taken]
         found.append(
             Answered(
                 school=school,

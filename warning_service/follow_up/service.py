@@ -19,7 +19,7 @@ from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.sealing import Sealer
 from warning_service.alerts.service import Alerts
-from warning_service.alerts.states import HANDLED
+from warning_service.alerts.states import WAITING
 from warning_service.alerts.tables import alerts as alert_rows
 from warning_service.database import insert_new, upsert
 from warning_service.events.log import Log
@@ -196,7 +196,7 @@ class FollowUps:
         not leave a call behind that nobody can answer.
         """
         found = [roster.enrolment_on(conn, student, self._log.clock.today())]
-        if alert is not None and alert.state != HANDLED:
+        if alert is not None and alert.state in WAITING:
             found.append(alert)
         for place in found:
             if place is None or place.board != who.board:

@@ -7,7 +7,7 @@ that a new table without an answer fails.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import ColumnElement, Text, func
 from sqlalchemy.ext.compiler import compiles
@@ -187,13 +187,7 @@ def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
                     for table in (alerts.deliveries, outside.ack_links)
                 ),
             ),
-            tuple(
-                tag_of(t)
-                for t in (
-                    told.AlertRaised, told.AlertAcknowledged, told.AlertEscalated,
-                    told.AlertHandled,
-                )
-            ),
+            tuple(tag_of(t) for t in get_args(told.OfAlert)),
             _alert_of,
         ),
         Trail(keys),

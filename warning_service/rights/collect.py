@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import get_args
 
 import msgspec
 from sqlalchemy import Connection
 
+from warning_service.events.types import OfAlert, tag_of
 from warning_service.playbooks.model import Playbook
 from warning_service.rights import collect_log, collect_school, collect_trail
 from warning_service.rights.held import SECTIONS, Record
@@ -76,9 +78,7 @@ COLLECTORS: tuple[Collector, ...] = (
     Collector(
         collect=collect_school.alerts,
         tables=frozenset({"alerts"}),
-        events=frozenset(
-            {"alert_raised", "alert_acknowledged", "alert_escalated", "alert_handled"}
-        ),
+        events=frozenset(tag_of(kind) for kind in get_args(OfAlert)),
     ),
     Collector(collect=collect_trail.looks, tables=frozenset({"audit"})),
     Collector(
