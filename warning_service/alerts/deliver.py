@@ -274,12 +274,14 @@ class Deliverer:
             state = "handled"
         return Message(
             address=owed.address,
-            alert_id=owed.alert_id,
+            alert_id=owed.alert_id or owed.id,  # a trial belongs to no alert
             kind=owed.kind,
             urgent=owed.urgency == "urgent",
             state=state,
             class_name=owed.class_name if self._names_class else "",
-            link=f"{self._public_url}/portal/alerts/{owed.alert_id}",
+            link=f"{self._public_url}/portal/"
+            + (f"alerts/{owed.alert_id}" if owed.alert_id else "channels"),
+            delivery=owed.id,
         )
 
     def _not_delivered(self, owed: Owed, why: str) -> list[Outcome]:

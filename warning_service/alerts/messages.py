@@ -13,6 +13,11 @@ import msgspec
 KIND_LABELS = {"consultation": "相談", "critical": "至急の確認", "same_day": "本日中の確認"}
 """What chat calls an alert. Wider words than the rule's own: "critical answer" would tell one."""
 
+TEST = "test"
+"""Kind of a message that tries a route; it is about nobody and nothing is to be done."""
+
+TEST_TITLE = "送信の試験です。対応は要りません"
+
 State = Literal["open", "escalated", "acknowledged", "handled"]
 
 
@@ -31,7 +36,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     `address` is the channel's own id of where to send. `class_name` is '' unless the installation
     allows it. `count`: how many alerts the message stands for; `others`: those beside `alert_id`,
-    which is one that still waits if any does.
+    which is one that still waits if any does. `delivery`: id of what is sent, the same when it is
+    sent again, by which a receiver can tell a repeat.
     """
 
     address: str
@@ -43,6 +49,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     link: str
     count: int = 1
     others: tuple[Other, ...] = ()
+    delivery: str = ""
 
     @property
     def reference(self) -> str:
@@ -61,12 +68,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def waiting(self) -> tuple[str, ...]:
         """Ids of the alerts it stands for that nobody has taken on yet."""
+        if self.kind == TEST:
+            return ()
         states = [(self.alert_id, self.state), *((o.alert_id, o.state) for o in self.others)]
         return tuple(alert for alert, state in states if state in {"open", "escalated"})
 
     @property
     def title(self) -> str:
         """One line, e.g. 新しい相談 1件."""
+        if self.kind == TEST:
+            return TEST_TITLE
         label = KIND_LABELS.get(self.kind, "確認")
         title = {
             "open": f"新しい{label} {self.count}件",

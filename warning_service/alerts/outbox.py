@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tuple_, update
 
+from warning_service.alerts.messages import TEST
 from warning_service.alerts.states import OPEN
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.alerts.telling import ESCALATED, RAISED, UPDATE
@@ -98,7 +99,7 @@ def due(
 ) -> list[Owed]:
     """Unclaimed deliveries whose time has come, at most `PER_ADDRESS` for one address.
 
-    None for the lanes in `without`.
+    None for the lanes in `without`. A trial of a route (purpose TEST) belongs to no alert.
 
     Urgent ones first, then others, then updates; an address with a thousand waiting messages takes
     no more places than one with eight.
@@ -113,8 +114,10 @@ def due(
     waiting = (
         select(
             d.c.id, d.c.alert_id, d.c.channel, d.c.address, d.c.purpose, d.c.attempts,
-            d.c.created_at, rank.label("rank"), a.c.kind, a.c.urgency,
-            a.c.state.label("alert_state"),
+            d.c.created_at, rank.label("rank"),
+            func.coalesce(a.c.kind, TEST).label("kind"),
+            func.coalesce(a.c.urgency, "today").label("urgency"),
+            func.coalesce(a.c.state, OPEN).label("alert_state"),
             func.coalesce(c.c.name, "").label("class_name"),
             func.coalesce(target.c.state, "").label("target"),
             func.coalesce(target.c.remote_id, "").label("target_remote"),
@@ -122,10 +125,11 @@ def due(
             .over(partition_by=(d.c.channel, d.c.address), order_by=order)
             .label("place"),
         )
-        .join(a, a.c.id == d.c.alert_id)
+        .outerjoin(a, a.c.id == d.c.alert_id)
         .outerjoin(c, c.c.id == a.c.class_id)
         .outerjoin(target, and_(target.c.id == d.c.updates, d.c.purpose == UPDATE))
         .where(d.c.state == WAITING, d.c.next_at <= now, d.c.channel.in_(channels))
+        .where(or_(a.c.id.is_not(None), d.c.purpose == TEST))
         .where(or_(d.c.claimed_until.is_(None), d.c.claimed_until < now))
     )  # fmt: skip
     if without:
