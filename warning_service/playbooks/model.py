@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from warning_service.catalogue.items import Item, all_items
+from warning_service.playbooks.alert_life import AlertLife
 from warning_service.playbooks.kinds import Escalation, Kind, Kinds, Part, Step, Urgency
 
 
@@ -190,6 +191,7 @@ class Playbook(Part):
     review: Review
     follow_up: FollowUp
     sign_in: SignIn = SignIn()
+    alert_life: AlertLife = AlertLife()
     consultations: Consultations = Consultations()
     sharing: Sharing = Sharing()
 
