@@ -44,6 +44,7 @@ OPEN_TO_A_ROLE = [name for name, rule in RULES.items() if rule is not SERVICE_ON
 OF_THE_BOARD = {
     "boards", "schools", "classes", "closed_days", "school_questionnaires",
     "roster.staff", "roster.duties",
+    "roster.absences", "roster.working_days", "roster.stand_ins",
 }  # fmt: skip
 TRAIL = {"audit", "looking", "looking_alarms", "rights_reviews"}
 REQUESTS = {name for name in RULES if name.startswith(("family_request", "request_"))}
@@ -128,6 +129,8 @@ def rows_for(table: Table, side: str) -> dict[str, Any]:
     for column in table.columns:
         if column.name == "id":
             found["id"] = ids.get(table.name, f"id-{side}")
+        elif column.name == "until_day" and not column.nullable:
+            found["until_day"] = TODAY
         elif column.name in by_name:
             found[column.name] = by_name[column.name]
         elif not column.nullable:

@@ -152,7 +152,10 @@ def shut_out_staff(conn: Connection, staff: Sequence[str]) -> None:
 def forget_staff(conn: Connection, staff: Sequence[str]) -> None:
     """Delete names, duties and what was counted and decided about these people."""
     shut_out_staff(conn, staff)
-    for table in (roster.duties, access.looking, access.rights_reviews, roster.staff):
+    r, x = roster, access
+    for table in (
+        r.duties, r.absences, r.stand_ins, r.working_days, x.looking, x.rights_reviews, r.staff
+    ):  # fmt: skip
         conn.execute(delete(table).where(table.c.staff.in_(staff)))
 
 

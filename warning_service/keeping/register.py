@@ -34,6 +34,7 @@ from warning_service.keeping.people import (
 )
 from warning_service.rights import tables as rights
 from warning_service.rights.terms import State
+from warning_service.roster import tables as roster
 
 NOT_PERSONAL = {
     "boards": "places",
@@ -120,6 +121,13 @@ def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
                     outside.push_devices,
                     func.coalesce(d.reached_at, d.made_at, type_=d.made_at.type),
                 ),
+            ),
+        ),
+        InTables(
+            "absences",
+            (
+                Rows(roster.absences, roster.absences.c.until_at),
+                Rows(roster.stand_ins, roster.stand_ins.c.until_day),
             ),
         ),
         Rejects(),

@@ -179,6 +179,64 @@ class DutyRow(SQLModel, table=True):
     until_day: date | None = None
 
 
+class AbsenceRow(SQLModel, table=True):
+    """A member of staff is away from `from_at` until before `until_at`; why is not kept.
+
+    One entered by mistake is withdrawn, not deleted, so that it can be said afterwards who was
+    thought to be there.
+    """
+
+    __tablename__ = "absences"
+    __table_args__ = (Index("ix_absences_board", "board", "until_at"), {"schema": ROSTER})
+
+    id: str = Field(primary_key=True)
+    board: str
+    staff: str = Field(index=True)
+    from_at: datetime = Field(sa_type=UtcDateTime)
+    until_at: datetime = Field(sa_type=UtcDateTime)
+    entered_by: str
+    entered_at: datetime = Field(sa_type=UtcDateTime)
+    withdrawn_by: str = ""
+    withdrawn_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class WorkingDayRow(SQLModel, table=True):
+    """A weekday on which somebody who works part of the week is there. No row at all: every day."""
+
+    __tablename__ = "working_days"
+    __table_args__ = ({"schema": ROSTER},)
+
+    staff: str = Field(primary_key=True)
+    weekday: int = Field(primary_key=True)  # 0 = Monday
+    part: str = "day"  # day, am, pm
+    board: str = Field(index=True)
+
+
+class StandInRow(SQLModel, table=True):
+    """Why somebody holds a duty for a few days: in place of `instead_of`, or ('') as the one on
+    duty on days without lessons (日直).
+
+    The duty itself is a row of `duties` like any other, so that all that holds of duties holds of
+    it; this row says who gave it, and lets it be taken back.
+    """
+
+    __tablename__ = "stand_ins"
+    __table_args__ = (Index("ix_stand_ins_board", "board", "until_day"), {"schema": ROSTER})
+
+    id: str = Field(primary_key=True)
+    board: str
+    staff: str = Field(index=True)
+    role: str
+    place: str
+    from_day: date
+    until_day: date
+    instead_of: str
+    entered_by: str
+    entered_at: datetime = Field(sa_type=UtcDateTime)
+    withdrawn_by: str = ""
+    withdrawn_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
 class IdentityRow(SQLModel, table=True):
     """An account at a sign-in provider that belongs to somebody here, since `linked_at`.
 
@@ -258,6 +316,9 @@ seats = table_of(SeatRow)
 student_secrets = table_of(StudentSecretRow)
 staff = table_of(StaffRow)
 duties = table_of(DutyRow)
+absences = table_of(AbsenceRow)
+working_days = table_of(WorkingDayRow)
+stand_ins = table_of(StandInRow)
 identities = table_of(IdentityRow)
 expected_accounts = table_of(ExpectedAccountRow)
 rejects = table_of(RejectRow)
