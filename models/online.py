@@ -18,7 +18,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from river import linear_model, optim, preprocessing, utils
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -70,25 +69,15 @@ class Folded:
         return np.asarray(self.weights * (row.astype(np.float64) - self.means), dtype=np.float64)
 
 
-class _AdaGrad(optim.AdaGrad):
-    """River's AdaGrad, with the constant learning rate read once a step and not once a feature."""
-
-    def _step_with_dict(self, w: Any, g: Any) -> Any:
-        rate, eps, squares = self.learning_rate, self.eps, self.g2
-        for name, slope in g.items():
-            squares[name] += slope**2
-            w[name] -= rate / (squares[name] + eps) ** 0.5 * slope
-        return w
-
-
 class OnlineModel:
     """River's pipeline over a fixed list of feature names."""
 
     def __init__(self, names: Sequence[str]) -> None:
+        from models import pipeline  # brings River, a second of imports: only for a model
+
         self.names = tuple(names)
-        self.scaler: Any = preprocessing.StandardScaler()
-        self.regression: Any = linear_model.LogisticRegression(
-            _AdaGrad(LEARNING_RATE), l2=L2, intercept_lr=INTERCEPT_RATE
+        self.scaler, self.regression = pipeline.parts(
+            rate=LEARNING_RATE, l2=L2, intercept_rate=INTERCEPT_RATE
         )
         self.pipeline: Any = self.scaler | self.regression
 
@@ -148,6 +137,8 @@ class OnlineModel:
     @classmethod
     def from_bytes(cls, names: Sequence[str], data: bytes) -> OnlineModel:
         """River objects as they were. Raises ValueError when the bytes are of other columns."""
+        from models.pipeline import vector
+
         stored = msgspec.msgpack.decode(data, type=_Stored)
         if stored.names != len(names):
             raise ValueError("the stored model has other columns")
@@ -158,7 +149,7 @@ class OnlineModel:
             model.scaler.vars.update(_named(model.names, stored.variances))
         if stored.steps:
             # In the order of the schema, as learning put them: River adds up in that order.
-            model.regression._weights = utils.VectorDict(_named(model.names, stored.weights))
+            model.regression._weights = vector(_named(model.names, stored.weights))
             model.regression.optimizer.g2.update(_named(model.names, stored.squares))
         model.regression.intercept = stored.intercept
         model.regression.optimizer.n_iterations = stored.steps

@@ -15,7 +15,6 @@ from datetime import date, datetime, timedelta
 from typing import IO
 
 import structlog
-from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -210,6 +209,9 @@ class Scheduler:
     """APScheduler around `Schedule`, in the process that leads."""
 
     def __init__(self, rooms: Rooms) -> None:
+        # Only the process that keeps the schedule pays for this import.
+        from apscheduler.schedulers.background import BackgroundScheduler
+
         self._rooms = rooms
         self._schedule = Schedule(rooms)
         self._watch = Watch(rooms.database, rooms.clock, load_rules(rooms.settings.data_dir))

@@ -16,8 +16,6 @@ from urllib.parse import quote_plus
 
 import httpx
 import msgspec
-from authlib.oauth2.client import OAuth2Client
-from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
@@ -70,6 +68,8 @@ class Provider:
 
     async def way_there(self, *, back: str, state: str, nonce: str, verifier: str) -> str:
         """The address that asks the provider who this is. Raises ProviderDown."""
+        from authlib.oauth2.client import OAuth2Client  # slow to import; boards without SSO do not
+
         found = await self.documents.discovery()
         client = OAuth2Client(
             None,
@@ -121,6 +121,8 @@ class Provider:
             raise ProviderDown("token", "unreadable") from None
 
     async def _verified(self, token: dict[str, Any], nonce: str) -> dict[str, Any]:
+        from authlib.oidc.core import CodeIDToken
+
         id_token = token.get("id_token")
         if not isinstance(id_token, str):
             raise NotBelieved("no_id_token")
