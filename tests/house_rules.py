@@ -142,6 +142,8 @@ _OWN_RIGHTS = (
     "warning_service/access/", "warning_service/app.py", "warning_service/database.py",
     "warning_service/migrate.py", "warning_service/operations.py", "warning_service/events/log.py",
     "warning_service/alerts/service.py", "warning_service/alerts/privacy.py",
+    "warning_service/alerts/seeing.py", "warning_service/alerts/life.py",
+    "warning_service/alerts/history.py", "warning_service/alerts/handing_over.py",
     "warning_service/rights/service.py", "student_checkin/desk.py", "teacher_portal/status.py",
     "connectors/messaging/slack_actions.py",
 )  # fmt: skip

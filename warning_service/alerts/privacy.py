@@ -27,11 +27,28 @@ _LISTENING = frozenset(
 )
 
 
-def where(duty: str, *, board: str, school: str, class_id: str) -> str:
-    """At which place a duty is asked for, of a child in that class."""
+def where(duty: str, *, board: str, school: str, class_id: str, grade: int = 0) -> str:
+    """At which place a duty is asked for, of a child in that class (of that `grade`, 0: unknown).
+
+    '' for a grade lead of an unknown grade: nobody holds a duty there.
+    """
     if duty == Role.HOMEROOM:
         return class_id
+    if duty == Role.GRADE_LEAD:
+        return f"{school}:{grade}" if school and grade else ""
     return school if duty in AT_SCHOOL else board
+
+
+def grades_of(conn: Connection, class_ids: Collection[str]) -> dict[str, int]:
+    """Class id -> its grade, of those that are known."""
+    found: dict[str, int] = {}
+    wanted = sorted(set(class_ids) - {""})
+    for start in range(0, len(wanted), 500):
+        rows = conn.execute(
+            select(classes.c.id, classes.c.grade).where(classes.c.id.in_(wanted[start:start + 500]))
+        )
+        found |= {row.id: row.grade for row in rows}
+    return found
 
 
 class Sight:
@@ -55,7 +72,9 @@ class Sight:
 
     def sees(self, who: Principal, alert: Any) -> bool:
         """May the asker, whose duties cover the child, see this alert and close it?"""
-        if alert.kind != CONSULTATION or who.key == alert.acknowledged_by:
+        if alert.kind != CONSULTATION or who.key in {alert.acknowledged_by, alert.snoozed_by}:
+            return True
+        if alert.offered_to == f"staff:{who.key}":
             return True
         told = duties_of(alert.duties)
         return _holds(who, told, alert) or not self._anybody(told, alert)

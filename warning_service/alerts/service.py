@@ -1,337 +1,35 @@
-"""What people do with alerts: see those within their scope, take them on, close them.
+"""Alerts as the rest of the house knows them: see those within one's scope, act, hand over.
 
-Taking one on is a compare-and-set on its state together with its event: of two hands that reach for
-it at once exactly one wins, whichever process or channel they came through. Every message that
-shows the alert is then owed a change, so that chat never offers a button for what is already done.
-
-Its line on the audit trail is in the same transaction. Taking on ends the telling of others, so one
-that cannot be recorded is not made: whoever tapped is told so (503, or the words in chat), and the
-alert stays open and goes on to the next. A call for help itself waits for no line of the trail.
-
-Who may call is decided before: pages check the ability, `one` and `inbox` the scope and, of calls
-for help, whom they are for (privacy.py). `acknowledge` trusts its caller to have asked.
+One object for pages, channels and jobs, put together from `seeing.py` (who may see what), `life.py`
+(taking on, putting off, closing) and `handing_over.py`. What happens by itself, escalation and
+waking, is started here and done in modules of those names. Nothing is decided here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
-
-import msgspec
-import structlog
-from prometheus_client import Counter
-from sqlalchemy import ColumnElement, select
-
-from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
-from warning_service.access.roles import Ability
-from warning_service.access.trail.audit import Trail
-from warning_service.alerts import escalation, states
-from warning_service.alerts.deadlines import chain_of
-from warning_service.alerts.listeners import Listeners, listeners
-from warning_service.alerts.privacy import CONSULTATION, Sight, duties_of
-from warning_service.alerts.tables import alerts
-from warning_service.alerts.telling import owe_updates
-from warning_service.clock import Clock
-from warning_service.events.log import Log, UnitOfWork
-from warning_service.events.types import (
-    AlertAcknowledged,
-    AlertHandled,
-    NewEvent,
-    OfAlert,
-    derived_id,
-    tag_of,
-)
-from warning_service.playbooks.service import Playbooks
+from warning_service.alerts import escalation, history, waking
+from warning_service.alerts.handing_over import Candidate, HandingOver
+from warning_service.alerts.history import Step
+from warning_service.alerts.life import SnoozeRefused
+from warning_service.alerts.seeing import AlertView, Inbox
 
-log = structlog.get_logger()
-
-ACKNOWLEDGED_TOTAL = Counter("kizashi_alerts_acknowledged_total", "Alerts taken on", ["via"])
-CONSULTATION_LABELS = ("相談の申し込みがありました", "A child asks to talk")
+__all__ = ["AlertView", "Alerts", "Candidate", "Inbox", "SnoozeRefused", "Step"]
 
 
-class AlertView(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert as a page may show it; the child only by key. `due_at`: when the next are told.
-
-    `duties`: all who were told so far; `readers`: those of them a child's words are for.
-    `unanswered`: every step of the chain was told and nobody has acknowledged.
-    """
-
-    id: str
-    board: str
-    student: str
-    class_id: str
-    school: str
-    kind: str
-    urgency: str
-    rule: str
-    rule_label: str
-    rule_label_en: str
-    source: str
-    state: str
-    step: int
-    duties: tuple[str, ...]
-    readers: tuple[str, ...]
-    unanswered: bool
-    raised_at: datetime
-    due_at: datetime | None
-    acknowledged_by: str
-    acknowledged_at: datetime | None
-    acknowledged_via: str
-    handled_by: str
-    handled_at: datetime | None
-
-
-class Inbox(msgspec.Struct, frozen=True):
-    """What somebody may see; `for_others`: how many unclosed calls for help are for others."""
-
-    alerts: list[AlertView]
-    for_others: int
-
-
-class Alerts:
+class Alerts(HandingOver):
     """Alerts of all boards. Safe to share between threads."""
-
-    def __init__(
-        self, log_: Log, playbooks: Playbooks, trail: Trail, *, wall: Clock | None = None
-    ) -> None:
-        self._log = log_
-        self._playbooks = playbooks
-        self._trail = trail
-        # Deliveries are about networks, so they run on the real clock (see DeliveryRow).
-        self._wall = wall or Clock()
-
-    # -- seeing --------------------------------------------------------------------------------
-
-    def look(self, who: Principal, *, include_done: bool = False, limit: int = 500) -> Inbox:
-        """Alerts of the asker's classes and schools, newest first; open and acknowledged ones.
-
-        Calls for help that are for others are only counted. `include_done` adds those a follow-up
-        record has closed. At most `limit`.
-        """
-        query = select(alerts).where(self._covered(who), alerts.c.board == who.board)
-        if not include_done:
-            query = query.where(alerts.c.state.in_(states.WAITING))
-        query = query.order_by(alerts.c.raised_at.desc(), alerts.c.id.desc()).limit(limit)
-        with self._log.database.reading() as conn:
-            rows = conn.execute(query).all()
-        sight = self._sight(rows)
-        mine = [row for row in rows if sight.sees(who, row)]
-        hidden = sum(row.state in states.WAITING for row in rows) - sum(
-            row.state in states.WAITING for row in mine
-        )
-        return Inbox(alerts=[self._view(row) for row in mine], for_others=hidden)
-
-    def inbox(
-        self, who: Principal, *, include_done: bool = False, limit: int = 500
-    ) -> list[AlertView]:
-        """The alerts of `look` without the count."""
-        return self.look(who, include_done=include_done, limit=limit).alerts
-
-    def one(self, who: Principal, alert_id: str) -> AlertView:
-        """One alert. Raises NotYours when it is unknown, out of the asker's scope, or a call for
-        help that is for others.
-        """
-        row = self._row(alert_id)
-        if (
-            row is None
-            or row.board != who.board
-            or not who.reach(Ability.SEE_ALERTS).covers(school=row.school, class_id=row.class_id)
-        ):
-            raise NotYours
-        if not self._sight([row]).sees(who, row):
-            raise NotYours
-        return self._view(row)
-
-    def may_read(self, who: Principal, alert: AlertView) -> bool:
-        """Are the words behind this alert for the asker? Only for an alert that `one` gave."""
-        return self._sight([alert]).reads(who, alert)
-
-    def of_child(self, who: Principal, student: str) -> list[AlertView]:
-        """Those of a child's alerts the asker may see, newest first."""
-        with self._log.database.reading() as conn:
-            rows = conn.execute(
-                select(alerts)
-                .where(alerts.c.student == student, self._covered(who))
-                .where(alerts.c.board == who.board)
-                .order_by(alerts.c.raised_at.desc(), alerts.c.id.desc())
-            ).all()
-        sight = self._sight(rows)
-        return [self._view(row) for row in rows if sight.sees(who, row)]
-
-    def hidden_from(self, who: Principal, alert_ids: Iterable[str | None]) -> set[str]:
-        """Those of these alerts that are calls for help for others: what was done about them is
-        theirs too.
-        """
-        wanted = sorted({one for one in alert_ids if one})
-        found: set[str] = set()
-        for start in range(0, len(wanted), 500):
-            with self._log.database.reading() as conn:
-                rows = conn.execute(
-                    select(alerts).where(
-                        alerts.c.id.in_(wanted[start : start + 500]),
-                        alerts.c.kind == CONSULTATION,
-                    )
-                ).all()
-            sight = self._sight(rows)
-            extent = who.reach(Ability.SEE_ALERTS)
-            found |= {
-                row.id
-                for row in rows
-                if not extent.covers(school=row.school, class_id=row.class_id)
-                or not sight.sees(who, row)
-            }
-        return found
-
-    def listeners(self, board: str, student: str) -> Listeners:
-        """Who would read a call of this child now. Raises StorageUnavailable, KeyError."""
-        playbook = self._playbooks.for_help(board)
-        with self._log.database.as_service().reading() as conn:
-            return listeners(conn, board, playbook, student, self._log.clock.today())
-
-    def of_source(self, event_id: str) -> AlertView | None:
-        """The alert a call for help gave rise to; None when it is not raised (yet).
-
-        Not for showing the alert: whoever asks knows the call already.
-        """
-        wanted = derived_id("alert", event_id, CONSULTATION)
-        with self._log.database.as_service().reading() as conn:
-            row = conn.execute(select(alerts).where(alerts.c.id == wanted)).one_or_none()
-        return None if row is None else self._view(row)
-
-    def of_student(self, student: str) -> list[AlertView]:
-        """All of a child's alerts, newest first, whoever they are for: not for a page."""
-        with self._log.database.reading() as conn:
-            rows = conn.execute(
-                select(alerts)
-                .where(alerts.c.student == student)
-                .order_by(alerts.c.raised_at.desc(), alerts.c.id.desc())
-            ).all()
-        return [self._view(row) for row in rows]
-
-    def waiting_at(self, school: str, limit: int) -> list[AlertView]:
-        """A school's open alerts, newest first, whoever they are for: not for a page."""
-        with self._log.database.reading() as conn:
-            rows = conn.execute(
-                select(alerts)
-                .where(alerts.c.school == school, alerts.c.state == states.OPEN)
-                .order_by(alerts.c.raised_at.desc(), alerts.c.id.desc())
-                .limit(limit)
-            ).all()
-        return [self._view(row) for row in rows]
-
-    def _sight(self, rows: Sequence[Any]) -> Sight:
-        return Sight(self._log.database, rows, self._log.clock.today())
-
-    def _covered(self, who: Principal) -> ColumnElement[bool]:
-        extent = who.reach(Ability.SEE_ALERTS)
-        return alerts.c.school.in_(extent.schools) | alerts.c.class_id.in_(extent.classes)
-
-    def board_of(self, alert_id: str) -> str | None:
-        """The board an alert belongs to, None for an unknown one; asked before it is known by whom
-        (chat), so it is told to anybody.
-        """
-        query = select(alerts.c.board).where(alerts.c.id == alert_id)
-        with self._log.database.as_service().reading() as conn:
-            return conn.execute(query).scalar_one_or_none()
-
-    def _row(self, alert_id: str) -> Any | None:
-        with self._log.database.reading() as conn:
-            return conn.execute(select(alerts).where(alerts.c.id == alert_id)).one_or_none()
-
-    def _view(self, row: Any) -> AlertView:
-        playbook = self._playbooks.for_help(row.board)
-        label, label_en = CONSULTATION_LABELS
-        if row.rule != row.kind:
-            # A rule the playbook no longer has keeps its id, so that old alerts stay readable.
-            named = {rule.id: (rule.label, rule.label_en) for rule in playbook.alert_rules}
-            label, label_en = named.get(row.rule, (row.rule, row.rule))
-        steps = len(chain_of(playbook.escalation, row.urgency))
-        return AlertView(
-            id=row.id,
-            board=row.board,
-            student=row.student,
-            class_id=row.class_id,
-            school=row.school,
-            kind=row.kind,
-            urgency=row.urgency,
-            rule=row.rule,
-            rule_label=label,
-            rule_label_en=label_en,
-            source=row.source,
-            state=row.state,
-            step=row.step,
-            duties=duties_of(row.duties),
-            readers=duties_of(row.readers),
-            unanswered=row.state == states.OPEN and row.step >= steps,
-            raised_at=row.raised_at,
-            due_at=row.due_at,
-            acknowledged_by=row.acknowledged_by,
-            acknowledged_at=row.acknowledged_at,
-            acknowledged_via=row.acknowledged_via,
-            handled_by=row.handled_by,
-            handled_at=row.handled_at,
-        )
-
-    # -- doing ---------------------------------------------------------------------------------
-
-    def acknowledge(self, alert_id: str, who: Principal, via: str) -> bool:
-        """Take an alert on; False when somebody was first or there is no such alert.
-
-        Raises StorageUnavailable (nothing changed).
-        """
-        with self._log.unit_of_work() as unit:
-            won = self._acknowledge(unit, alert_id, who.key, via)
-            if won:
-                child = unit.conn.execute(
-                    select(alerts.c.student).where(alerts.c.id == alert_id)
-                ).scalar_one()
-                line = self._trail.look(who, "take_on", child, alert_id, using=Ability.SEE_ALERTS)
-                self._trail.write(unit.conn, [line])
-        if won:
-            ACKNOWLEDGED_TOTAL.labels(via).inc()
-            log.info("alert_acknowledged", alert=alert_id, channel=via)
-        return won
-
-    def handle(self, unit: UnitOfWork, alert_id: str, follow_up_id: str, author: str) -> bool:
-        """Close an alert with a follow-up record, inside the caller's transaction.
-
-        An alert nobody has taken on yet is taken on by `author` in the same breath. False when it
-        was closed before or there is none. The record's own line on the trail stands for both.
-        """
-        self._acknowledge(unit, alert_id, author, "portal")
-        body = AlertHandled(alert_id=alert_id, follow_up_id=follow_up_id, at=self._log.clock.now())
-        return self._change(unit, alert_id, author, body)
 
     def escalate_due(self) -> int:
         """Tell the next step about every open alert whose time is up; return how many.
 
-        Safe to call from any number of processes at once.
+        What was snoozed or has no record in time wakes first, so that it is told in the same look
+        as others. Safe to call from any number of processes at once. Raises StorageUnavailable.
         """
-        return escalation.escalate_due(self._log, self._playbooks, self._wall)
+        waking.note_delivered(self._log)
+        moved = waking.wake_due(self._log, self._playbooks, self._wall)
+        return moved + escalation.escalate_due(self._log, self._playbooks, self._wall)
 
-    def _acknowledge(self, unit: UnitOfWork, alert_id: str, staff_key: str, via: str) -> bool:
-        body = AlertAcknowledged(alert_id=alert_id, via=via, at=self._log.clock.now())
-        return self._change(unit, alert_id, staff_key, body)
-
-    def _change(self, unit: UnitOfWork, alert_id: str, actor: str, body: OfAlert) -> bool:
-        row = unit.conn.execute(
-            select(alerts).where(alerts.c.id == alert_id).with_for_update()
-        ).one_or_none()
-        if row is None or not states.allowed(row, body):
-            return False
-        if not states.move(unit.conn, row, actor, body):
-            return False
-        unit.append(
-            NewEvent(
-                id=derived_id(tag_of(body), alert_id, str(row.version)),
-                board=row.board, student=row.student or None,
-                on=self._log.clock.today(), actor=actor, body=body,
-            )
-        )  # fmt: skip
-        owe_updates(
-            unit, alert_id, f"{tag_of(body)}:{row.version}",
-            wakeups=self._log.wakeups, wall=self._wall.now(),
-        )  # fmt: skip
-        return True
+    def history(self, who: Principal, alert_id: str) -> list[Step]:
+        """Every step of an alert's life, oldest first. Raises NotYours."""
+        return history.of(self._log, self.one(who, alert_id))
