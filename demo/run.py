@@ -68,6 +68,8 @@ def settings_for(data_dir: Path, port: int, database_url: str = "") -> tuple[Set
         slack_api_url=f"{address}/demo/slack/api/",
         slack_bot_token=SecretStr(slack_room.TOKEN),
         slack_signing_secret=SecretStr(kept.slack_secret),
+        slack_team_id=slack_room.TEAM,
+        slack_app_id=slack_room.APP,
         log_level="WARNING",
     )
     return settings, kept.slack_secret

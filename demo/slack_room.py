@@ -35,6 +35,7 @@ from warning_service.clock import JAPAN, Clock
 HERE = Path(__file__).parent
 KEPT_PER_CHANNEL = 200
 SHOWN = 100
+TEAM, APP = "TDEMO", "ADEMO"
 TOKEN = "xoxb-kizashi-demo"  # noqa: S105 (the demo's own, for a room that is only on this machine)
 
 _SCHEMA = """
@@ -161,7 +162,9 @@ def press(url: str, signing_secret: str, member: str, posted: Posted, value: str
         raise ValueError("not a web address")
     payload = {
         "type": "block_actions",
-        "user": {"id": member},
+        "team": {"id": TEAM},
+        "api_app_id": APP,
+        "user": {"id": member, "team_id": TEAM},
         "channel": {"id": posted.channel},
         "message": {"ts": posted.ts},
         "trigger_id": secrets.token_hex(8),  # makes each press a request of its own

@@ -28,6 +28,8 @@ FILE = """
 second_factor_roles = ["privacy", "accounts", "auditor", "operator", "nurse"]
 slack_bot_token = "xoxb-1"
 slack_signing_secret = "one"
+slack_team_id = "T1"
+slack_app_id = "A1"
 
 [networks]
 nurse = ["10.20.0.0/16"]

@@ -22,6 +22,14 @@ def test_production_without_keys_does_not_start() -> None:
         ({"allowed_hosts": ["*"]}, "allowed_hosts"),
         ({"slack_bot_token": "xoxb-1"}, "slack_signing_secret"),
         (
+            {"slack_bot_token": "xoxb-1", "slack_app_token": "xapp-1", "slack_app_id": "A1"},
+            "slack_team_id",
+        ),
+        (
+            {"slack_bot_token": "xoxb-1", "slack_app_token": "xapp-1", "slack_team_id": "T1"},
+            "slack_app_id",
+        ),
+        (
             {
                 "slack_bot_token": "xoxb-1",
                 "slack_signing_secret": "s",

@@ -8,12 +8,14 @@ that a closed network can put a compatible server of its own there (the demo doe
 from __future__ import annotations
 
 import re
-from typing import Any
+from http.client import HTTPException
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from slack_sdk.webhook import WebhookClient
 
 from connectors.messaging.registry import Kind
 from warning_service.alerts.messages import Message, NotDelivered, RateLimited
@@ -23,10 +25,20 @@ from warning_service.settings import Settings
 TIMEOUT_SECONDS = 3
 ACKNOWLEDGE = "acknowledge"
 OPEN_PORTAL = "open_portal"
+UNEXPECTED = "unexpected_answer"
 _CODE = re.compile(r"[a-z0-9_]{1,40}")
 _ADDRESS = re.compile(r"[A-Z][A-Za-z0-9_-]{1,79}", re.ASCII)
 _MOST_BUTTONS = 10  # of one message; for the rest there is the portal
 _AGAIN_AFTER = 30.0  # Slack answered 429 without saying how long
+_LONGEST_PAUSE = 900.0
+_OF_ALL = frozenset(
+    {
+        "account_inactive", "fatal_error", "internal_error", "invalid_auth", "missing_scope",
+        "not_authed", "request_timeout", "service_unavailable", "team_added_to_org",
+        "token_expired", "token_revoked", UNEXPECTED,
+    }
+)  # fmt: skip
+"""Answers that are not about one message: no other would be taken either."""
 
 
 class SlackChannel:
@@ -46,9 +58,7 @@ class SlackChannel:
             timeout=TIMEOUT_SECONDS,
             retry_handlers=[],  # the deliverer retries, where it is seen and bounded
         )
-        if proxy_bypass(urlsplit(url).hostname or ""):
-            # The SDK takes a proxy from the environment without looking at no_proxy.
-            self._client.proxy = None
+        past_the_proxy(self._client, url)
 
     def send(self, message: Message) -> str:
         """Post; return `channel:ts`. Raises RateLimited or NotDelivered."""
@@ -56,7 +66,11 @@ class SlackChannel:
             "chat.postMessage",
             {"channel": message.address, "text": text_of(message), "blocks": blocks_of(message)},
         )
-        return f"{answer.get('channel') or message.address}:{answer['ts']}"
+        channel, ts = answer.get("channel") or message.address, answer.get("ts")
+        if not (isinstance(channel, str) and isinstance(ts, str) and ts):
+            # It may be there all the same; the mark lets people tell the repeat.
+            raise NotDelivered(UNEXPECTED)
+        return f"{channel}:{ts}"  # of a member's id (U…) the channel is their conversation's
 
     def update(self, remote_id: str, message: Message) -> None:
         """Change a posted message. Raises RateLimited or NotDelivered."""
@@ -78,24 +92,60 @@ class SlackChannel:
             raise _what_slack_said(error) from None
         except OSError as error:  # refused, unreachable, timed out
             raise NotDelivered(type(error).__name__) from None
+        except (ValueError, HTTPException, AttributeError, TypeError):
+            # Cut off in the middle, no HTTP at all, or JSON that the SDK takes for an object.
+            raise NotDelivered(UNEXPECTED) from None
         if not isinstance(answer, dict):
-            raise NotDelivered("not_json")
+            raise NotDelivered(UNEXPECTED)
         return answer
 
 
 def _what_slack_said(error: SlackApiError) -> RateLimited | NotDelivered:
     response = error.response
-    status = int(getattr(response, "status_code", 0) or 0)
+    status = status_of(response)
     if status == 429:
-        headers = {k.lower(): v for k, v in dict(response.headers).items()}
-        given = str(headers.get("retry-after", ""))
-        return RateLimited(float(given) if given.isdigit() else _AGAIN_AFTER)
+        return RateLimited(pause_of(dict(response.headers)))
     if status != 200:
         return NotDelivered(f"http_{status}")
-    code = str(response.get("error") or "")
-    # Only a code may go into our logs: an unexpected body is somebody else's text.
-    known = _CODE.fullmatch(code) is not None
-    return NotDelivered(code if known else "unexpected_answer", refused=known)
+    code = code_of(response)
+    return NotDelivered(code, refused=code not in _OF_ALL)
+
+
+def status_of(response: Any) -> int:
+    """The HTTP status; of a body that is no JSON the SDK has kept it elsewhere."""
+    found = response.get("status") if type(response) is dict else response.status_code
+    return int(found or 0)
+
+
+def code_of(response: Any) -> str:
+    """Slack's word for a refusal; `unexpected_answer` for what is none.
+
+    Only a code may go into our logs: an unexpected body is somebody else's text.
+    """
+    said = response if type(response) is dict else response.data
+    code = said.get("error") if isinstance(said, dict) else None
+    known = isinstance(code, str) and _CODE.fullmatch(code)
+    return str(code) if known else UNEXPECTED
+
+
+def pause_of(headers: dict[str, Any]) -> float:
+    """Seconds of a 429's Retry-After, within what can be meant."""
+    given = next((str(v) for k, v in headers.items() if k.lower() == "retry-after"), "")
+    pause = float(given) if re.fullmatch(r"[0-9]{1,6}", given) else _AGAIN_AFTER
+    return min(pause, _LONGEST_PAUSE)
+
+
+_Client = TypeVar("_Client", WebClient, WebhookClient)
+
+
+def past_the_proxy(client: _Client, url: str) -> _Client:
+    """The same client, without the environment's proxy where no_proxy says so.
+
+    The SDK takes a proxy from the environment and does not look at that.
+    """
+    if proxy_bypass(urlsplit(url).hostname or ""):
+        client.proxy = None
+    return client
 
 
 def text_of(message: Message) -> str:

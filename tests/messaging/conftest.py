@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from connectors.messaging.slack import SlackChannel
+from demo.slack_room import APP, TEAM
 from tests.alerts.town import Town
 from tests.messaging.slack_server import SECRET, TOKEN, SlackServer, running
 from warning_service.clock import monotonic
@@ -38,6 +39,8 @@ def settings(slack: SlackServer, tmp_path: Path, secret_key: str) -> Settings:
         slack_api_url=slack.api_url,
         slack_bot_token=SecretStr(TOKEN),
         slack_signing_secret=SecretStr(SECRET),
+        slack_team_id=TEAM,
+        slack_app_id=APP,
     )
 
 

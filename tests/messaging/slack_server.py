@@ -24,13 +24,15 @@ SECRET = "signing-secret-of-the-tests"
 class Faults:
     """ASGI middleware: for each address, what the next calls get instead of an answer.
 
-    Steps: ("429", seconds), ("500", 0), ("hang", seconds). `calls`: (address, method, monotonic
+    Steps: ("429", seconds), ("500", 0), ("hang", seconds). `answers`: bodies to answer with, 200,
+    whatever was asked. `calls`: (address, method, monotonic
     time, raw body) of every call that arrived.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.script: dict[str, deque[tuple[str, float]]] = defaultdict(deque)
+        self.script: dict[str, deque[tuple[str, float | str]]] = defaultdict(deque)
+        self.answers: dict[str, deque[bytes]] = defaultdict(deque)
         self.always: dict[str, tuple[str, float]] = {}
         self.calls: list[tuple[str, str, float, bytes]] = []
 
@@ -49,11 +51,16 @@ class Faults:
         self.calls.append((address, scope["path"].rsplit(".", 1)[1], monotonic(), body))
         steps = self.script[address]
         kind, seconds = steps.popleft() if steps else self.always.get(address, ("", 0.0))
+        if self.answers[address]:
+            kind_of = [(b"content-type", b"application/json")]
+            await send({"type": "http.response.start", "status": 200, "headers": kind_of})
+            await send({"type": "http.response.body", "body": self.answers[address].popleft()})
+            return
         if kind == "hang":
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(float(seconds))
             return
         if kind in {"429", "500"}:
-            headers = [(b"retry-after", str(int(seconds)).encode())] if kind == "429" else []
+            headers = [(b"retry-after", _said(seconds))] if kind == "429" else []
             await send({"type": "http.response.start", "status": int(kind), "headers": headers})
             await send({"type": "http.response.body", "body": b"<html>no</html>"})
             return
@@ -67,6 +74,10 @@ class Faults:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self.app(scope, again, send)
+
+
+def _said(seconds: float | str) -> bytes:
+    return (seconds if isinstance(seconds, str) else str(int(seconds))).encode()
 
 
 @contextmanager
