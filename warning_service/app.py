@@ -25,6 +25,7 @@ import student_checkin.routes
 import teacher_portal.routes
 from connectors.messaging import registry as messaging
 from connectors.messaging import slack_interactions
+from connectors.messaging.slack_socket import SlackSocket
 from connectors.sign_in.flow import Providers
 from design.render import folder
 from student_checkin.api import FastPath
@@ -178,6 +179,10 @@ class Running:
         )
         deliverer.start()
         self._stops.append(deliverer.stop)
+        if rooms.settings.slack_app_token is not None:
+            pressed = SlackSocket(rooms)
+            pressed.start()
+            self._stops.append(pressed.stop)
         escalator = Escalator(rooms)
         escalator.start()
         self._stops.append(escalator.stop)
