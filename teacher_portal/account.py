@@ -95,7 +95,6 @@ async def back(
 
 
 def _start(rooms: Rooms, arrival: Arrival, old: str) -> str:
-    rooms.trail.by(arrival.key, "provider_signed_in", arrival.key, board=arrival.board)
     if old:
         rooms.sessions.sign_out(old)
     # The provider may have asked who it is hours ago (single sign-on): the second factor shown then
@@ -107,6 +106,9 @@ def _start(rooms: Rooms, arrival: Arrival, old: str) -> str:
         arrival.board,
         factors=("provider",) if arrival.account.second_factor else (),
         confirmed=just_now,
+        note=rooms.trail.line_by(
+            arrival.key, "provider_signed_in", arrival.key, board=arrival.board
+        ),
     )
 
 

@@ -177,8 +177,8 @@ def codes(request: Request, who: Fresh, next: Next = "/portal") -> Response:
     rooms = rooms_of(request)
     if not rooms.factors.of(who.key).any:
         return go("/portal/security")
-    made = rooms.factors.new_recovery_codes(who.key)
-    rooms.trail.note(who, "recovery_codes", [who.key])
+    note = rooms.trail.line(who, "recovery_codes", who.key)
+    made = rooms.factors.new_recovery_codes(who.key, note=note)
     return show(request, who, "portal_recovery_codes.html", codes=made, next_path=portal_path(next))
 
 

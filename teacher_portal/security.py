@@ -42,8 +42,9 @@ def remove_app(request: Request, who: Fresh) -> Response:
     factors = rooms.factors.of(who.key)
     if _is_last(rooms, who, factors.passkeys):
         return _page(request, who, wrong="last", status=422)
-    rooms.factors.remove_totp(who.key)
-    rooms.trail.note(who, "factor_removed", [who.key], "totp")
+    rooms.factors.remove_totp(
+        who.key, note=rooms.trail.line(who, "factor_removed", who.key, "totp")
+    )
     return go(f"{PAGE}?done=app_removed")
 
 
@@ -57,8 +58,8 @@ def remove_passkey(
     others = max(factors.passkeys - 1, 0) + (factors.totp_since is not None)
     if _is_last(rooms, who, others):
         return _page(request, who, wrong="last", status=422)
-    if rooms.passkeys.remove(who.key, passkey):
-        rooms.trail.note(who, "factor_removed", [who.key], "passkey")
+    note = rooms.trail.line(who, "factor_removed", who.key, "passkey")
+    rooms.passkeys.remove(who.key, passkey, note=note)
     return go(f"{PAGE}?done=passkey_removed")
 
 
@@ -68,8 +69,8 @@ def end_session(
 ) -> Response:
     """End one of one's own sessions."""
     rooms = rooms_of(request)
-    if rooms.sessions.end_one(who.key, session):
-        rooms.trail.note(who, "sessions_ended", [who.key], "1")
+    note = rooms.trail.line(who, "sessions_ended", who.key, "one")
+    rooms.sessions.end_one(who.key, session, note=note)
     return go(f"{PAGE}?done=session_ended")
 
 
@@ -77,8 +78,8 @@ def end_session(
 def end_others(request: Request, who: Whole) -> Response:
     """End all of one's own sessions but this one."""
     rooms = rooms_of(request)
-    ended = rooms.sessions.end_all(who.key, but=who.token_hash)
-    rooms.trail.note(who, "sessions_ended", [who.key], str(ended))
+    note = rooms.trail.line(who, "sessions_ended", who.key, "others")
+    rooms.sessions.end_all(who.key, but=who.token_hash, note=note)
     return go(f"{PAGE}?done=sessions_ended")
 
 

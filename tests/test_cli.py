@@ -86,10 +86,12 @@ def test_an_empty_board_is_rebuilt_as_equal(folder: Path) -> None:
 def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
     """Board, files, a password, pictures; then both can sign in. Nothing of it is a demo."""
     from warning_service.access.doors.child import ChildSignIn
+    from warning_service.access.doors.passwords import Passwords
     from warning_service.access.doors.pictures import PICTURES_OF_SECRETS
     from warning_service.access.doors.sessions import Sessions
-    from warning_service.access.doors.setting_up import add_board, make_cards, set_password
+    from warning_service.access.doors.setting_up import add_board, make_cards
     from warning_service.access.doors.staff import StaffSignIn
+    from warning_service.access.doors.tokens import Tokens
     from warning_service.access.doors.tries import Tries
     from warning_service.access.sealing import Sealer
     from warning_service.access.trail.audit import Trail, TrailKeys
@@ -122,17 +124,18 @@ def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
                 seats.insert().values(student=kid, class_id=room, seat=seat, secret_hash="")
             )
     sessions, tries = Sessions(database, clock, settings), Tries(database, clock, settings)
-    assert set_password(database, "sato", "ひみつのことば-2026-五月")
-    assert not set_password(database, "nobody", "ひみつのことば-2026-五月")
+    passwords = Passwords(database, sessions, Tokens(database, clock, settings), trail)
     with pytest.raises(ValueError, match="at least"):
-        set_password(database, "sato", "short")
+        passwords.change("staff-sato", "short", actor="system:cli", action="set_password")
+    passwords.change("staff-sato", "ひみつのことば-2026-五月", actor="system:cli")
     assert StaffSignIn(database, sessions, tries, trail).sign_in(
         "sato", "ひみつのことば-2026-五月", "127.0.0.1"
     )
     playbooks = Playbooks(database, tmp_path / "playbooks")
-    made = make_cards(database, sealer, playbooks, room.upper(), PICTURES_OF_SECRETS)
+    given = (database, sealer, playbooks, room.upper(), PICTURES_OF_SECRETS)
+    made = make_cards(*given, trail=trail, actor="system:cli")
     assert [one.seat for one in made] == [1, 2]
-    assert make_cards(database, sealer, playbooks, room.upper(), PICTURES_OF_SECRETS) == []
+    assert make_cards(*given, trail=trail, actor="system:cli") == []
     door = ChildSignIn(database, clock, sessions, tries, sealer=sealer, playbooks=playbooks)
     assert door.sign_in(room.upper(), made[1].seat, made[1].secret, "127.0.0.1")
     database.close()

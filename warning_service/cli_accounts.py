@@ -1,8 +1,8 @@
 """The commands about how people sign in: a board's first, invitations, lost phones, a new key.
 
 Part of `kizashi` (cli.py puts them in), for the first account of an installation and for when the
-people who do this on pages cannot sign in themselves. Each stands on the trail, before it is done
-or together with it.
+people who do this on pages cannot sign in themselves. Each stands on the trail, together with what
+it does or before it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import typer
 
 from teacher_portal.invitation import invitation_address
 from warning_service.access.doors import setting_up
-from warning_service.access.doors.passwords import INVITATION_SECONDS
+from warning_service.access.doors.passwords import INVITATION_SECONDS, WeakPassword
 from warning_service.access.doors.pictures import PICTURES, PICTURES_OF_SECRETS
 from warning_service.access.trail import audit
 from warning_service.access.trail.audit import Look
@@ -57,9 +57,11 @@ def forget_factors(login: Login) -> None:
     Make sure who is asking. The next sign-in with the password sets up a new factor.
     """
     rooms, staff, board = _find(login)
-    rooms.factors.remove_all(staff)
-    ended = rooms.sessions.end_all(staff)
-    rooms.trail.by(ACTOR, "factor_removed", staff, board=board, detail="all")
+    note = rooms.trail.line_by(ACTOR, "factor_removed", staff, board=board, detail="all")
+    with rooms.database.writing() as conn:
+        rooms.factors.remove_all(conn, staff)
+        ended, _ = rooms.sessions.end_within(conn, staff)
+        note(conn)
     out.print(f"Forgotten; {ended} sessions ended.")
 
 
@@ -85,19 +87,14 @@ def add_board(
 @accounts.command()
 def password(login: Annotated[str, typer.Argument(help="The login in the staff file.")]) -> None:
     """Give a member of staff a password; it is asked for and never shown."""
-    rooms = build(settings_or_exit())
-    check(rooms.database)
+    rooms, staff, _ = _find(login)
     given = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    try:
-        known = setting_up.set_password(rooms.database, login, given)
-    except ValueError as error:
+    try:  # whoever was in with the old one is out
+        rooms.passwords.change(staff, given, actor=ACTOR, action="set_password")
+    except WeakPassword as error:
         err.print(str(error), markup=False)
         raise typer.Exit(2) from error
-    if known and (found := rooms.passwords.find(login)):
-        rooms.sessions.end_all(found[0])  # whoever was in with the old one is out
-        rooms.trail.by(ACTOR, "set_password", found[0], board=found[1])
-    out.print("Set." if known else "Nobody has that login.")
-    raise typer.Exit(0 if known else 1)
+    out.print("Set.")
 
 
 @accounts.command()
@@ -108,15 +105,13 @@ def cards(class_code: Annotated[str, typer.Argument(help="The digits of the clas
     """
     rooms = build(settings_or_exit())
     check(rooms.database)
-    waiting = setting_up.without_cards(rooms.database, class_code)
-    if not waiting:
+    made = setting_up.make_cards(
+        rooms.database, rooms.sealer, rooms.playbooks, class_code, PICTURES_OF_SECRETS,
+        trail=rooms.trail, actor=ACTOR,
+    )  # fmt: skip
+    if not made:
         out.print("No child of a class with that code is without pictures.")
         return
-    place = waiting[0]
-    rooms.trail.by(ACTOR, "make_cards", place.class_id, board=place.board, detail=str(len(waiting)))
-    made = setting_up.make_cards(
-        rooms.database, rooms.sealer, rooms.playbooks, class_code, PICTURES_OF_SECRETS
-    )
     for one in made:
         shown = "・".join(PICTURES[part][0] if part in PICTURES else part for part in one.parts)
         out.print(f"{class_code}  {one.seat}番  {shown}", markup=False, highlight=False)

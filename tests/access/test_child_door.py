@@ -559,7 +559,6 @@ def test_a_card_page_for_the_command_line_makes_what_the_grade_has(
         conn.execute(update(roster.seats).values(secret_hash=""))
     room.grade(8)
     rooms = room.rooms
-    made = make_cards(
-        rooms.database, rooms.sealer, rooms.playbooks, ROOM.upper(), PICTURES_OF_SECRETS
-    )
+    given = (rooms.database, rooms.sealer, rooms.playbooks, ROOM.upper(), PICTURES_OF_SECRETS)
+    made = make_cards(*given, trail=rooms.trail, actor="system:cli")
     assert [one.kind for one in made] == [Kind.DIGITS] * 4

@@ -157,10 +157,11 @@ def test_recovery_codes_go_with_the_last_factor(
 
 
 def test_everything_can_be_forgotten(
-    factors: SecondFactors, secret: str, clock: MovableClock
+    factors: SecondFactors, secret: str, database: Database, clock: MovableClock
 ) -> None:
     codes = factors.new_recovery_codes(WHO)
-    factors.remove_all(WHO)
+    with database.writing() as conn:
+        factors.remove_all(conn, WHO)
     assert not factors.of(WHO).any
     assert not factors.check_totp(WHO, code_now(secret, clock.now()))
     assert not factors.use_recovery_code(WHO, codes[0])

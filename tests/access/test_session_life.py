@@ -162,7 +162,8 @@ class Life(RuleBasedStateMachine):
 
     @rule(login=st.sampled_from(sorted(PEOPLE)))
     def lose_everything(self, login: str) -> None:
-        self.here.factors.remove_all(f"staff-{login}")
+        with self.here.database.writing() as conn:
+            self.here.factors.remove_all(conn, f"staff-{login}")
         self.here.sessions.end_all(f"staff-{login}")
         self.secret[login] = ""
         for token, (of, *_) in list(self.alive.items()):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -152,3 +152,21 @@ _NARROW = (Reach.SELF, Reach.CLASS, Reach.CASES, Reach.AGENDA, Reach.SCHOOL, Rea
 
 def _all(parts: Iterable[tuple[str, ...]]) -> frozenset[str]:
     return frozenset(one for part in parts for one in part)
+
+
+def of_session(row: Any, duties: tuple[Duty, ...], *, owes_factor: bool = False) -> Principal:
+    """Whoever holds a session (a row of it), with these duties or, owing a factor, with none."""
+    return Principal(
+        kind=row.kind,
+        key=row.key,
+        board=row.board,
+        csrf=row.csrf,
+        # Without the factor there are no duties at all, so that no page can forget to ask.
+        duties=() if owes_factor else duties,
+        waiting=duties if owes_factor else (),
+        owes_factor=owes_factor,
+        class_id=row.class_id,
+        token_hash=row.token_hash,
+        factors=frozenset(filter(None, row.factors.split(","))),
+        confirmed_at=row.confirmed_at,
+    )

@@ -165,10 +165,14 @@ def put_seats(database: Database, seats: Sequence[Seat]) -> None:
 
 def set_child_secrets(database: Database, hashes: Mapping[str, str]) -> None:
     """Set children's sign-in secrets (student -> `Sealer.mac`), in every class they sit in."""
-    p = t.seats
-    if not hashes:
-        return
     with database.writing() as conn:
+        put_child_secrets(conn, hashes)
+
+
+def put_child_secrets(conn: Connection, hashes: Mapping[str, str]) -> None:
+    """Like `set_child_secrets`, in the caller's transaction."""
+    p = t.seats
+    if hashes:
         conn.execute(
             update(p).where(p.c.student == bindparam("s")).values(secret_hash=bindparam("h")),
             [{"s": student, "h": value} for student, value in hashes.items()],

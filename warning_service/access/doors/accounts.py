@@ -1,6 +1,6 @@
 """Accounts of a board's staff: who there is, what each is there for, letting in and out.
 
-For the role ACCOUNTS, within its own board; everything is on the trail before it happens. Nobody
+For the role ACCOUNTS, within its own board; everything is on the trail together with it. Nobody
 changes an account of their own here: a second person has to, so that nobody gives themselves a
 duty and nobody locks the last door behind them. A duty's place must exist and be of the kind its
 role is held at. Ending a duty or an account takes effect at once, in sessions too.
@@ -299,9 +299,9 @@ class Accounts:
             conn.execute(
                 update(roster.staff).where(roster.staff.c.staff == staff).values(active=active)
             )
+            forget = _nothing if active else self._sessions.end_within(conn, staff)[1]
             self._write(conn, who, "account_opened" if active else "account_closed", staff)
-        if not active:
-            self._sessions.end_all(staff)
+        forget()
 
     def reset_factors(self, who: Principal, staff: str) -> None:
         """Forget the person's second factors and end the sessions (a lost phone).
@@ -311,9 +311,10 @@ class Accounts:
         self._other(who, staff)
         with self._database.writing() as conn:
             self._not_alone(conn, who, staff, LETS_IN)
+            self._factors.remove_all(conn, staff)
+            _, forget = self._sessions.end_within(conn, staff)
             self._write(conn, who, "factors_reset", staff)
-        self._factors.remove_all(staff)
-        self._sessions.end_all(staff)
+        forget()
 
     def _other(self, who: Principal, staff: str) -> Account:
         _may(who)
@@ -336,6 +337,10 @@ class Accounts:
         self, conn: Connection, who: Principal, action: str, staff: str, detail: str = ""
     ) -> None:
         self._trail.write(conn, [self._trail.look(who, action, staff, detail, using=USING)])
+
+
+def _nothing() -> None:
+    """No session has ended, so there is none to forget."""
 
 
 def _may(who: Principal) -> None:

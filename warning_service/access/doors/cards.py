@@ -5,7 +5,8 @@ is kept, so a card can be printed when it is made and never again. Making a new 
 before, at once: tablets lose the class, and sessions that came by it end. A child's small card is
 its new secret, shown once too; the former one works no more and its sessions end.
 
-Everything here is within the asker's reach for MANAGE_CARDS, and on the trail before it happens.
+Everything here is within the asker's reach for MANAGE_CARDS, and stored together with its line on
+the trail, or not at all.
 No names: a page that has to print one asks the gateway.
 """
 
@@ -101,18 +102,16 @@ class Cards:
     def new_card(self, who: Principal, class_id: str) -> str:
         """The secret of a new card of the class; the one before is stopped. Raises NotYours."""
         self.room(who, class_id)
-        self._trail.note(who, "class_card_made", [class_id], using=USING)
         card = secrets.token_urlsafe(32)
-        self._replace(who, class_id, card)
+        self._replace(who, class_id, card, "class_card_made")
         return card
 
     def stop_card(self, who: Principal, class_id: str) -> None:
         """Stop the class's card without making a new one. Raises NotYours."""
         self.room(who, class_id)
-        self._trail.note(who, "class_card_stopped", [class_id], using=USING)
-        self._replace(who, class_id, None)
+        self._replace(who, class_id, None, "class_card_stopped")
 
-    def _replace(self, who: Principal, class_id: str, card: str | None) -> None:
+    def _replace(self, who: Principal, class_id: str, card: str | None, action: str) -> None:
         now, k = self._clock.now(), class_cards.c
         with self._database.writing() as conn:
             # Two teachers at once make two cards, one after the other; the later one counts.
@@ -136,6 +135,7 @@ class Cards:
                         made_at=now,
                     )
                 )
+            self._trail.write(conn, [self._trail.look(who, action, class_id, using=USING)])
         for forget in forgets:
             forget()
 
@@ -174,14 +174,25 @@ class Cards:
         }
         if seat is not None and not wanted:
             raise NotYours
-        self._trail.note(who, "child_secret_made", sorted(wanted), class_id, using=USING)
         rules = self._playbooks.of(who.board).sign_in
+        looks = [
+            self._trail.look(who, "child_secret_made", one, class_id, using=USING)
+            for one in sorted(wanted)
+        ]
+        forgets = []
+
+        def put_out(conn: Connection) -> None:
+            for student, number in wanted.items():
+                self._tries.forget_seat(conn, class_id, number)
+                forgets.append(self._sessions.end_within(conn, student)[1])
+            self._trail.write(conn, looks)
+
         made = child_secrets.give(
-            self._database, self._sealer, self._pictures, rules, grade=room.grade, seats=wanted
-        )
-        for student, number in wanted.items():
-            self._tries.forget_seat(class_id, number)
-            self._sessions.end_all(student)
+            self._database, self._sealer, self._pictures, rules,
+            grade=room.grade, seats=wanted, note=put_out,
+        )  # fmt: skip
+        for forget in forgets:
+            forget()
         return made
 
 

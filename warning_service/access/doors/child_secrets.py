@@ -16,6 +16,7 @@ from itertools import pairwise
 import msgspec
 
 from warning_service.access.sealing import Sealer
+from warning_service.access.trail.audit import Note
 from warning_service.database import Database
 from warning_service.playbooks.model import SignIn
 from warning_service.roster import bulk
@@ -89,23 +90,25 @@ def give(
     *,
     grade: int,
     seats: Mapping[str, int],
+    note: Note,
 ) -> list[Made]:
     """New secrets for these children of one grade (student -> number), by number.
 
     They are in force when this returns, the former ones are not any more, and only their hashes
-    are kept.
+    are kept. `note` runs as the last thing of the transaction that puts them in force: it holds
+    whatever else belongs to it, the line on the trail at the end.
     """
     made = []
     for student, seat in sorted(seats.items(), key=lambda one: one[1]):
         kind, secret = new_secret(pictures, rules, grade)
         made.append(Made(student=student, seat=seat, kind=kind, secret=secret))
     sealer.make_keys([one.student for one in made])
-    bulk.set_child_secrets(
-        database,
-        {
-            one.student: (_DIGITS if one.kind is Kind.DIGITS else "")
-            + sealer.mac(one.student, one.secret)
-            for one in made
-        },
-    )
+    hashes = {
+        one.student: (_DIGITS if one.kind is Kind.DIGITS else "")
+        + sealer.mac(one.student, one.secret)
+        for one in made
+    }
+    with database.writing() as conn:
+        bulk.put_child_secrets(conn, hashes)
+        note(conn)
     return made

@@ -77,21 +77,18 @@ class Confirming:
         The app is in use from then on. Raises TooManyTries, SessionEnded.
         """
         self.tries.slow_down(_guesses(who, address))
-        good = self.factors.prove_totp(who.key, code, who.token_hash)
-        token = self._shown(who, "totp", address, good=good)
-        if token is not None:
-            self.trail.note(who, "factor_added", [who.key], "totp")
-        return token
+        note = self.trail.line(who, "factor_added", who.key, "totp")
+        good = self.factors.prove_totp(who.key, code, who.token_hash, note=note)
+        return self._shown(who, "totp", address, good=good)
 
     def add_passkey(self, who: Principal, name: str, answer: str) -> str:
         """The session's new token after a passkey was taken into use.
 
         Raises BadPasskey, SessionEnded.
         """
-        self.passkeys.register(who, name, answer)
-        token = self.sessions.confirm(who, "passkey")
-        self.trail.note(who, "factor_added", [who.key], "passkey")
-        return token
+        note = self.trail.line(who, "factor_added", who.key, "passkey")
+        self.passkeys.register(who, name, answer, note=note)
+        return self.sessions.confirm(who, "passkey")
 
     def _shown(self, who: Principal, factor: str, address: str, *, good: bool) -> str | None:
         if not good:
@@ -99,9 +96,8 @@ class Confirming:
             self.trail.note(who, "factor_failed", [who.key], factor or "password")
             return None
         self.tries.passed(_guesses(who, address))
-        token = self.sessions.confirm(who, factor)
-        self.trail.note(who, "factor_shown", [who.key], factor or "password")
-        return token
+        note = self.trail.line(who, "factor_shown", who.key, factor or "password")
+        return self.sessions.confirm(who, factor, note=note)
 
 
 def _guesses(who: Principal, address: str) -> Try:

@@ -31,6 +31,7 @@ from webauthn.helpers.structs import (
 from warning_service.access.doors.second_factors import drop_lone_recovery_codes
 from warning_service.access.principals import Principal
 from warning_service.access.tables import passkey_challenges, passkeys
+from warning_service.access.trail.audit import Note, unnoted
 from warning_service.clock import Clock
 from warning_service.database import Database, insert_new, upsert
 from warning_service.settings import Settings
@@ -79,15 +80,21 @@ class Passkeys:
             for row in rows
         ]
 
-    def remove(self, staff: str, id: str) -> bool:
-        """Take one of a person's passkeys out of use; False when there is none such."""
+    def remove(self, staff: str, id: str, *, note: Note = unnoted) -> bool:
+        """Take one of a person's passkeys out of use; False when there is none such.
+
+        `note`, here and below: the change's line on the trail.
+        """
         p = passkeys.c
         with self._database.writing() as conn:
             gone = conn.execute(
                 delete(passkeys).where(p.staff == staff, p.id == id).returning(p.id)
             ).first()
+            if gone is None:
+                return False
             drop_lone_recovery_codes(conn, staff)
-        return gone is not None
+            note(conn)
+        return True
 
     # -- a new one ---------------------------------------------------------------------------------
 
@@ -110,7 +117,7 @@ class Passkeys:
         self._keep(who, "register", options.challenge)
         return options_to_json(options)
 
-    def register(self, who: Principal, name: str, answer: str) -> None:
+    def register(self, who: Principal, name: str, answer: str, *, note: Note = unnoted) -> None:
         """Take a new passkey into use. Raises BadPasskey."""
         challenge = self._spend(who, "register")
         try:
@@ -138,8 +145,9 @@ class Passkeys:
                 )
                 .returning(p.id)
             ).first()
-        if made is None:  # somebody has registered it before
-            raise BadPasskey
+            if made is None:  # somebody has registered it before
+                raise BadPasskey
+            note(conn)
 
     # -- showing one -------------------------------------------------------------------------------
 

@@ -127,13 +127,20 @@ class Passwords:
             )
 
     def change(
-        self, staff: str, password: str, *, but: str = "", actor: str = "", detail: str = ""
+        self,
+        staff: str,
+        password: str,
+        *,
+        but: str = "",
+        actor: str = "",
+        action: str = "password_changed",
+        detail: str = "",
     ) -> int:
         """Set the password and end the person's sessions, except the token hash `but`.
 
-        Returns how many sessions ended. `actor`: who did it, when not the person. `detail`: for the
-        trail.
-        Raises WeakPassword, KeyError for nobody.
+        Returns how many sessions ended. `actor`: who did it, when not the person. `action` and
+        `detail`: for the trail. All of it or nothing: no line there, no new password.
+        Raises WeakPassword, KeyError for nobody, StorageUnavailable.
         """
         s = roster.staff.c
         with self._database.reading() as conn:
@@ -142,10 +149,12 @@ class Passwords:
             raise KeyError(staff)
         judge(password, row.login)
         hashed = hash_secret(password)
+        note = self._trail.line_by(actor or staff, action, staff, board=row.board, detail=detail)
         with self._database.writing() as conn:
             conn.execute(update(roster.staff).where(s.staff == staff).values(password_hash=hashed))
-        ended = self._sessions.end_all(staff, but=but)
-        self._trail.by(actor or staff, "password_changed", staff, board=row.board, detail=detail)
+            ended, forget = self._sessions.end_within(conn, staff, but=but)
+            note(conn)
+        forget()
         return ended
 
     def by_others(self, staff: str) -> tuple[datetime | None, datetime | None]:

@@ -8,7 +8,7 @@ secret is shown in one session for a quarter of an hour: whoever saw an offer ea
 (with a stolen password, say) does not know the secret that is taken into use.
 
 Passkeys are in passkeys.py. Whose session owes a factor is decided in sessions.py, and how often
-one may guess is counted by the caller (factor_door.py).
+one may guess is counted by the caller (confirming.py).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import Connection, delete, func, insert, select, union_all, update
 
 from warning_service.access.tables import passkeys, recovery_codes, staff_factors
+from warning_service.access.trail.audit import Note, unnoted
 from warning_service.clock import Clock
 from warning_service.database import Database, insert_new
 from warning_service.settings import Settings
@@ -107,8 +108,11 @@ class SecondFactors:
             )
         return secret
 
-    def prove_totp(self, staff: str, code: str, session: str) -> bool:
-        """Take the secret offered in this session into use, when `code` comes from it."""
+    def prove_totp(self, staff: str, code: str, session: str, *, note: Note = unnoted) -> bool:
+        """Take the secret offered in this session into use, when `code` comes from it.
+
+        `note`, here and below: the change's line on the trail.
+        """
         with self._database.writing() as conn:
             row = self._row(conn, staff)
             if not self._is_open(row, session):
@@ -125,6 +129,7 @@ class SecondFactors:
                 totp_since=self._clock.now(),
                 last_step=step,
             )
+            note(conn)
         return True
 
     def give_totp(self, staff: str, secret: str) -> None:
@@ -156,12 +161,13 @@ class SecondFactors:
             ).first()
         return taken is not None
 
-    def remove_totp(self, staff: str) -> None:
+    def remove_totp(self, staff: str, *, note: Note = unnoted) -> None:
         """The app's codes count no more."""
         with self._database.writing() as conn:
             self._row(conn, staff)
             self._change(conn, staff, totp="", totp_since=None, **_NO_OFFER)
             drop_lone_recovery_codes(conn, staff)
+            note(conn)
 
     def _step_of(self, secret: str, code: str) -> int | None:
         """The step near now whose code this is."""
@@ -179,7 +185,7 @@ class SecondFactors:
 
     # -- recovery codes ----------------------------------------------------------------------------
 
-    def new_recovery_codes(self, staff: str) -> list[str]:
+    def new_recovery_codes(self, staff: str, *, note: Note = unnoted) -> list[str]:
         """Ten codes, each for one use, shown this once; those given before work no more."""
         codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
         with self._database.writing() as conn:
@@ -189,6 +195,7 @@ class SecondFactors:
                 insert(recovery_codes),
                 [{"staff": staff, "mac": _mac(key, code)} for code in codes],
             )
+            note(conn)
         return codes
 
     def use_recovery_code(self, staff: str, code: str) -> bool:
@@ -207,15 +214,15 @@ class SecondFactors:
 
     # -- all of it ---------------------------------------------------------------------------------
 
-    def remove_all(self, staff: str) -> None:
-        """Forget every factor of a person (a lost phone, somebody who has left).
+    @staticmethod
+    def remove_all(conn: Connection, staff: str) -> None:
+        """Forget every factor of a person (a lost phone), in the caller's transaction.
 
         The next sign-in with the password asks for a new one where the duties need one. The caller
-        ends the sessions and writes the trail.
+        ends the sessions and writes the trail there, too.
         """
-        with self._database.writing() as conn:
-            for table in (staff_factors, recovery_codes, passkeys):
-                conn.execute(delete(table).where(table.c.staff == staff))
+        for table in (staff_factors, recovery_codes, passkeys):
+            conn.execute(delete(table).where(table.c.staff == staff))
 
     def rewrap_all(self) -> int:
         """Wrap every person's key with the newest of `secret_keys`; returns how many there are."""

@@ -10,7 +10,8 @@ A child's session on a shared tablet, one that came through a class, also ends w
 with a short life, which pages prolong. A child that is done within its first minute never costs a
 write for that, and check-ins and consultations, the fast path, prolong nothing.
 
-The doors themselves (who may have a session) are in staff_sign_in.py and child_sign_in.py.
+The doors themselves (who may have a session) are in staff.py and child.py. What they put on the
+trail about a session is handed in (`note`) and stored together with it.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from warning_service.access.doors.networks import seen_from
 from warning_service.access.doors.second_factors import has_factor
-from warning_service.access.principals import Duty, Principal
+from warning_service.access.principals import Duty, Principal, of_session
 from warning_service.access.roles import Role
 from warning_service.access.staff_lookup import duties_of, is_active
 from warning_service.access.tables import sessions
+from warning_service.access.trail.audit import Note, unnoted
 from warning_service.clock import Clock, day_of, monotonic
 from warning_service.database import Database
 from warning_service.events.wakeups import Wakeups
@@ -65,23 +67,6 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _principal(row: Any, duties: tuple[Duty, ...], *, owes_factor: bool = False) -> Principal:
-    return Principal(
-        kind=row.kind,
-        key=row.key,
-        board=row.board,
-        csrf=row.csrf,
-        # Without the factor there are no duties at all, so that no page can forget to ask.
-        duties=() if owes_factor else duties,
-        waiting=duties if owes_factor else (),
-        owes_factor=owes_factor,
-        class_id=row.class_id,
-        token_hash=row.token_hash,
-        factors=frozenset(filter(None, row.factors.split(","))),
-        confirmed_at=row.confirmed_at,
-    )
-
-
 class Sessions:
     """Start sessions, know their holders again, end them."""
 
@@ -110,19 +95,26 @@ class Sessions:
     # -- starting --------------------------------------------------------------------------------
 
     def start_staff(
-        self, key: str, board: str, *, factors: Sequence[str] = (), confirmed: bool | None = None
+        self,
+        key: str,
+        board: str,
+        *,
+        factors: Sequence[str] = (),
+        confirmed: bool | None = None,
+        note: Note = unnoted,
     ) -> str:
         """A token for a member of staff who has shown a password, or come from a provider.
 
         `factors`: second factors already shown. `confirmed`: the person has just now shown who they
         are (a provider may answer for somebody who left the desk an hour ago: say so only when it
         tells that they signed in within the last minutes). Unsaid, factors are taken to say so.
+        `note`: the line on the trail; without it there is no session.
         """
         longest = self._settings.staff_session_longest
         if confirmed is None:
             confirmed = bool(factors)
         return self._start(
-            "staff", key, board, longest=longest, factors=factors, confirmed=confirmed
+            "staff", key, board, longest=longest, factors=factors, confirmed=confirmed, last=note
         )
 
     def start_child(
@@ -158,6 +150,7 @@ class Sessions:
         confirmed: bool = False,
         door: str = "",
         first: Callable[[Connection], None] | None = None,
+        last: Note = unnoted,
     ) -> str:
         token = secrets.token_urlsafe(32)
         now = self._clock.now()
@@ -184,6 +177,7 @@ class Sessions:
                     door=door,
                 )
             )
+            last(conn)
         return token
 
     # -- knowing again ---------------------------------------------------------------------------
@@ -220,7 +214,7 @@ class Sessions:
             ).all()
         found = {}
         for row in rows:
-            principal = _principal(row, (Duty(Role.CHILD, row.key),))
+            principal = of_session(row, (Duty(Role.CHILD, row.key),))
             self._remember(row.token_hash, principal, row.ends_at)
             found[keys[row.token_hash]] = principal
         return found
@@ -250,7 +244,7 @@ class Sessions:
             if row is None or row.revoked or row.ends_at <= now:
                 return None
             if row.kind == "child":
-                child = _principal(row, (Duty(Role.CHILD, row.key),))
+                child = of_session(row, (Duty(Role.CHILD, row.key),))
                 return child, self._prolong(row, now) if touch else row.ends_at
             if row.seen_at + self._idle <= now or not is_active(conn, row.key):
                 return None
@@ -264,7 +258,7 @@ class Sessions:
                 conn.execute(
                     update(sessions).where(sessions.c.token_hash == key).values(seen_at=now)
                 )
-        return _principal(row, duties, owes_factor=owes), row.ends_at
+        return of_session(row, duties, owes_factor=owes), row.ends_at
 
     def _prolong(self, row: Any, now: datetime) -> datetime:
         """A child's page is opened now: until when its session lives. Writes only what is worth it.
@@ -296,20 +290,28 @@ class Sessions:
             return False
         return self._clock.now() - who.confirmed_at < timedelta(seconds=FRESH_SECONDS)
 
-    def confirm(self, who: Principal, factor: str = "") -> str:
+    def confirm(self, who: Principal, factor: str = "", *, note: Note = unnoted) -> str:
         """The session goes on as confirmed now, under a new token; the old one ends at once.
 
         `factor`: the second factor that was shown; '' for the password of somebody who has none. It
         lives no longer than it would have. What is open in other tabs can still be sent, unless
-        this is the end of the sign-in. Raises SessionEnded when it was ended meanwhile.
+        this is the end of the sign-in. `note`: the line on the trail. Raises SessionEnded when it
+        was ended meanwhile.
         """
-        return self._go_on(who, factor, confirmed_at=self._clock.now())
+        return self._go_on(who, factor, confirmed_at=self._clock.now(), note=note)
 
     def renew(self, who: Principal) -> str:
         """The session goes on as it is under a new token. Raises SessionEnded."""
         return self._go_on(who, "", confirmed_at=who.confirmed_at)
 
-    def _go_on(self, who: Principal, factor: str, *, confirmed_at: datetime | None) -> str:
+    def _go_on(
+        self,
+        who: Principal,
+        factor: str,
+        *,
+        confirmed_at: datetime | None,
+        note: Note = unnoted,
+    ) -> str:
         token = secrets.token_urlsafe(32)
         now = self._clock.now()
         t = sessions.c
@@ -336,6 +338,7 @@ class Sessions:
                     )
                 )
                 self._tell(conn, [who.token_hash])
+                note(conn)
         self._forget([who.token_hash])
         if row is None:
             raise SessionEnded
@@ -364,17 +367,27 @@ class Sessions:
             for row in rows
         ]
 
-    def end_one(self, staff: str, id: str) -> bool:
+    def end_one(self, staff: str, id: str, *, note: Note = unnoted) -> bool:
         """End one of somebody's own sessions, by `Living.id`; False when there is none such."""
         found = [one.token_hash for one in self.living(staff) if one.id == id]
-        return bool(self._end(sessions.c.token_hash.in_(found)))
+        return bool(self._end(sessions.c.token_hash.in_(found), note))
 
-    def end_all(self, key: str, *, but: str = "") -> int:
+    def end_all(self, key: str, *, but: str = "", note: Note = unnoted) -> int:
         """End all sessions of a staff or student key, except the token hash `but`.
 
-        Returns how many.
+        Returns how many. `note`: the line on the trail, if any was ended.
         """
-        return self._end((sessions.c.key == key) & (sessions.c.token_hash != but))
+        return self._end((sessions.c.key == key) & (sessions.c.token_hash != but), note)
+
+    def end_within(
+        self, conn: Connection, key: str, *, but: str = ""
+    ) -> tuple[int, Callable[[], None]]:
+        """Like `end_all`, within `conn`.
+
+        Returns how many, and what to call after the commit, so that this process forgets them too.
+        """
+        ended = self._revoke(conn, (sessions.c.key == key) & (sessions.c.token_hash != but))
+        return len(ended), lambda: self._forget(ended)
 
     def end_through(self, conn: Connection, door: str) -> Callable[[], None]:
         """End, within `conn`, every session that came by this class card.
@@ -396,9 +409,11 @@ class Sessions:
         """End one session at once."""
         self._end(sessions.c.token_hash == token_hash(token))
 
-    def _end(self, which: ColumnElement[bool]) -> int:
+    def _end(self, which: ColumnElement[bool], note: Note = unnoted) -> int:
         with self._database.writing() as conn:
             ended = self._revoke(conn, which)
+            if ended:
+                note(conn)
         self._forget(ended)
         return len(ended)
 

@@ -1,4 +1,4 @@
-"""The first sign-ins of an installation: its board, staff passwords, the children's pictures.
+"""The first sign-ins of an installation: its board, and the children's pictures.
 
 What the importers bring has no secrets in it; whoever may run commands on the server gives them
 here, once. Day-to-day changes belong on a page of their own, with the trail; this is not that.
@@ -13,13 +13,11 @@ from sqlalchemy import select
 
 from warning_service.access.doors import child_secrets
 from warning_service.access.doors.child_secrets import Made, Pictures
-from warning_service.access.doors.passwords import hash_secret, judge
 from warning_service.access.sealing import Sealer
 from warning_service.access.trail.audit import Look, Trail
 from warning_service.database import Database, insert_new
 from warning_service.playbooks.model import shipped
 from warning_service.playbooks.service import Playbooks
-from warning_service.roster import bulk
 from warning_service.roster import tables as roster
 
 
@@ -45,23 +43,7 @@ def add_board(
     return added is not None
 
 
-def set_password(database: Database, login: str, password: str) -> bool:
-    """Give a member of staff a password; False when there is nobody of that login.
-
-    Raises WeakPassword. The caller ends the person's sessions.
-    """
-    judge(password, login)
-    with database.reading() as conn:
-        known = conn.execute(
-            select(roster.staff.c.staff).where(roster.staff.c.login == login)
-        ).first()
-    if known is None:
-        return False
-    bulk.set_staff_passwords(database, [(login, hash_secret(password))])
-    return True
-
-
-def without_cards(database: Database, class_code: str) -> Sequence[Any]:
+def _without_cards(database: Database, class_code: str) -> Sequence[Any]:
     """(student, seat, grade, class_id, board) of every child of a class that has no secret yet."""
     p, c, s = roster.seats, roster.classes, roster.schools
     with database.reading() as conn:
@@ -79,14 +61,23 @@ def make_cards(
     playbooks: Playbooks,
     class_code: str,
     pictures: Pictures,
+    *,
+    trail: Trail,
+    actor: str,
 ) -> list[Made]:
     """New secrets for every child of a class that has none yet, by number.
 
-    They are shown this once; only their keyed hashes are kept.
+    They are shown this once; only their keyed hashes are kept. Together with their line on the
+    trail, or not at all.
     """
-    rows = without_cards(database, class_code)
+    rows = _without_cards(database, class_code)
     if not rows:
         return []
-    rules = playbooks.of(rows[0].board).sign_in
-    seats = {row.student: row.seat for row in rows}
-    return child_secrets.give(database, sealer, pictures, rules, grade=rows[0].grade, seats=seats)
+    first = rows[0]
+    return child_secrets.give(
+        database, sealer, pictures, playbooks.of(first.board).sign_in, grade=first.grade,
+        seats={row.student: row.seat for row in rows},
+        note=trail.line_by(
+            actor, "make_cards", first.class_id, board=first.board, detail=str(len(rows))
+        ),
+    )  # fmt: skip

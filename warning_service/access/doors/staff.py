@@ -53,10 +53,10 @@ class StaffSignIn:
         if row is None or not fits:
             self._tries.count_failure(this)
             # A line for an unknown login too: whether there is one must not be told by the time.
+            # The failure counts without it: a broken trail must not make guessing free.
             key, board = (row.staff, row.board) if row else (UNKNOWN, "")
             self._trail.by(key, "sign_in_failed", key, board=board)
             return None
         self._tries.passed(this)
-        token = self._sessions.start_staff(row.staff, row.board, confirmed=True)
-        self._trail.by(row.staff, "signed_in", row.staff, board=row.board)
-        return token
+        note = self._trail.line_by(row.staff, "signed_in", row.staff, board=row.board)
+        return self._sessions.start_staff(row.staff, row.board, confirmed=True, note=note)

@@ -153,11 +153,10 @@ class Tries:
         with self._database.writing() as conn:
             self._forget(conn, f"factor:{staff}")
 
-    def forget_seat(self, class_id: str, seat: int) -> None:
-        """Start a number afresh, everywhere: its secret has been renewed."""
-        with self._database.writing() as conn:
-            for by_card in (False, True):
-                self._forget(conn, _seat(class_id, seat, by_card=by_card))
+    def forget_seat(self, conn: Connection, class_id: str, seat: int) -> None:
+        """Start a number afresh, everywhere, in the transaction that renews its secret."""
+        for by_card in (False, True):
+            self._forget(conn, _seat(class_id, seat, by_card=by_card))
 
     # -- counts ------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import Any
@@ -54,6 +54,14 @@ _KEY = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_.:/{}-]{0,79}", re.ASCII)
 _AT_ONCE = 5000
 MOST_FAULTS = 1000
 """`verify` names so many faults and then stops: a trail with more is no trail."""
+
+
+Note = Callable[[Connection], None]
+"""Puts a line on the trail in the transaction that makes the change, as the last thing there."""
+
+
+def unnoted(conn: Connection) -> None:
+    """No line: for the demo's made-up accounts, and for what another line already tells."""
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +176,18 @@ class Trail:
             purpose="" if using is None else PURPOSES[using].value,
             duty=duty or ("" if using is None else duties_giving(who, using)),
         )
+
+    def line(self, who: Principal, action: str, subject: str, detail: str = "") -> Note:
+        """Like `note` for one subject, for whoever makes the change to call in its transaction."""
+        looks = [self.look(who, action, subject, detail)]
+        return lambda conn: self.write(conn, looks)
+
+    def line_by(
+        self, actor: str, action: str, subject: str, *, board: str, detail: str = ""
+    ) -> Note:
+        """Like `by`, for whoever makes the change to call in its transaction."""
+        looks = [Look(board=board, actor=actor, action=action, subject=subject, detail=detail)]
+        return lambda conn: self.write(conn, looks)
 
     def by(self, actor: str, action: str, subject: str, *, board: str, detail: str = "") -> None:
         """Put something on the trail that was done without a session.
