@@ -22,13 +22,13 @@ from prometheus_client import Counter
 from sqlalchemy import Connection, insert, select
 
 from warning_service.alerts import rules, states
-from warning_service.alerts.deadlines import URGENT, chain_of
+from warning_service.alerts.deadlines import URGENT
 from warning_service.alerts.listeners import chosen_duties, is_life_or_death, places
 from warning_service.alerts.many_calls import ManyCalls
 from warning_service.alerts.outbox import Owed
 from warning_service.alerts.privacy import CONSULTATION
 from warning_service.alerts.tables import alerts
-from warning_service.alerts.telling import RAISED, Telling, put_deliveries
+from warning_service.alerts.telling import NOT_BEFORE, RAISED, Telling, put_deliveries
 from warning_service.clock import Clock, day_of
 from warning_service.events.dispatcher import Effects, nothing
 from warning_service.events.log import Log, UnitOfWork
@@ -171,11 +171,11 @@ class AlertsConsumer:
         self, conn: Connection, drafts: Sequence[Draft]
     ) -> tuple[list[NewEvent], dict[str, list[dict[str, Any]]]]:
         """Where each child is, who is told and by when: events to append, and messages owed."""
-        escalation = self._playbooks.for_help(self._board).escalation
+        playbook = self._playbooks.for_help(self._board)
         where = places(conn, {(draft.student, draft.day) for draft in drafts})
         telling = Telling(
-            conn, self._board, escalation, places=set(where.values()),
-            urgencies={draft.urgency for draft in drafts}, on=self._log.clock.today(),
+            conn, self._board, playbook.escalation, places=set(where.values()),
+            urgencies={draft.urgency for draft in drafts}, now=self._log.clock.now(),
         )  # fmt: skip
         wall = self._wall.now()
         calls = [draft for draft in drafts if draft.kind == CONSULTATION]
@@ -187,10 +187,11 @@ class AlertsConsumer:
         raised, owed = [], {}
         for draft in drafts:
             event, place = draft.event, where[draft.student, draft.day]
-            chain = chain_of(escalation, draft.urgency)
+            chain = playbook.chain(draft.kind, draft.urgency)
             told = telling.first(
                 draft.alert_id, chain, draft.duties or chain[0].duties, place,
                 step=0, urgency=draft.urgency, start=event.recorded_at,
+                rings=playbook.rings_at_night(draft.kind, draft.urgency),
             )  # fmt: skip
             if draft.may_join and many.joins(
                 draft.alert_id, draft.student, event.recorded_at, told.duties
@@ -205,7 +206,8 @@ class AlertsConsumer:
                     body=AlertRaised(
                         alert_id=draft.alert_id, kind=draft.kind, urgency=draft.urgency,
                         rule=draft.rule, source=event.id, school=place.school,
-                        class_id=place.class_id, step=told.step, duties=told.duties,
+                        class_id=place.class_id, step=told.step,
+                        duties=told.duties, beside=told.beside,
                         raised_at=event.recorded_at, due_at=told.due_at,
                     ),
                 )
@@ -255,7 +257,9 @@ class _Write:
             unit.conn.execute(insert(alerts), rows)
         if self._direct is not None and owed:
             by_alert = {body.alert_id: body for body in bodies.values()}
-            if mine := self._direct.reserve(owed, by_alert):
+            # What waits for the end of quiet hours is the claimer's, when its time comes.
+            now = [row for row in owed if row["next_at"] == NOT_BEFORE]
+            if mine := self._direct.reserve(now, by_alert):
                 unit.afterwards(partial(self._direct.take, mine))
         put_deliveries(unit, owed, self._wakeups)
 

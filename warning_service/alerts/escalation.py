@@ -19,7 +19,6 @@ from prometheus_client import Counter
 from sqlalchemy import select
 
 from warning_service.alerts import states
-from warning_service.alerts.deadlines import chain_of
 from warning_service.alerts.tables import alerts
 from warning_service.alerts.telling import ESCALATED, Place, Telling, Told, put_deliveries
 from warning_service.clock import Clock
@@ -71,26 +70,30 @@ def _escalate_board(
     log_: Log, playbooks: Playbooks, wall: Clock, board: str, due: Sequence[Any]
 ) -> int:
     now = log_.clock.now()
-    escalation = playbooks.for_help(board).escalation
+    playbook = playbooks.for_help(board)
     with log_.database.reading() as conn:
         telling = Telling(
-            conn, board, escalation,
+            conn, board, playbook.escalation,
             places={Place(row.school, row.class_id) for row in due},
-            urgencies={row.urgency for row in due}, on=log_.clock.today(),
+            urgencies={row.urgency for row in due}, now=now,
         )  # fmt: skip
     planned: list[tuple[Any, Told, AlertEscalated, list[dict[str, Any]]]] = []
     for row in due:
         place = Place(row.school, row.class_id)
-        chain = chain_of(escalation, row.urgency)
+        chain = playbook.chain(row.kind, row.urgency)
         if row.step + 1 < len(chain):
             told = telling.first(
                 row.id, chain, chain[row.step + 1].duties, place,
                 step=row.step + 1, urgency=row.urgency, start=now,
+                rings=playbook.rings_at_night(row.kind, row.urgency),
             )  # fmt: skip
         else:
             told = telling.again(chain, place, urgency=row.urgency, now=now)
         body = AlertEscalated(
-            alert_id=row.id, step=told.step, duties=told.duties, due_at=told.due_at
+            alert_id=row.id,
+            step=told.step,
+            duties=(*told.duties, *told.beside),
+            due_at=told.due_at,
         )
         owed = telling.deliveries(row.id, told, place, purpose=ESCALATED, wall=wall.now())
         planned.append((row, told, body, owed))

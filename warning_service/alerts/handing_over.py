@@ -12,15 +12,15 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import AT_SCHOOL, OFFICES, Ability, Role
 from warning_service.access.staff_lookup import holders
 from warning_service.alerts import states
-from warning_service.alerts.deadlines import chain_of
 from warning_service.alerts.life import Life
-from warning_service.alerts.privacy import CONSULTATION, where
+from warning_service.alerts.privacy import CONSULTATION, grades_of, where
 from warning_service.alerts.seeing import AlertView
 from warning_service.alerts.telling import Place, Telling, Told
 from warning_service.events.types import (
@@ -58,18 +58,17 @@ class HandingOver(Life):
         return self._candidates(who, self.one(who, alert_id))
 
     def _candidates(self, who: Principal, view: AlertView) -> list[Candidate]:
-        chain = chain_of(self._playbooks.for_help(view.board).escalation, view.urgency)
+        chain = self._playbooks.for_help(view.board).chain(view.kind, view.urgency)
         wanted = [*view.readers, *view.duties, *(d for step in chain[1:] for d in step.duties)]
         if view.kind != CONSULTATION:
             wanted += [d for step in chain for d in step.duties]
             wanted += [role for role in Role if role in AT_SCHOOL or role == Role.HOMEROOM]
-        places = {view.board, view.school, view.class_id} - {""}
         with self._log.database.as_service().reading() as conn:
-            held = holders(conn, places, self._log.clock.today())
+            at = {duty: self._where(conn, duty, view) for duty in wanted}
+            held = holders(conn, set(at.values()) - {""}, self._log.clock.today())
         found = []
         for duty in dict.fromkeys(wanted):
-            place = where(duty, board=view.board, school=view.school, class_id=view.class_id)
-            staff = tuple(sorted(held.get((duty, place), set()) - {who.key}))
+            staff = tuple(sorted(held.get((duty, at[duty]), set()) - {who.key}))
             if staff and duty in set(Role) and Ability.SEE_ALERTS in OFFICES[Role(duty)].abilities:
                 found.append(Candidate(duty=duty, staff=staff))
         return found
@@ -134,7 +133,8 @@ class HandingOver(Life):
         if view.offered_to.startswith(STAFF):
             return view.offered_to == STAFF + who.key
         duty = view.offered_to.removeprefix(DUTY)
-        place = where(duty, board=view.board, school=view.school, class_id=view.class_id)
+        with self._log.database.as_service().reading() as conn:
+            place = self._where(conn, duty, view)
         return any(held.role == duty and held.place == place for held in who.duties)
 
     def _end_offer(self, view: AlertView, who: Principal, how: str) -> bool:
@@ -157,13 +157,20 @@ class HandingOver(Life):
                 return found
         raise ValueError("not somebody who can be asked")
 
+    @staticmethod
+    def _where(conn: Connection, duty: str, view: AlertView) -> str:
+        grade = grades_of(conn, {view.class_id}).get(view.class_id, 0)
+        return where(
+            duty, board=view.board, school=view.school, class_id=view.class_id, grade=grade
+        )
+
     def _offer_messages(self, view: AlertView, told: tuple[str, ...]) -> list[dict[str, Any]]:
         now, place = self._log.clock.now(), Place(view.school, view.class_id)
         escalation = self._playbooks.for_help(view.board).escalation
         with self._log.database.as_service().reading() as conn:
             telling = Telling(
                 conn, view.board, escalation, places={place}, urgencies={view.urgency},
-                on=self._log.clock.today(),
+                now=now,
             )  # fmt: skip
         return telling.deliveries(
             view.id, Told(view.step, told, now), place, purpose=OFFERED, wall=self._wall.now(),

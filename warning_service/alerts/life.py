@@ -26,7 +26,7 @@ from sqlalchemy import select
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.alerts import states
-from warning_service.alerts.deadlines import URGENT, chain_of, due_after
+from warning_service.alerts.deadlines import URGENT, due_after
 from warning_service.alerts.privacy import duties_of
 from warning_service.alerts.seeing import Seeing
 from warning_service.alerts.tables import alerts
@@ -216,8 +216,8 @@ class Life(Seeing):
             assert again is not None
             told = again[0]
             return AlertOpenedAgain(
-                alert_id=row.id, why=states.REOPENED, step=told.step, duties=told.duties,
-                due_at=told.due_at, at=self._log.clock.now(),
+                alert_id=row.id, why=states.REOPENED, step=told.step,
+                duties=(*told.duties, *told.beside), due_at=told.due_at, at=self._log.clock.now(),
             )  # fmt: skip
 
         return self._by_hand(who, alert_id, "reopen", opened, owing=again)
@@ -332,17 +332,18 @@ class Life(Seeing):
         `afresh`: from the first step of the chain, with its deadline.
         """
         now, place = self._log.clock.now(), Place(view.school, view.class_id)
-        escalation = self._playbooks.for_help(view.board).escalation
+        playbook = self._playbooks.for_help(view.board)
         with self._log.database.as_service().reading() as conn:
             telling = Telling(
-                conn, view.board, escalation, places={place}, urgencies={view.urgency},
-                on=self._log.clock.today(),
+                conn, view.board, playbook.escalation, places={place},
+                urgencies={view.urgency}, now=now,
             )  # fmt: skip
         told = Told(view.step, duties, view.due_at or now)
         if afresh:
             told = telling.first(
-                view.id, chain_of(escalation, view.urgency), duties, place,
+                view.id, playbook.chain(view.kind, view.urgency), duties, place,
                 step=0, urgency=view.urgency, start=now,
+                rings=playbook.rings_at_night(view.kind, view.urgency),
             )  # fmt: skip
         return told, telling.deliveries(
             view.id, told, place, purpose=ESCALATED, wall=self._wall.now(),

@@ -7,15 +7,17 @@ the same functions, so that the page cannot promise something else.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, or_, select
 
-from warning_service.alerts.deadlines import URGENT, chain_of
+from warning_service.alerts.deadlines import URGENT
+from warning_service.alerts.privacy import CONSULTATION
 from warning_service.alerts.telling import Place, Telling
 from warning_service.catalogue.questionnaires import consultation
+from warning_service.clock import day_of
 from warning_service.playbooks.model import Playbook
 from warning_service.roster.tables import enrolments
 
@@ -68,12 +70,13 @@ class Listeners(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def listeners(
-    conn: Connection, board: str, playbook: Playbook, student: str, on: date
+    conn: Connection, board: str, playbook: Playbook, student: str, now: datetime
 ) -> Listeners:
-    """Who would read a call of that child on that day."""
+    """Who would read a call of that child at that moment."""
+    on = day_of(now)
     place = places(conn, [(student, on)])[student, on]
-    telling = Telling(conn, board, playbook.escalation, places={place}, urgencies={URGENT}, on=on)
-    chain = chain_of(playbook.escalation, URGENT)
+    telling = Telling(conn, board, playbook.escalation, places={place}, urgencies={URGENT}, now=now)
+    chain = playbook.chain(CONSULTATION, URGENT)
 
     def there(duties: Sequence[str]) -> tuple[str, ...]:
         return tuple(duty for duty in duties if telling.reachable(duty, place))

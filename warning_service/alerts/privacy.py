@@ -16,10 +16,13 @@ from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 
+from sqlalchemy import Connection, select
+
 from warning_service.access.principals import Principal
 from warning_service.access.roles import AT_SCHOOL, OFFICES, Ability, Role
 from warning_service.access.staff_lookup import holders
 from warning_service.database import Database
+from warning_service.roster.tables import classes
 
 CONSULTATION = "consultation"
 _LISTENING = frozenset(
@@ -45,7 +48,9 @@ def grades_of(conn: Connection, class_ids: Collection[str]) -> dict[str, int]:
     wanted = sorted(set(class_ids) - {""})
     for start in range(0, len(wanted), 500):
         rows = conn.execute(
-            select(classes.c.id, classes.c.grade).where(classes.c.id.in_(wanted[start:start + 500]))
+            select(classes.c.id, classes.c.grade).where(
+                classes.c.id.in_(wanted[start : start + 500])
+            )
         )
         found |= {row.id: row.grade for row in rows}
     return found
@@ -66,8 +71,15 @@ class Sight:
             for place in (alert.school, alert.class_id)
         } - {""}
         self._holders: dict[tuple[str, str], set[str]] = {}
+        self._grades: dict[str, int] = {}
         if places:
             with database.as_service().reading() as conn:
+                self._grades = grades_of(conn, {a.class_id for a in alerts})
+                places |= {
+                    f"{a.school}:{self._grades[a.class_id]}"
+                    for a in alerts
+                    if a.class_id in self._grades
+                }
                 self._holders = holders(conn, places, on)
 
     def sees(self, who: Principal, alert: Any) -> bool:
@@ -77,32 +89,39 @@ class Sight:
         if alert.offered_to == f"staff:{who.key}":
             return True
         told = duties_of(alert.duties)
-        return _holds(who, told, alert) or not self._anybody(told, alert)
+        return self._holds(who, told, alert) or not self._anybody(told, alert)
 
     def reads(self, who: Principal, alert: Any) -> bool:
         """May the asker read what the child wrote?"""
         readers = duties_of(alert.readers)
-        if _holds(who, readers, alert):
+        if self._holds(who, readers, alert):
             return True
-        return not self._anybody(readers, alert) and _holds(who, duties_of(alert.duties), alert)
+        return not self._anybody(readers, alert) and self._holds(
+            who, duties_of(alert.duties), alert
+        )
 
     def _anybody(self, duties: Collection[str], alert: Any) -> bool:
         return any(
-            self._holders.get((duty, _where(duty, alert))) for duty in duties if duty in _LISTENING
+            self._holders.get((duty, self._where(duty, alert)))
+            for duty in duties
+            if duty in _LISTENING
         )
+
+    def _holds(self, who: Principal, duties: Collection[str], alert: Any) -> bool:
+        return any(
+            duty.role in duties
+            and duty.role in _LISTENING
+            and duty.place == self._where(duty.role, alert)
+            for duty in who.duties
+        )
+
+    def _where(self, duty: str, alert: Any) -> str:
+        return where(
+            duty, board=alert.board, school=alert.school, class_id=alert.class_id,
+            grade=self._grades.get(alert.class_id, 0),
+        )  # fmt: skip
 
 
 def duties_of(held: str | Sequence[str]) -> tuple[str, ...]:
     """Duties from an alert's column, or from its view."""
     return tuple(filter(None, held.split(","))) if isinstance(held, str) else tuple(held)
-
-
-def _holds(who: Principal, duties: Collection[str], alert: Any) -> bool:
-    return any(
-        duty.role in duties and duty.role in _LISTENING and duty.place == _where(duty.role, alert)
-        for duty in who.duties
-    )
-
-
-def _where(duty: str, alert: Any) -> str:
-    return where(duty, board=alert.board, school=alert.school, class_id=alert.class_id)

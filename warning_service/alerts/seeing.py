@@ -19,7 +19,6 @@ from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.trail.audit import Trail
 from warning_service.alerts import states
-from warning_service.alerts.deadlines import chain_of
 from warning_service.alerts.listeners import Listeners, listeners
 from warning_service.alerts.privacy import CONSULTATION, Sight, duties_of
 from warning_service.alerts.tables import alerts
@@ -196,7 +195,7 @@ class Seeing:
         """Who would read a call of this child now. Raises StorageUnavailable, KeyError."""
         playbook = self._playbooks.for_help(board)
         with self._log.database.as_service().reading() as conn:
-            return listeners(conn, board, playbook, student, self._log.clock.today())
+            return listeners(conn, board, playbook, student, self._log.clock.now())
 
     def of_source(self, event_id: str) -> AlertView | None:
         """The alert a call for help gave rise to; None when it is not raised (yet).
@@ -255,7 +254,7 @@ class Seeing:
             # A rule the playbook no longer has keeps its id, so that old alerts stay readable.
             named = {rule.id: (rule.label, rule.label_en) for rule in playbook.alert_rules}
             label, label_en = named.get(row.rule, (row.rule, row.rule))
-        steps = len(chain_of(playbook.escalation, row.urgency))
+        steps = len(playbook.chain(row.kind, row.urgency))
         undo_until = None
         if row.state == states.ACKNOWLEDGED and row.acknowledged_at is not None:
             undo_until = row.acknowledged_at + timedelta(minutes=playbook.alert_life.undo_minutes)

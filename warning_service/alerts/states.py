@@ -107,7 +107,7 @@ def raised(board: str, student: str, body: AlertRaised) -> dict[str, Any]:
         "step": body.step,
         "raised_at": body.raised_at,
         "due_at": body.due_at,
-        "duties": ",".join(body.duties),
+        "duties": ",".join(union(body.duties, body.beside)),
         "readers": ",".join(body.duties),
         "version": 0,
         "step_due_at": body.due_at,

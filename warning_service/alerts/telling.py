@@ -1,27 +1,36 @@
 """Whom to tell: from duties of the playbook's chain to routes of the board's channels.
 
-A duty is reachable when somebody holds it at that place (the portal shows them the alert) or when
-a channel has a route for it. A step nobody of whom is reachable is passed over at once: waiting for
-a deadline that nobody has heard of helps no child.
+A duty is reachable when somebody who holds it is there (the portal shows them the alert) or when,
+with no holder known, a channel has a route for it. A duty all of whose holders are away is not. A
+step nobody of whom is reachable is passed over at once: waiting for a deadline that nobody has
+heard of helps no child. On a day without lessons, whoever the school has on duty is told besides.
 
-Loaded once for a batch of alerts, in four queries however many there are.
+Loaded once for a batch of alerts, in some eight queries however many there are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import Connection, insert, select
 
-from warning_service.access.staff_lookup import holders
-from warning_service.alerts.deadlines import URGENT, due_after, retold_at
-from warning_service.alerts.privacy import where
+from warning_service.access.presence import Presence
+from warning_service.alerts.deadlines import (
+    URGENT,
+    StaffedDays,
+    due_of,
+    may_ring_at,
+    retold_at,
+)
+from warning_service.alerts.privacy import grades_of, where
 from warning_service.alerts.tables import deliveries, routes
+from warning_service.alerts.turns import SECOND_AFTER, Route, noted, turns
+from warning_service.clock import day_of
 from warning_service.events.log import UnitOfWork
 from warning_service.events.types import derived_id
 from warning_service.events.wakeups import Wakeups
@@ -37,6 +46,9 @@ RAISED = "raised"
 ESCALATED = "escalated"
 UPDATE = "update"
 
+PERSON = "person"
+"""The duty of a route that is a person's own (mail, push); its place is the staff key."""
+
 DELIVERIES = "deliveries"
 """What hints to the deliverer are about."""
 
@@ -49,15 +61,29 @@ class Place(NamedTuple):
 
 
 class Told(NamedTuple):
-    """Who is told, and by when somebody has to have acknowledged it."""
+    """Who is told, and by when somebody has to have acknowledged it.
+
+    `tell_at`: when messages may go out, None for at once; the deadline runs from then. `beside`:
+    duties told besides, for whom a child's words are not (the one on duty in a vacation).
+    """
 
     step: int
     duties: tuple[str, ...]
     due_at: datetime
+    tell_at: datetime | None = None
+    beside: tuple[str, ...] = ()
+
+
+Reached = Literal["there", "route", "away", "nobody"]
+"""How a duty is reached: by a holder who is there, or by a channel's route alone; or why not."""
 
 
 class Telling:
-    """Routes, holders of duties and the calendar for the alerts of some places of one board."""
+    """Routes, holders of duties and the calendar for the alerts of some places of one board.
+
+    `now` is the moment of telling: who holds a duty and is there is asked for then, or for when
+    quiet hours end. What was entered for days before it is not known here.
+    """
 
     def __init__(
         self,
@@ -67,15 +93,20 @@ class Telling:
         *,
         places: Collection[Place],
         urgencies: Collection[str],
-        on: date,
+        now: datetime,
     ) -> None:
         self._board = board
         self._escalation = escalation
-        wanted = {board, *(p.school for p in places), *(p.class_id for p in places)} - {""}
-        self._holders = holders(conn, wanted, on)
-        self._routes = _routes(conn, board, sorted(wanted))
-        plain = set(urgencies) <= {URGENT}
-        self._calendar = SchoolCalendar(None if plain else conn, board)
+        self._now = now
+        self._grades = grades_of(conn, {p.class_id for p in places})
+        grades = {f"{p.school}:{self._grades[p.class_id]}" for p in places if self._grade(p)}
+        wanted = {board, *(p.school for p in places), *(p.class_id for p in places)} | grades
+        self.presence = Presence(conn, wanted - {""}, now)
+        self._routes = _routes(conn, board, sorted((wanted - {""}) | self.presence.people()))
+        # An urgent alert asks the calendar only whether somebody is on duty besides.
+        plain = set(urgencies) <= {URGENT} and not self.presence.anybody_rostered
+        lessons = SchoolCalendar(None if plain else conn, board)
+        self.calendar = StaffedDays(lessons, self.presence.rostered)
 
     def first(
         self,
@@ -87,11 +118,17 @@ class Telling:
         step: int,
         urgency: str,
         start: datetime,
+        rings: bool = True,
     ) -> Told:
-        """Tell `duties` in place of those of `step`, or the first later step that is there."""
+        """Tell `duties` in place of those of `step`, or the first later step that is there.
+
+        `rings`: also in quiet hours (Playbook.rings_at_night).
+        """
         duties = tuple(duties)
+        begin = max(start, self._now)
+        tell_at = begin if rings else self._may_ring_at(begin, place)
         while True:
-            there = tuple(duty for duty in duties if self.reachable(duty, place))
+            there = tuple(duty for duty in duties if self.reachable(duty, place, tell_at))
             for duty in set(duties) - set(there):
                 NOBODY.inc()
                 log.warning("duty_has_nobody", alert=alert, duty=duty, step=step)
@@ -101,15 +138,20 @@ class Telling:
             duties = chain[step].duties
         if not there:
             log.error("alert_reaches_nobody", alert=alert)
-        due = due_after(
-            start,
-            chain[step].minutes,
+        due = due_of(
+            max(start, tell_at) if tell_at > self._now else start,
+            chain[step],
             urgency=urgency,
             escalation=self._escalation,
-            calendar=self._calendar,
+            calendar=self.calendar,
             school=place.school,
         )
-        return Told(step, there or duties, due)
+        told = there or duties
+        return Told(
+            step, told, due,
+            tell_at=tell_at if tell_at > self._now else None,
+            beside=self._beside(told, place, tell_at),
+        )  # fmt: skip
 
     def again(self, chain: Sequence[Step], place: Place, *, urgency: str, now: datetime) -> Told:
         """The chain is at its end: tell its last step again, and say when to do so next."""
@@ -117,35 +159,102 @@ class Telling:
             now,
             urgency=urgency,
             escalation=self._escalation,
-            calendar=self._calendar,
+            calendar=self.calendar,
             school=place.school,
         )
-        return Told(len(chain), chain[-1].duties, due)
+        return Told(
+            len(chain), chain[-1].duties, due, beside=self._beside(chain[-1].duties, place, now)
+        )
+
+    def _may_ring_at(self, moment: datetime, place: Place) -> datetime:
+        return may_ring_at(
+            moment, escalation=self._escalation, calendar=self.calendar, school=place.school
+        )
+
+    def _beside(self, told: Sequence[str], place: Place, moment: datetime) -> tuple[str, ...]:
+        """Whoever is on duty at the school on a day without lessons, unless told already."""
+        duty, day = self._escalation.day_duty, day_of(moment)
+        if duty in told or not self.presence.rostered(place.school, day):
+            return ()
+        if self.calendar.lessons.is_school_day(day, place.school):
+            return ()
+        return (duty,) if self.reachable(duty, place, moment) else ()
 
     def deliveries(
-        self, alert: str, told: Told, place: Place, *, purpose: str, wall: datetime
+        self,
+        alert: str,
+        told: Told,
+        place: Place,
+        *,
+        purpose: str,
+        wall: datetime,
+        mark: str = "",
     ) -> list[dict[str, Any]]:
-        """One delivery row for each address the duties told have; `wall`: the real time."""
-        addresses = {
-            address
-            for duty in told.duties
-            for address in self._routes.get((duty, self._where(duty, place)), ())
-        }
-        return [
-            delivery(
-                derived_id("delivery", alert, channel, address, purpose, told.due_at.isoformat()),
-                alert=alert, channel=channel, address=address, purpose=purpose, wall=wall,
+        """One delivery row for each address the duties told have; `wall`: the real time.
+
+        `mark` tells the messages of two tellings apart that have the same purpose and deadline.
+
+        Those of a duty's further channels are due a moment later (turns.py).
+        """
+        moment = told.tell_at or self._now
+        held = timedelta(0) if told.tell_at is None else max(told.tell_at - self._now, timedelta(0))
+        everybody = dict.fromkeys((*told.duties, *told.beside))
+        found = turns(self.routes(duty, place, moment) for duty in everybody)
+        due = told.due_at.isoformat() + mark
+        ids = {
+            (one.channel, one.address): derived_id(
+                "delivery", alert, one.channel, one.address, purpose, due
             )
-            for channel, address in sorted(addresses)
-        ]  # fmt: skip
+            for one in found
+        }
+        rows = []
+        for one in found:
+            row = delivery(
+                ids[one.channel, one.address],
+                alert=alert, channel=one.channel, address=one.address, purpose=purpose, wall=wall,
+            )  # fmt: skip
+            if held:
+                # By the real clock, as all times of deliveries: so long from now.
+                row["next_at"] = wall + held
+            if one.turn > 1:
+                row["turn"], row["in_place_of"] = one.turn, noted(one, ids)
+                row["next_at"] = wall + held + (one.turn - 1) * SECOND_AFTER
+            rows.append(row)
+        return rows
 
-    def reachable(self, duty: str, place: Place) -> bool:
-        """Does somebody hold the duty there, or has a channel a route for it?"""
-        where = (duty, self._where(duty, place))
-        return bool(self._holders.get(where) or self._routes.get(where))
+    def routes(self, duty: str, place: Place, moment: datetime) -> set[Route]:
+        """The duty's own routes there, and those of each person who holds it and is there."""
+        where = self.where(duty, place)
+        found = set(self._routes.get((duty, where), ()))
+        for staff in self.presence.there(duty, where, moment):
+            found |= self._routes.get((PERSON, staff), set())
+        return found
 
-    def _where(self, duty: str, place: Place) -> str:
-        return where(duty, board=self._board, school=place.school, class_id=place.class_id)
+    def reached(self, duty: str, place: Place, moment: datetime | None = None) -> Reached:
+        """How the duty is reached there at that moment (None: now), or why it is not."""
+        moment, where = moment or self._now, self.where(duty, place)
+        if self.presence.there(duty, where, moment):
+            return "there"
+        if self.presence.holders(duty, where, day_of(moment)):
+            return "away"
+        return "route" if self._routes.get((duty, where)) else "nobody"
+
+    def reachable(self, duty: str, place: Place, moment: datetime | None = None) -> bool:
+        """Is somebody who holds the duty there, or has a channel a route for it?"""
+        return self.reached(duty, place, moment) in {"there", "route"}
+
+    def where(self, duty: str, place: Place) -> str:
+        """At which place the duty is asked for, of a child there."""
+        return where(
+            duty,
+            board=self._board,
+            school=place.school,
+            class_id=place.class_id,
+            grade=self._grade(place),
+        )
+
+    def _grade(self, place: Place) -> int:
+        return self._grades.get(place.class_id, 0)
 
 
 def delivery(
@@ -176,6 +285,8 @@ def delivery(
         "sent_at": None,
         "remote_id": "",
         "last_error": "",
+        "turn": 1,
+        "in_place_of": "",
     }
 
 
@@ -213,11 +324,12 @@ def owe_updates(
 
 def _routes(
     conn: Connection, board: str, places: Sequence[str]
-) -> dict[tuple[str, str], set[tuple[str, str]]]:
-    found: dict[tuple[str, str], set[tuple[str, str]]] = {}
+) -> dict[tuple[str, str], set[Route]]:
+    found: dict[tuple[str, str], set[Route]] = {}
     for start in range(0, len(places), 500):
         part = places[start : start + 500]
         rows = conn.execute(select(routes).where(routes.c.board == board, routes.c.place.in_(part)))
         for row in rows:
-            found.setdefault((row.duty, row.place), set()).add((row.channel, row.address))
+            route = Route(row.channel, row.address, row.priority)
+            found.setdefault((row.duty, row.place), set()).add(route)
     return found

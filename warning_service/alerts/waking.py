@@ -22,7 +22,6 @@ from prometheus_client import Counter
 from sqlalchemy import Connection, select
 
 from warning_service.alerts import states
-from warning_service.alerts.deadlines import chain_of
 from warning_service.alerts.privacy import duties_of
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.alerts.telling import (
@@ -30,7 +29,6 @@ from warning_service.alerts.telling import (
     UPDATE,
     Place,
     Telling,
-    Told,
     owe_updates,
     put_deliveries,
 )
@@ -131,7 +129,7 @@ def _wake_board(log_: Log, playbook: Playbook, wall: Clock, board: str, due: Seq
         telling = Telling(
             conn, board, playbook.escalation,
             places={Place(row.school, row.class_id) for row in due},
-            urgencies={row.urgency for row in due}, on=log_.clock.today(),
+            urgencies={row.urgency for row in due}, now=now,
         )  # fmt: skip
         for row in due:
             if row.state == states.HANDLED:
@@ -192,22 +190,34 @@ def _recorded(conn: Connection, row: Any) -> AlertHandled | None:
 
 def _opened(telling: Telling, playbook: Playbook, row: Any, now: datetime, wall: Clock) -> _Plan:
     place = Place(row.school, row.class_id)
-    chain = chain_of(playbook.escalation, row.urgency)
+    chain = playbook.chain(row.kind, row.urgency)
     expired = row.state == states.ACKNOWLEDGED
     step = row.step + 1 if expired else row.step
     if step < len(chain):
         duties = duties_of(row.readers) if step == 0 else chain[step].duties
         told = telling.first(
-            row.id, chain, duties, place, step=step, urgency=row.urgency, start=now
+            row.id,
+            chain,
+            duties,
+            place,
+            step=step,
+            urgency=row.urgency,
+            start=now,
+            rings=playbook.rings_at_night(row.kind, row.urgency),
         )
     else:
         told = telling.again(chain, place, urgency=row.urgency, now=now)
     why = states.EXPIRED if expired else states.WOKEN
     body = AlertOpenedAgain(
-        alert_id=row.id, why=why, step=told.step, duties=told.duties, due_at=told.due_at, at=now
+        alert_id=row.id,
+        why=why,
+        step=told.step,
+        duties=(*told.duties, *told.beside),
+        due_at=told.due_at,
+        at=now,
     )
     owed = telling.deliveries(
-        row.id, Told(told.step, told.duties, told.due_at), place, purpose=ESCALATED,
+        row.id, told, place, purpose=ESCALATED,
         wall=wall.now(), mark=f"{why}:{row.version}",
     )  # fmt: skip
     return _Plan(row, ACTOR, body, owed)

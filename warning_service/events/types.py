@@ -156,7 +156,9 @@ class ListPublished(Body, frozen=True, tag="list_published"):
 
 
 class AlertRaised(Body, frozen=True, tag="alert_raised"):
-    """An adult has to look. `source` is the event that gave rise to it; `duties` were told."""
+    """An adult has to look. `source` is the event that gave rise to it; `duties` were told, and
+    besides them, without what a child wrote being for them, those of `beside`.
+    """
 
     alert_id: str
     kind: str
@@ -169,6 +171,7 @@ class AlertRaised(Body, frozen=True, tag="alert_raised"):
     duties: tuple[str, ...]
     raised_at: datetime
     due_at: datetime
+    beside: tuple[str, ...] = ()
 
 
 class AlertDelivered(Body, frozen=True, tag="alert_delivered"):

@@ -67,6 +67,11 @@ class Escalation(Part):
     school_opens: int = Field(default=8, ge=0, le=23)
     school_closes: int = Field(default=17, ge=1, le=24)
     quiet: QuietHours = QuietHours()
+    day_duty: Literal["guidance", "management", "nurse"] = Field(
+        default="guidance",
+        description="The duty under which whoever is on the school's roster for days without "
+        "lessons (日直) is told, beside the step's own duties.",
+    )
 
     @model_validator(mode="after")
     def _told_before_it_is_due(self) -> Escalation:
