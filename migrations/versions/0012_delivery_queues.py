@@ -23,6 +23,8 @@ def upgrade() -> None:
         "deliveries", sa.Column("in_place_of", sa.Text(), nullable=False, server_default="")
     )
     op.add_column("deliveries", sa.Column("read_at", sa.DateTime(), nullable=True))
+    # Which messages stand for several alerts is asked whenever one of those changes.
+    op.create_index("ix_deliveries_sent", "deliveries", ["sent_at"])
     op.create_table(
         "watchman_looks",
         sa.Column("minute", sa.DateTime(), nullable=False),
@@ -38,6 +40,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("watchman_looks")
+    op.drop_index("ix_deliveries_sent", "deliveries")
     op.drop_column("deliveries", "read_at")
     op.drop_column("deliveries", "in_place_of")
     op.drop_column("deliveries", "turn")

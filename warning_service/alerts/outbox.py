@@ -16,12 +16,14 @@ from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tup
 from warning_service.alerts.messages import TEST
 from warning_service.alerts.states import OPEN
 from warning_service.alerts.tables import alerts, deliveries
-from warning_service.alerts.telling import ESCALATED, RAISED, UPDATE
+from warning_service.alerts.telling import ESCALATED, NOT_BEFORE, RAISED, UPDATE
+from warning_service.alerts.turns import named, spared
 from warning_service.events.types import AlertRaised
 from warning_service.roster.tables import classes
 
 LEASE = timedelta(seconds=30)
-PER_ADDRESS = 8
+PER_ADDRESS = 20
+"""Claimed messages of one address, and the most alerts that one message stands for."""
 
 Lane = tuple[str, str]
 """A channel and an address: messages to one lane go out one after the other."""
@@ -35,8 +37,9 @@ UNNEEDED = "unneeded"
 class Owed(msgspec.Struct, frozen=True, kw_only=True):
     """A due delivery with what its message is made of. `rank`: lower goes first.
 
-    For an update, `target` is the state of the delivery it changes and `target_remote` what the
-    channel calls that message.
+    For an update, `target` is the state of the delivery it changes, `target_remote` what the
+    channel calls that message and `with_it` the other alerts that message stands for, with their
+    states. `spared`: it is a later channel's, and an earlier one has reached everybody.
     """
 
     id: str
@@ -53,11 +56,26 @@ class Owed(msgspec.Struct, frozen=True, kw_only=True):
     class_name: str
     target: str
     target_remote: str
+    target_sent_at: datetime | None = None
+    turn: int = 1
+    in_place_of: str = ""
+    spared: bool = False
+    with_it: tuple[tuple[str, str], ...] = ()
 
     @property
     def lane(self) -> Lane:
         """Where it goes."""
         return (self.channel, self.address)
+
+    @property
+    def groups(self) -> bool:
+        """May one message say this together with others like it?"""
+        return self.purpose in {RAISED, ESCALATED} and not self.unneeded
+
+    @property
+    def likeness(self) -> tuple[str, ...]:
+        """What has to be the same for that. An urgent one is never among others."""
+        return (self.purpose, self.kind, self.urgency, self.class_name)
 
     @property
     def unneeded(self) -> bool:
@@ -68,7 +86,7 @@ class Owed(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.purpose == UPDATE:
             return self.target in {FAILED, UNNEEDED, ""}
-        return self.alert_state != OPEN
+        return self.alert_state != OPEN or self.spared
 
     @property
     def too_early(self) -> bool:
@@ -77,7 +95,10 @@ class Owed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one claimed delivery. `pause_until` holds for the whole address."""
+    """What became of one claimed delivery. `pause_until` holds for the whole address.
+
+    `hurry`: this channel will not do it in time; those of later turns need not wait.
+    """
 
     owed: Owed
     state: str
@@ -87,6 +108,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     sent_at: datetime | None = None
     pause_until: datetime | None = None
+    hurry: bool = False
 
 
 def due(
@@ -121,6 +143,7 @@ def due(
             func.coalesce(c.c.name, "").label("class_name"),
             func.coalesce(target.c.state, "").label("target"),
             func.coalesce(target.c.remote_id, "").label("target_remote"),
+            target.c.sent_at.label("target_sent_at"), d.c.turn, d.c.in_place_of,
             func.row_number()
             .over(partition_by=(d.c.channel, d.c.address), order_by=order)
             .label("place"),
@@ -141,10 +164,62 @@ def due(
         .order_by(ranked.c.rank, ranked.c.created_at, ranked.c.id)
         .limit(limit)
     )
-    return [
+    found = [
         Owed(**{name: value for name, value in row._mapping.items() if name != "place"})
         for row in rows
     ]
+    return _with_others(conn, _with_earlier_turns(conn, found))
+
+
+def _with_earlier_turns(conn: Connection, found: Sequence[Owed]) -> list[Owed]:
+    """Mark those of later turns whose duties were reached meanwhile."""
+    wanted = sorted({one for owed in found if owed.turn > 1 for one in named(owed.in_place_of)})
+    if not wanted:
+        return list(found)
+    sent: set[str] = set()
+    for start in range(0, len(wanted), 500):
+        sent |= set(
+            conn.execute(
+                select(deliveries.c.id).where(
+                    deliveries.c.id.in_(wanted[start : start + 500]), deliveries.c.state == SENT
+                )
+            ).scalars()
+        )
+    return [
+        msgspec.structs.replace(owed, spared=spared(owed.in_place_of, sent))
+        if owed.turn > 1
+        else owed
+        for owed in found
+    ]
+
+
+def _with_others(conn: Connection, found: Sequence[Owed]) -> list[Owed]:
+    """Give updates the other alerts that stand in the message they change.
+
+    Those are what was sent to that address at that very instant under that remote id.
+    """
+    moments = sorted({owed.target_sent_at for owed in found if owed.target_sent_at is not None})
+    if not moments:
+        return list(found)
+    d = deliveries
+    shared: dict[tuple[Any, ...], list[tuple[str, str]]] = {}
+    for start in range(0, len(moments), 500):
+        rows = conn.execute(
+            select(
+                d.c.channel, d.c.address, d.c.sent_at, d.c.remote_id, d.c.alert_id, alerts.c.state
+            )
+            .join(alerts, alerts.c.id == d.c.alert_id)
+            .where(d.c.sent_at.in_(moments[start : start + 500]), d.c.purpose != UPDATE)
+            .order_by(d.c.created_at, d.c.id)
+        )
+        for channel, address, sent_at, remote, alert, state in rows:
+            shared.setdefault((channel, address, sent_at, remote), []).append((alert, state))
+    result = []
+    for owed in found:
+        key = (owed.channel, owed.address, owed.target_sent_at, owed.target_remote)
+        others = tuple(one for one in shared.get(key, ()) if one[0] != owed.alert_id)
+        result.append(msgspec.structs.replace(owed, with_it=others) if others else owed)
+    return result
 
 
 def fresh(row: Mapping[str, Any], raised: AlertRaised) -> Owed:
@@ -221,6 +296,19 @@ def store(conn: Connection, outcomes: Sequence[Outcome]) -> None:
     for one in outcomes:
         if one.pause_until is not None:
             hold(conn, one.owed.lane, one.pause_until)
+        if one.hurry or one.state == FAILED:
+            _next_turn(conn, one.owed)
+
+
+def _next_turn(conn: Connection, failed: Owed) -> None:
+    """Those that are to go out in the place of this one need not wait any longer."""
+    d = deliveries
+    conn.execute(
+        update(d)
+        .where(d.c.alert_id == failed.alert_id, d.c.state == WAITING, d.c.turn > failed.turn)
+        .where(d.c.attempts == 0, d.c.in_place_of.contains(failed.id, autoescape=True))
+        .values(next_at=NOT_BEFORE)
+    )
 
 
 def hold(conn: Connection, lane: Lane, until: datetime) -> None:
