@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import logging
 import secrets
+import socket
 import threading
+from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +29,6 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.socket_mode.builtin import SocketModeClient
 from slack_sdk.socket_mode.client import BaseSocketModeClient
-from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
 from connectors.messaging.slack import UNEXPECTED, code_of, past_the_proxy, pause_of, status_of
@@ -102,6 +103,15 @@ class _Client(SocketModeClient):
         if not isinstance(error, OSError):
             self.broken.set()
 
+    def hang_up(self) -> None:
+        """Close at once: reading is told to end first, or closing would wait for its timeout."""
+        session = self.current_session
+        sock = None if session is None else session.sock
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        self.close()
+
     def issue_new_wss_url(self) -> str:
         """A fresh address to connect to. Raises _Refused."""
         try:
@@ -172,8 +182,7 @@ class SlackSocket:
         A new client for each: what a half-read message left behind in one goes with it.
         """
         client = self._client = _Client(self._rooms.settings)
-        client.socket_mode_request_listeners.append(self._envelope)
-        client.message_listeners.append(self._greeted)
+        client.message_listeners.append(self._heard)
         try:
             try:
                 client.connect()
@@ -194,12 +203,21 @@ class SlackSocket:
             return 0.0
         finally:
             self._client = None
-            client.close()
+            client.hang_up()
 
-    def _greeted(self, client: BaseSocketModeClient, message: dict[str, Any], _raw: Any) -> None:
+    def _heard(
+        self, client: BaseSocketModeClient, message: dict[str, Any], _raw: str | None
+    ) -> None:
+        """A message of Slack's, whatever it is. (The SDK's own reading of envelopes gives up on
+        some that are malformed without acknowledging them.)
+        """
+        if message.get("type") == "hello":
+            self._greeted(client, message)
+        elif isinstance(envelope_id := message.get("envelope_id"), str):
+            self._envelope(client, envelope_id, message)
+
+    def _greeted(self, client: BaseSocketModeClient, message: dict[str, Any]) -> None:
         """Slack says which app this connection is of: another one's token must be noticed."""
-        if message.get("type") != "hello":
-            return
         found = message.get("connection_info")
         app = str(found.get("app_id", "")) if isinstance(found, dict) else ""
         if app and self._rooms.settings.slack_app_id not in {"", app}:
@@ -209,18 +227,20 @@ class SlackSocket:
 
     # -- what comes through it -------------------------------------------------------------------
 
-    def _envelope(self, client: BaseSocketModeClient, request: SocketModeRequest) -> None:
+    def _envelope(
+        self, client: BaseSocketModeClient, envelope_id: str, message: dict[str, Any]
+    ) -> None:
         """Acknowledge first, so that Slack need not wait for our database; then do it."""
         try:
-            client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
+            client.send_socket_mode_response(SocketModeResponse(envelope_id))
         except (SlackClientError, OSError):
             # Slack sends it again, here or to another process; doing it twice does no harm.
             ENVELOPES.labels("not_acknowledged").inc()
-        if request.type != "interactive":
+        if message.get("type") != "interactive":
             ENVELOPES.labels("not_ours").inc()
             return
         try:
-            pressed = msgspec.convert(request.payload, Interaction)
+            pressed = msgspec.convert(message.get("payload"), Interaction)
         except msgspec.ValidationError:
             ENVELOPES.labels("malformed").inc()
             log.warning("slack_envelope_malformed")
