@@ -22,7 +22,7 @@ from warning_service.access.doors.cards import USING
 from warning_service.access.doors.child_secrets import Kind, Made
 from warning_service.access.doors.pictures import PICTURES
 from warning_service.access.principals import Principal
-from warning_service.access.web import Needs
+from warning_service.access.web import Needs, ask_again
 from warning_service.rooms import Rooms, rooms_of
 from warning_service.roster import queries as roster
 
@@ -106,11 +106,17 @@ def new_secrets(
     whom: Annotated[str, Form(pattern="^(all|missing)?$")] = "",
     names: Annotated[bool, Form()] = False,
 ) -> Response:
-    """New pictures or digits for one child, for all, or for those without; to print and cut out."""
+    """New pictures or digits for one child, for all, or for those without; to print and cut out.
+
+    A whole class's secrets on one page ask for a fresh confirmation; a child that stands there
+    without its card does not wait for one.
+    """
     rooms = rooms_of(request)
     room = rooms.cards.room(who, class_id)
-    if seat is None and not whom:
-        return go(f"/portal/cards/{class_id}")
+    if seat is None:
+        if not whom:
+            return go(f"/portal/cards/{class_id}")
+        ask_again(request, who)
     # Names first: when they cannot be put on the trail, nobody's secret has changed.
     shown: Mapping[str, str] = {}
     if names:

@@ -231,7 +231,7 @@ def page_of(
         reason=rights.requests.words(view, view.row.sealed_reason),
         withholds=held is not None and held.withholds,
         tells_of_help=rights.disclosures.tells_of_help(view),
-        as_of=now.isoformat(), link=link, link_days=LINK_DAYS,
+        as_of=now.isoformat(), fresh=rooms.sessions.is_fresh(who), link=link, link_days=LINK_DAYS,
         link_open=link is not None and link.used_at is None and link.until > now,
         facts=rights.amendments.facts(view) if open_ and view.kind is Kind.CORRECTION else [],
         corrected=rights.amendments.corrected(view),

@@ -23,6 +23,7 @@ from warning_service.rooms import rooms_of
 
 router = APIRouter()
 Approver = Annotated[Principal, Depends(Needs(Ability.APPROVE_REQUESTS))]
+Fresh = Annotated[Principal, Depends(Needs(Ability.APPROVE_REQUESTS, fresh=True))]
 
 
 @router.get("/portal/approvals")
@@ -33,7 +34,7 @@ def waiting(request: Request, who: Approver) -> Response:
 
 
 @router.get("/portal/approvals/{request_id}")
-def one(request: Request, who: Approver, request_id: str) -> Response:
+def one(request: Request, who: Fresh, request_id: str) -> Response:
     """One decision with its reasons."""
     return _page(request, who, request_id)
 
@@ -64,7 +65,7 @@ def _page(request: Request, who: Principal, request_id: str, *, problem: str = "
 @router.post("/portal/approvals/{request_id}")
 def answer(
     request: Request,
-    who: Approver,
+    who: Fresh,
     request_id: str,
     *,
     agree: Annotated[str, Form(max_length=5)] = "",

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 
 from teacher_portal.frame import go, show
-from teacher_portal.requests import Officer, back, look, page_of
+from teacher_portal.requests import back, look, page_of
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
@@ -117,7 +117,7 @@ def mark(
 @router.post("/portal/requests/{request_id}/decide")
 def decide(
     request: Request,
-    who: Officer,
+    who: Fresh,
     request_id: str,
     *,
     decision: Annotated[str, Form(max_length=20)] = "",
@@ -143,7 +143,7 @@ def decide(
 
 @router.post("/portal/requests/{request_id}/renew")
 def renew(
-    request: Request, who: Officer, request_id: str, reason: Annotated[str, Form()] = ""
+    request: Request, who: Fresh, request_id: str, reason: Annotated[str, Form()] = ""
 ) -> Response:
     """Leave to make the file once more."""
     try:

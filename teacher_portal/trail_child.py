@@ -31,7 +31,7 @@ from warning_service.judging import queries as judging
 from warning_service.rooms import Rooms, rooms_of
 
 router = APIRouter()
-Officer = Annotated[Principal, Depends(Needs(Ability.HANDLE_REQUESTS))]
+Officer = Annotated[Principal, Depends(Needs(Ability.HANDLE_REQUESTS, fresh=True))]
 A_YEAR = timedelta(days=365)
 TOLD = frozenset(name for name, action in actions.actions().items() if action.told_ja)
 """What has a sentence for families; all that has a child as its subject does."""

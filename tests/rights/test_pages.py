@@ -9,9 +9,10 @@ import zipfile
 from datetime import timedelta
 
 from tests import make
-from tests.rights.conftest import Pages, Town
+from tests.rights.conftest import Pages, Town, decided, moved
 from warning_service.clock import MovableClock
 from warning_service.rights.tables import family_requests
+from warning_service.rights.terms import State
 from warning_service.roster import queries
 
 
@@ -130,6 +131,39 @@ def test_the_file_asks_for_a_fresh_second_factor(town: Town, pages: Pages) -> No
     view = town.rights.requests.one(town.who("officer"), request)
     leave = town.rights.disclosures.link(view)
     assert leave is not None and leave.used_at is None
+
+
+def test_every_step_of_a_disclosure_asks_again_who_it_is(town: Town, pages: Pages) -> None:
+    fresh, waiting, agreed = (town.asked("disclosure") for _ in range(3))
+    for request in (waiting, agreed):
+        decided(town, request)
+    town.rights.disclosures.approve(town.who("board"), agreed)
+    officer, head = pages("officer"), pages("head")
+    as_of = town.rooms.clock.now().isoformat()
+    assert 'value="no_answer"' in officer.get(f"/portal/requests/{fresh}")
+    moved(town, minutes=6)
+    shown = officer.get(f"/portal/requests/{fresh}")
+    assert 'value="no_answer"' not in shown and "先に本人の確認をしてください" in shown
+    assert f"/portal/confirm?next=/portal/requests/{fresh}" in shown
+    steps = [
+        (
+            officer,
+            f"/portal/requests/{fresh}/decide",
+            {"decision": "none", "as_of": as_of, "reason": "x"},
+        ),
+        (officer, f"/portal/requests/{agreed}/renew", {"reason": "x"}),
+        (head, f"/portal/approvals/{waiting}", {"agree": "yes"}),
+        (head, f"/portal/approvals/{waiting}", {"agree": "no", "reason": "x"}),
+    ]
+    for page, path, fields in steps:
+        answer = page.post(path, **fields)
+        assert answer.status_code == 401 and "本人の確認" in answer.text, path
+    looks = [(head, f"/portal/approvals/{waiting}"), (officer, f"/portal/trail/child/{town.child}")]
+    for page, path in looks:
+        page.get(path, 303)
+    states = {view.row.id: view.state for view in town.rights.requests.inbox(town.who("officer"))}
+    assert states == {fresh: State.OPEN, waiting: State.WAITING, agreed: State.DECIDED}
+    assert head.get("/portal/approvals").count(waiting) >= 1  # the list names nobody
 
 
 def test_who_looked_tells_no_more_of_help_than_the_file(town: Town, pages: Pages) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests import make
 from tests.teacher_portal.conftest import Browser, Browsers
 from tests.teacher_portal.school import School
 from warning_service.access.tables import audit
+from warning_service.clock import MovableClock
 from warning_service.roster import service
 from warning_service.roster import tables as t
 
@@ -88,6 +90,15 @@ def test_children_get_new_cards_and_names_only_when_asked_for(
     assert nothing.headers["location"] == f"/portal/cards/{ROOM}"
     assert teacher.post(f"/portal/cards/{ROOM}/children", seat=77).status_code == 404
     assert teacher.post(f"/portal/cards/{ROOM}/children", whom="x").status_code == 422
+    clock = school.rooms.clock
+    assert isinstance(clock, MovableClock)
+    clock.move_by(timedelta(minutes=6))
+    made = actions(school).count("child_secret_made")
+    for whom in ("all", "missing"):
+        late = teacher.post(f"/portal/cards/{ROOM}/children", whom=whom)
+        assert late.status_code == 401 and "本人の確認" in late.text
+    assert actions(school).count("child_secret_made") == made
+    assert teacher.post(f"/portal/cards/{ROOM}/children", seat=3).status_code == 200
     assert "press the number" in _in_english(teacher, f"/portal/cards/{ROOM}")
 
 

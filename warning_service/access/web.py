@@ -82,8 +82,8 @@ class Needs:
             raise NotFromHere if self.abilities <= found.abilities else NotAllowed
         if request.method not in {"GET", "HEAD", "OPTIONS"}:
             await check_csrf(request, principal)
-        if self.fresh and not sessions.is_fresh(principal):
-            raise ConfirmNeeded
+        if self.fresh:
+            ask_again(request, principal)
         await answer_to_one(request, principal)
         return principal
 
@@ -236,6 +236,15 @@ def _pace(request: Request, name: str, bucket: Bucket) -> Pace:
     if not hasattr(state, name):
         setattr(state, name, Pace(bucket))
     return cast(Pace, getattr(state, name))
+
+
+def ask_again(request: Request, who: Principal) -> None:
+    """Like `Needs(fresh=True)`, where only some of what a route does asks for it.
+
+    Raises ConfirmNeeded.
+    """
+    if not cast(Sessions, request.app.state.sessions).is_fresh(who):
+        raise ConfirmNeeded
 
 
 async def answer_to_one(request: Request, who: Principal) -> None:
