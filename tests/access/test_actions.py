@@ -19,6 +19,7 @@ ROOMS = ("warning_service", "teacher_portal", "student_checkin", "connectors", "
 WRITERS = {
     "note": (1, 3), "look": (1, 3), "by": (1, 3), "_look": (2, 4), "_note": (2, 4), "write": (2, 4),
     "line": (1, 3), "line_by": (1, 3), "_replace": (3, 4),
+    "_by_hand": (2, 4),
 }  # fmt: skip
 NAMED = ("why", "action")
 

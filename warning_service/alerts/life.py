@@ -304,9 +304,9 @@ class Life(Seeing):
         a = alerts.c
         with self._log.database.as_service().reading() as conn:
             row = conn.execute(
-                select(a.board, a.school, a.urgency).where(a.id == alert_id)
+                select(a.board, a.school, a.urgency, a.student).where(a.id == alert_id)
             ).one_or_none()
-            if row is None:
+            if row is None or not row.student:  # a notice is over when its cause is
                 return None
             try:
                 playbook = self._playbooks.for_help(row.board)

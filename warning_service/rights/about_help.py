@@ -24,6 +24,8 @@ from warning_service.follow_up.tables import cases
 HELP_ACTIONS = frozenset(
     {
         "read_consultation", "alert", "alerts", "take_on",
+        "take_over", "put_back", "offer_alert", "offer_declined", "offer_withdrawn", "snooze",
+        "close_alert", "reopen",
         "cases", "hand_over_form", "hand_over_case", "case_taken_back", "case_returned",
     }
 )  # fmt: skip
