@@ -1,12 +1,11 @@
 """Fixtures shared by all tests: real databases, migrated; a movable clock; the built rooms.
 
 Every test that asks for `database` runs twice, on SQLite and on a real PostgreSQL server that the
-session starts from its package. Each test gets a database of its own, copied from a migrated one.
+session starts from its package. Each test gets a database of its own, migrated and without rows.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import tempfile
@@ -14,12 +13,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
 import pytest
 import structlog
 from cryptography.fernet import Fernet
-from sqlalchemy import make_url
 
+from tests.postgres import Databases
 from warning_service.access.doors import passwords
 from warning_service.clock import MovableClock
 from warning_service.database import Database
@@ -30,7 +28,6 @@ from warning_service.rooms import Rooms
 from warning_service.settings import Settings
 
 START = datetime(2026, 5, 11, 0, 0, tzinfo=UTC)  # a Monday, 09:00 in Japan
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,19 +75,11 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_url: str) -> str:
-    """The name of a migrated database to copy from."""
-    name = "template_kizashi"
-    with psycopg.connect(postgres_url, autocommit=True) as conn:
-        conn.execute(f"CREATE DATABASE {name}")
-    database = Database(_url(postgres_url, name))
-    migrate(database)
-    database.close()
-    return name
-
-
-def _url(server: str, name: str) -> str:
-    return make_url(server).set(database=name).render_as_string(hide_password=False)
+def postgres_databases(postgres_url: str) -> Iterator[Databases]:
+    """Where a test's own database on the server comes from."""
+    found = Databases(postgres_url)
+    yield found
+    found.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -102,14 +91,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
             shutil.copy(file, tmp_path / file.name)
         yield f"sqlite:///{tmp_path / 'kizashi.db'}"
         return
-    server: str = request.getfixturevalue("postgres_url")
-    template_name: str = request.getfixturevalue("postgres_template")
-    name = f"t{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(server, autocommit=True) as conn:
-        conn.execute(f"CREATE DATABASE {name} TEMPLATE {template_name}")
-    yield _url(server, name)
-    with psycopg.connect(server, autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    databases: Databases = request.getfixturevalue("postgres_databases")
+    name = databases.take()
+    yield databases.url(name)
+    databases.give(name)
 
 
 @pytest.fixture
