@@ -48,6 +48,7 @@ from warning_service.access.sealing import Sealer
 from warning_service.access.trail.audit import Trail, TrailKeys
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.alerts.deliver import Deliverer
+from warning_service.alerts.notices import Notices
 from warning_service.alerts.service import Alerts
 from warning_service.asking import NobodyYet
 from warning_service.clock import Clock
@@ -132,6 +133,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
         trail=trail,
         playbooks=playbooks,
         alerts=alerts,
+        notices=Notices(log_, playbooks),
         follow_ups=FollowUps(log_, sealer, playbooks, alerts, gateway),
         rights=Rights.build(log_, sealer, trail, playbooks),
     )

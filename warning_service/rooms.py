@@ -23,6 +23,7 @@ from warning_service.access.doors.tokens import Tokens
 from warning_service.access.gateway import Gateway
 from warning_service.access.sealing import Sealer
 from warning_service.access.trail.audit import Trail
+from warning_service.alerts.notices import Notices
 from warning_service.alerts.service import Alerts
 from warning_service.clock import Clock
 from warning_service.database import Database
@@ -59,6 +60,7 @@ class Rooms:
     trail: Trail
     playbooks: Playbooks
     alerts: Alerts
+    notices: Notices
     follow_ups: FollowUps
     rights: Rights
 

@@ -24,6 +24,7 @@ from warning_service.clock import MovableClock, at, day_of
 from warning_service.database import Database, StorageUnavailable, insert_new
 from warning_service.events.tables import job_runs
 from warning_service.events.types import DayClosed, ListDue, NewEvent, derived_id
+from warning_service.follow_up.notice_job import NoticeJob
 from warning_service.keeping.night import Nights
 from warning_service.playbooks.model import Playbook
 from warning_service.rooms import Rooms
@@ -37,6 +38,8 @@ ACTOR = "system:schedule"
 EVERY_SECONDS = 10
 WATCH_SECONDS = 120
 """How often the trail is read for odd looking."""
+NOTICE_SECONDS = 30
+"""How often it is looked which notices are due at a place (list out, records overdue …)."""
 KEEPING_SECONDS = 60
 """How often the list of removals is brought up to date, and the night's retention looked for."""
 LEADER_LOCK = 0x6B697A63
@@ -215,6 +218,7 @@ class Scheduler:
         self._rooms = rooms
         self._schedule = Schedule(rooms)
         self._watch = Watch(rooms.database, rooms.clock, load_rules(rooms.settings.data_dir))
+        self._notices = NoticeJob(rooms.log, rooms.playbooks, rooms.notices)
         self._nights = Nights(rooms.log, rooms.trail, rooms.settings)
         self._leader = Leader(rooms.database)
         self._scheduler = BackgroundScheduler(timezone="Asia/Tokyo")
@@ -240,6 +244,15 @@ class Scheduler:
             misfire_grace_time=None,
         )
         self._scheduler.add_job(
+            self._notice,
+            "interval",
+            seconds=NOTICE_SECONDS,
+            id="notices",
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+        self._scheduler.add_job(
             self._keep,
             "interval",
             seconds=KEEPING_SECONDS,
@@ -256,6 +269,7 @@ class Scheduler:
     def _on_move(self) -> None:
         if self._scheduler.running:
             self._scheduler.add_job(self._tick, id="clock_moved", replace_existing=True)
+            self._scheduler.add_job(self._notice, id="notices_moved", replace_existing=True)
 
     def _tick(self) -> None:
         try:
@@ -263,6 +277,13 @@ class Scheduler:
                 self._schedule.run_due()
         except StorageUnavailable as error:
             log.error("schedule_storage_unavailable", error=str(error))
+
+    def _notice(self) -> None:
+        try:
+            if self._leader.leads():
+                self._notices.run_all()
+        except StorageUnavailable as error:
+            log.error("notices_storage_unavailable", error=str(error))
 
     def _look_at_looking(self) -> None:
         try:

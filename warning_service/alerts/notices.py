@@ -25,7 +25,6 @@ from prometheus_client import Counter
 from sqlalchemy import Connection, select
 
 from warning_service.alerts import states
-from warning_service.alerts.deadlines import TODAY, URGENT, chain_of
 from warning_service.alerts.tables import alerts
 from warning_service.alerts.telling import RAISED, Place, Telling, owe_updates, put_deliveries
 from warning_service.clock import Clock
@@ -47,15 +46,6 @@ KINDS = (LIST_PUBLISHED, REVIEW_DUE, FOLLOW_UP_OVERDUE, EXTRACT_MISSING, SYSTEM_
 
 NO_CHILD = ""
 """In the column `student` of a notice."""
-
-FIRST_TOLD: dict[str, tuple[str, ...]] = {
-    LIST_PUBLISHED: ("management", "guidance"),
-    REVIEW_DUE: ("management", "guidance"),
-    FOLLOW_UP_OVERDUE: ("homeroom", "nurse"),
-    EXTRACT_MISSING: ("board", "operator"),
-    SYSTEM_TROUBLE: ("operator", "board"),
-}
-"""Whom a notice is for where the playbook says nothing about its kind."""
 
 RAISED_TOTAL = Counter("kizashi_notices_raised_total", "Notices raised", ["kind"])
 
@@ -122,10 +112,9 @@ class Notices:
         if slot is None:
             with self._log.database.reading() as conn:
                 before = _of(conn, board, kind, about, school=school, class_id=class_id)
-            if any(row.state != states.HANDLED for row in before):
+            slot = free_slot(before)
+            if slot is None:
                 return None
-            # After which ones it comes: two processes that see the same past make the same notice.
-            slot = derived_id("after", *sorted(row.id for row in before))
         notice = Notice(kind=kind, about=about, slot=slot, school=school, class_id=class_id)
         planned = self.plan(board, [notice])
         with self._log.unit_of_work() as unit:
@@ -141,20 +130,21 @@ class Notices:
             return []
         if wrong := {notice.kind for notice in wanted} - set(KINDS):
             raise ValueError(f"not a notice: {sorted(wrong)}")
-        escalation = self._playbooks.for_help(board).escalation
+        playbook = self._playbooks.for_help(board)
         now, wall = self._log.clock.now(), self._wall.now()
         where = [Place(notice.school, notice.class_id) for notice in wanted]
         with self._log.database.reading() as conn:
             telling = Telling(
-                conn, board, escalation, places=set(where), urgencies={TODAY, URGENT},
+                conn, board, playbook.escalation, places=set(where),
+                urgencies={playbook.kinds.of(notice.kind).urgency for notice in wanted},
                 on=self._log.clock.today(),
             )  # fmt: skip
         planned = []
         for notice, place in zip(wanted, where, strict=True):
-            alert_id, urgency = notice.id_at(board), TODAY
-            chain = chain_of(escalation, urgency)
+            alert_id, urgency = notice.id_at(board), playbook.kinds.of(notice.kind).urgency
+            chain = playbook.chain(notice.kind, urgency)
             told = telling.first(
-                alert_id, chain, FIRST_TOLD[notice.kind], place,
+                alert_id, chain, chain[0].duties, place,
                 step=0, urgency=urgency, start=now,
             )  # fmt: skip
             body = AlertRaised(
@@ -224,12 +214,30 @@ class Notices:
             return False
         unit.append(
             NewEvent(
-                id=derived_id("alert_handled", row.id, str(row.version)), board=row.board, student=None,
-                on=self._log.clock.today(), actor=actor, body=body,
+                id=derived_id("alert_handled", row.id, str(row.version)), board=row.board,
+                student=None, on=self._log.clock.today(), actor=actor, body=body,
             )
         )  # fmt: skip
         owe_updates(unit, row.id, states.HANDLED, wakeups=self._log.wakeups, wall=self._wall.now())
         return True
+
+
+def free_slot(before: Sequence[Any]) -> str | None:
+    """The slot of the next notice of one kind, place and `about`; None while one of them stands.
+
+    `before`: all there have been (rows). It says after which ones the next comes, so that two
+    processes that see the same past make the same notice.
+    """
+    if any(row.state in states.WAITING for row in before):
+        return None
+    return derived_id("after", *sorted(row.id for row in before))
+
+
+def all_of(conn: Connection, board: str) -> list[Any]:
+    """Every notice a board has had (rows of `alerts`), oldest first."""
+    a = alerts
+    query = select(a).where(a.c.board == board, a.c.student == NO_CHILD)
+    return list(conn.execute(query.order_by(a.c.raised_at, a.c.id)))
 
 
 def standing(
@@ -238,7 +246,7 @@ def standing(
 ) -> list[Any]:  # fmt: skip
     """As `Notices.standing`, on a connection of the caller's."""
     found = _of(conn, board, kind, about, school=school, class_id=class_id)
-    return [row for row in found if row.state != states.HANDLED]
+    return [row for row in found if row.state in states.WAITING]
 
 
 def _of(

@@ -35,6 +35,9 @@ class Item(BaseModel):
     department: Department
     legal_basis: str
     fresh_days: int = Field(ge=1, description="Older than this is shown as out of date.")
+    extract: str = Field(
+        default="", description="The kind of file it comes with; '': with none that is waited for."
+    )
     shown: Shown = Field(
         description="To school staff: the value, only 'other departments: +n', or nothing."
     )

@@ -6,10 +6,10 @@ Whoever needs a name asks `access/gateway.py`, which knows who is asking.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from warning_service.roster import tables as t
 
@@ -105,6 +105,31 @@ def refusing(conn: Connection, students: Collection[str]) -> set[str]:
             ).scalars()
         )
     return found
+
+
+def places_of(conn: Connection, students: Collection[str], on: date) -> dict[str, Any]:
+    """The enrolments of these children in force on that day, by student key."""
+    e = t.enrolments
+    wanted = sorted(students)
+    found: dict[str, Any] = {}
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        query = select(e).where(e.c.student.in_(part), e.c.from_day <= on, _open_on(on))
+        for row in conn.execute(query.order_by(e.c.from_day, e.c.class_id)):
+            found[row.student] = row
+    return found
+
+
+def last_imports(conn: Connection, board_id: str) -> dict[str, datetime]:
+    """When a file of each kind last came from which anything could be taken, by kind."""
+    i = t.imports
+    taken = (i.c.rows_rejected == 0) | (i.c.rows_new + i.c.rows_known + i.c.rows_left_out > 0)
+    rows = conn.execute(
+        select(i.c.kind, func.max(i.c.at).label("last"))
+        .where(i.c.board == board_id, taken)
+        .group_by(i.c.kind)
+    )
+    return {row.kind: row.last for row in rows}
 
 
 def _open_on(on: date) -> Any:
