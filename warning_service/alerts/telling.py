@@ -124,20 +124,39 @@ class Telling:
 
         `rings`: also in quiet hours (Playbook.rings_at_night).
         """
+        told, missed = self.would(
+            chain, duties, place, step=step, urgency=urgency, start=start, rings=rings
+        )
+        for duty, of_step in missed:
+            NOBODY.inc()
+            log.warning("duty_has_nobody", alert=alert, duty=duty, step=of_step)
+        if {duty for duty, of_step in missed if of_step == told.step} >= set(told.duties):
+            log.error("alert_reaches_nobody", alert=alert)
+        return told
+
+    def would(
+        self,
+        chain: Sequence[Step],
+        duties: Sequence[str],
+        place: Place,
+        *,
+        step: int,
+        urgency: str,
+        start: datetime,
+        rings: bool = True,
+    ) -> tuple[Told, list[tuple[str, int]]]:
+        """Who would be told, as `first`; and the duties passed over, each with its step."""
+        missed: list[tuple[str, int]] = []
         duties = tuple(duties)
         begin = max(start, self._now)
         tell_at = begin if rings else self._may_ring_at(begin, place)
         while True:
             there = tuple(duty for duty in duties if self.reachable(duty, place, tell_at))
-            for duty in set(duties) - set(there):
-                NOBODY.inc()
-                log.warning("duty_has_nobody", alert=alert, duty=duty, step=step)
+            missed += [(duty, step) for duty in duties if duty not in there]
             if there or step + 1 >= len(chain):
                 break
             step += 1
             duties = chain[step].duties
-        if not there:
-            log.error("alert_reaches_nobody", alert=alert)
         due = due_of(
             max(start, tell_at) if tell_at > self._now else start,
             chain[step],
@@ -151,7 +170,7 @@ class Telling:
             step, told, due,
             tell_at=tell_at if tell_at > self._now else None,
             beside=self._beside(told, place, tell_at),
-        )  # fmt: skip
+        ), missed  # fmt: skip
 
     def again(self, chain: Sequence[Step], place: Place, *, urgency: str, now: datetime) -> Told:
         """The chain is at its end: tell its last step again, and say when to do so next."""
