@@ -20,6 +20,7 @@ from warning_service.access.roles import AT_SCHOOL, OFFICES, Ability, Role
 from warning_service.access.staff_lookup import holders
 from warning_service.alerts import states
 from warning_service.alerts.life import Life
+from warning_service.alerts.messages import OFFERED
 from warning_service.alerts.privacy import CONSULTATION, grades_of, where
 from warning_service.alerts.seeing import AlertView
 from warning_service.alerts.telling import Place, Telling, Told
@@ -29,9 +30,6 @@ from warning_service.events.types import (
     AlertTakenOver,
     OfAlert,
 )
-
-OFFERED = "offered"
-"""Purpose of the messages that ask somebody to take an alert over."""
 
 DUTY = "duty:"
 STAFF = "staff:"

@@ -18,7 +18,10 @@ TEST = "test"
 
 TEST_TITLE = "送信の試験です。対応は要りません"
 
-State = Literal["open", "escalated", "acknowledged", "handled"]
+OFFERED = "offered"
+"""Purpose of a message that asks somebody to take over what a colleague has; also its state."""
+
+State = Literal["open", "escalated", "acknowledged", "handled", "offered"]
 
 
 _STATE_WORDS = {"acknowledged": "対応中", "handled": "記録済み"}
@@ -84,6 +87,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             "escalated": f"まだ誰も対応していない{label} {self.count}件",
             "acknowledged": f"{label} {self.count}件:対応中",
             "handled": f"{label} {self.count}件:記録済み",
+            "offered": f"{label} {self.count}件:引き継ぎのお願い",
         }[self.state]
         return f"{title}({self.class_name})" if self.class_name else title
 

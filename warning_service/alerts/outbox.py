@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tuple_, update
 
-from warning_service.alerts.messages import TEST
-from warning_service.alerts.states import OPEN
+from warning_service.alerts.messages import OFFERED, TEST
+from warning_service.alerts.states import ACKNOWLEDGED, OPEN
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.alerts.telling import ESCALATED, NOT_BEFORE, RAISED, UPDATE
 from warning_service.alerts.turns import named, spared
@@ -86,6 +86,8 @@ class Owed(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.purpose == UPDATE:
             return self.target in {FAILED, UNNEEDED, ""}
+        if self.purpose == OFFERED:
+            return self.alert_state != ACKNOWLEDGED
         return self.alert_state != OPEN or self.spared
 
     @property

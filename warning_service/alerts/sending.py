@@ -18,6 +18,7 @@ from prometheus_client import Counter, Histogram
 from warning_service.alerts import states
 from warning_service.alerts.lanes import Lanes
 from warning_service.alerts.messages import (
+    OFFERED,
     Channel,
     Message,
     NotDelivered,
@@ -84,6 +85,8 @@ class Writer:
         )
 
     def _state(self, purpose: str, alert_state: str) -> State:
+        if purpose == OFFERED:
+            return "offered"
         if purpose == UPDATE:
             return _STATE_OF.get(alert_state, "open")
         return "escalated" if purpose == ESCALATED else "open"
