@@ -33,6 +33,8 @@ from warning_service.access import tables as access
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.events.types import new_id
 from warning_service.follow_up.tables import cases, follow_ups, reviews
+from warning_service.rights.tables import family_requests, request_links, request_steps
+from warning_service.roster.tables import identities
 
 CHILD = "child"
 STAFF = " ".join(role for role in ROLES if role != CHILD)
@@ -81,9 +83,13 @@ RETURN: Reach = {"welfare": frozenset({"own", "left"})}
 FAMILIES: Reach = {"privacy": frozenset({"own", "class", "school", "opted", "left"})}
 """Families of the whole board, those of former children too."""
 
-NOTHING: Reach = {}
-"""There is no such thing in this world, so nobody reaches it and nobody learns that."""
+APPROVE: Reach = {
+    "management": frozenset({"own", "class", "opted", "left"}),
+    "board": frozenset({"own", "class", "school", "opted", "left"}),
+}
+"""A second person: of the child's school, now or formerly, or the board's own, who sees no name."""
 
+ALARMS: Reach = {"auditor": frozenset({"own"})}
 CARDS: Reach = {"homeroom": frozenset({"own"}), "management": frozenset({"own", "class"})}
 REVIEWED: Reach = {"management": frozenset({"own"}), "accounts": frozenset({"own", "school"})}
 COLLEAGUES: Reach = {"accounts": frozenset({"own"})}
@@ -157,6 +163,9 @@ ADDRESSED: dict[str, Address] = {
     "case": _case,
     "sent": lambda world, s: {"sent_id": world.call[s]},
     "request": lambda world, s: {"request_id": world.request[s]},
+    "waiting": lambda world, s: {"request_id": world.waiting[s]},
+    "decided": lambda world, s: dict(zip(("request_id", "link"), world.decided[s], strict=True)),
+    "alarm": lambda world, s: {"alarm": world.alarm[s]} if s in world.alarm else None,
     "person": _person,
     "colleague": _colleague,
 }
@@ -170,6 +179,9 @@ def _decision(world: World, situation: str) -> Mapping[str, Any]:
 def _fresh_id(**more: Any) -> Form:
     return lambda _world, _situation: {"id": new_id(), **more}
 
+
+DISCLOSED = (family_requests, request_links, request_steps)
+"""What a step of a disclosure changes."""
 
 FORM_BACK = frozenset({200, 303, 422})
 """The request was reached; whether the form fits is for other tests."""
@@ -322,8 +334,12 @@ ROWS: dict[str, tuple[Row, ...]] = {
         Row("homeroom management", of="class", reach=CARDS),
     ),
     "POST /portal/cards/{class_id}/accounts/unlink": (
-        # Number 99 is nobody's in any class, so the answer is the same in reach and out of it.
-        Row("homeroom management", of="class", reach=NOTHING, form={"seat": "99"}),
+        Row(
+            "homeroom management", of="class", reach=CARDS, touches=(identities,),
+            form=lambda world, s: {"seat": world.seat[s]},
+        ),
+        # A number nobody has is not found, in reach and out of it.
+        Row("homeroom management", of="class", reach={}, form={"seat": "99"}),
     ),
     # --- accounts of staff ----------------------------------------------------------------------
     "GET /portal/accounts": (Row("accounts"),),
@@ -364,12 +380,6 @@ ROWS: dict[str, tuple[Row, ...]] = {
             _of_request(
                 "GET /portal/requests/{request_id}/held/{section}", path={"section": "answers"}
             ),
-            _of_request(
-                "GET /portal/requests/{request_id}/file/{link}", path={"link": "none-yet"}
-            ),
-            _of_request(
-                "POST /portal/requests/{request_id}/file/{link}", path={"link": "none-yet"}
-            ),
             *(
                 _of_request(f"POST /portal/requests/{{request_id}}/{what}")
                 for what in ("held", "time", "decide", "renew", "correct", "stop", "told", "close",
@@ -377,15 +387,33 @@ ROWS: dict[str, tuple[Row, ...]] = {
             ),
         ]
     ),
+    "GET /portal/requests/{request_id}/file/{link}": (
+        Row("privacy", of="decided", reach=FAMILIES, ok=frozenset({200})),
+        Row("privacy", of="request", path={"link": "none-yet"}, reach=FAMILIES, ok=FORM_BACK),
+    ),
+    "POST /portal/requests/{request_id}/file/{link}": (
+        Row("privacy", of="decided", reach=FAMILIES, ok=frozenset({200}), touches=DISCLOSED),
+        Row("privacy", of="request", path={"link": "none-yet"}, reach=FAMILIES, ok=FORM_BACK),
+    ),
     "GET /portal/requests/{request_id}/notice": (
-        Row("privacy", of="request", reach=NOTHING),  # nothing is decided yet
+        Row("privacy", of="decided", reach=FAMILIES, ok=frozenset({200})),
+        Row("privacy", of="request", reach={}),  # nothing is decided yet: there is no letter
     ),
     "GET /portal/approvals": (Row("management board"),),
     "GET /portal/approvals/{request_id}": (
-        Row("management board", of="request", reach=NOTHING),  # nothing waits for a second person
+        Row("management board", of="waiting", reach=APPROVE, ok=frozenset({200})),
+        Row("management board", of="request", reach={}),  # what does not wait is not there
     ),
     "POST /portal/approvals/{request_id}": (
-        Row("management board", of="request", reach=NOTHING, form={"agree": "yes"}),
+        Row(
+            "management board", of="waiting", reach=APPROVE, form={"agree": "yes"},
+            ok=frozenset({303}), touches=DISCLOSED,
+        ),
+        Row(
+            "management board", of="waiting", reach=APPROVE,
+            form={"agree": "no", "reason": "理由"}, ok=frozenset({303}), touches=DISCLOSED,
+        ),
+        Row("management board", of="request", reach={}, form={"agree": "yes"}),
     ),
     # --- the trail ------------------------------------------------------------------------------
     "GET /portal/trail": (Row("auditor"),),
@@ -393,7 +421,12 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "GET /portal/trail/file": (Row("auditor"),),
     "GET /portal/trail/alarms": (Row("auditor"),),
     "POST /portal/trail/alarms/{alarm}": (
-        Row("auditor", path={"alarm": "no-such-alarm"}, ok=FORM_BACK | {404}),
+        Row(
+            "auditor", of="alarm", reach=ALARMS, form={"verdict": "reasonable"},
+            ok=frozenset({303}), touches=(access.looking_alarms,),
+        ),
+        Row("auditor", path={"alarm": "no-such-alarm"}, form={"verdict": "reasonable"},
+            ok=frozenset({404})),
     ),
     "GET /portal/trail/child/{student}": (Row("privacy", of="student", reach=FAMILIES),),
 }  # fmt: skip

@@ -4,8 +4,10 @@ child for each way a child can stand to that person.
 `SITUATIONS` seen from the people of school sakura, class sakura-1 (all but the boards' and the
 child itself): `own` class, other `class` of another grade, other `school`, other `board`, `opted`
 (own class, family refused), `left` (was in the own class). Every child has called for help, has
-given a critical answer, is on its school's warning list (but for `class`); the cases of `own`,
-`opted`, `left` and `board` are with the welfare office.
+given a critical answer, is on its school's warning list (but for `class`), has an account at a
+provider, and a family that asks to see what is held: one request is open, one waits for a second
+person, one is decided and its file not fetched yet. The cases of `own`, `opted`, `left` and `board`
+are with the welfare office. Somebody of either board has looked oddly.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from sqlalchemy import Table, delete, insert, select
 from tests.teacher_portal.school import evidence
 from warning_service.access.principals import Principal
 from warning_service.access.roles import OFFICES, Place, Role
+from warning_service.access.tables import looking_alarms
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.clock import at
 from warning_service.events.dispatcher import Dispatcher
@@ -80,6 +83,11 @@ class World:
         }
         self._refuse_and_leave()
         self.request = {s: self._asks_to_see(s) for s in SITUATIONS}
+        self.waiting = {s: self._decided(s) for s in SITUATIONS}
+        self.decided = {s: self._approved(s) for s in SITUATIONS}
+        self.seat = {s: str(n) for n, s in enumerate(SITUATIONS, 1)}
+        self._linked()
+        self.alarm = {"own": self._alarm(HERE), "board": self._alarm(THERE)}
         self._held: dict[Table, list[Any]] = {}
 
     def csrf(self, role: str) -> str:
@@ -237,17 +245,67 @@ class World:
         assert found is not None
         return found
 
-    def _asks_to_see(self, situation: str) -> str:
-        """A family's request for disclosure, taken in by its board's privacy officer."""
+    def _officer(self, situation: str) -> Principal:
         token = self.sessions[Role.PRIVACY]
         if situation == "board":
             token = self.rooms.sessions.start_staff("s-far-privacy", THERE, factors=("totp",))
         officer = self.rooms.sessions.find(token)
         assert officer is not None
+        return officer
+
+    def _asks_to_see(self, situation: str) -> str:
+        """A family's request for disclosure, taken in by its board's privacy officer."""
         return self.rooms.rights.requests.receive(
-            officer, self.child[situation], Kind.DISCLOSURE, asked_by="legal",
+            self._officer(situation), self.child[situation], Kind.DISCLOSURE, asked_by="legal",
             identity="photo_id", received_on=self.rooms.clock.today(),
         )  # fmt: skip
+
+    def _decided(self, situation: str) -> str:
+        """One that waits for a second person, who is not the officer."""
+        request = self._asks_to_see(situation)
+        self.rooms.rights.disclosures.decide(
+            self._officer(situation), request, "file", as_of=self.rooms.clock.now(), reason="理由"
+        )
+        return request
+
+    def _approved(self, situation: str) -> tuple[str, str]:
+        """One whose file may be fetched: the request and the leave for it."""
+        request, disclosures = self._decided(situation), self.rooms.rights.disclosures
+        second = self.rooms.sessions.find(
+            self.rooms.sessions.start_staff("s-far", THERE, factors=("totp",))
+            if situation == "board"
+            else self.sessions[Role.BOARD]
+        )
+        assert second is not None
+        disclosures.approve(second, request)
+        link = disclosures.link(self.rooms.rights.requests.one(self._officer(situation), request))
+        assert link is not None
+        return request, str(link.id)
+
+    def _linked(self) -> None:
+        with self.rooms.database.writing() as conn:
+            conn.execute(
+                insert(t.identities),
+                [
+                    {
+                        "kind": "child", "issuer": "https://provider.example", "subject": situation,
+                        "key": key, "linked_at": self.rooms.clock.now(),
+                    }
+                    for situation, key in self.child.items()
+                ],
+            )  # fmt: skip
+
+    def _alarm(self, board: str) -> str:
+        alarm = f"alarm-{board}"
+        with self.rooms.database.writing() as conn:
+            conn.execute(
+                insert(looking_alarms).values(
+                    id=alarm, board=board, rule="hour", subject=f"s-{board}-somebody",
+                    day=self.rooms.clock.today(), count=40, threshold=30, usual=0.0, last_seq=1,
+                    raised_at=self.rooms.clock.now(), acknowledged_by="", verdict="", note="",
+                )
+            )  # fmt: skip
+        return alarm
 
     def _refuse_and_leave(self) -> None:
         service.set_opt_out(
