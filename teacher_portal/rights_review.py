@@ -35,14 +35,23 @@ FreshReviewer = Annotated[Principal, Depends(Needs(Ability.REVIEW_RIGHTS, fresh=
 UNDECIDED = "undecided"
 SHOWN = ("all", UNDECIDED, *HINTS)
 YEARS_BACK = 5
+PER_PAGE = 50
+"""People on one page of the review; the sheet for paper (`whole`) has them all."""
 
 
 @router.get("/portal/rights-review")
 def page(
-    request: Request, who: Reviewer, *, year: int = 0, only: str = "all", decided: str = ""
+    request: Request,
+    who: Reviewer,
+    *,
+    year: int = 0,
+    only: str = "all",
+    page: int = 1,
+    whole: bool = False,
+    decided: str = "",
 ) -> Response:
     """The accounts, what they did this school year, and what was decided."""
-    return _page(request, who, year=year, only=only, decided=decided)
+    return _page(request, who, year=year, only=only, page=page, whole=whole, decided=decided)
 
 
 @router.get("/portal/rights-review/file")
@@ -89,6 +98,7 @@ def decide(
     note: Annotated[str, Form()] = "",
     year: Annotated[int, Form()] = 0,
     only: Annotated[str, Form()] = "all",
+    page: Annotated[int, Form()] = 1,
 ) -> Response:
     """Write down to keep or to end."""
     rooms = rooms_of(request)
@@ -96,9 +106,9 @@ def decide(
     try:
         _review(rooms).decide(who, staff, year, decision=decision, note=note)
     except UnfitDecision:
-        return _page(request, who, year=year, only=only, problem=staff, note=note)
+        return _page(request, who, year=year, only=only, page=page, problem=staff, note=note)
     only = only if only in SHOWN else "all"
-    return go(f"/portal/rights-review?year={year}&only={only}&decided=1#s-{staff}")
+    return go(f"/portal/rights-review?year={year}&only={only}&page={page}&decided=1#s-{staff}")
 
 
 def _page(
@@ -107,6 +117,8 @@ def _page(
     *,
     year: int,
     only: str,
+    page: int,
+    whole: bool = False,
     decided: str = "",
     problem: str = "",
     note: str = "",
@@ -118,6 +130,9 @@ def _page(
     with rooms.database.reading(identity=True) as conn:
         deciders = trail.names_of(conn, who.board, {one.decided_by for one in every})
     now = year_now(rooms.clock)
+    wanted = [one for one in every if _wanted(one, only)]
+    pages = 1 if whole else max(1, -(-len(wanted) // PER_PAGE))
+    page = min(max(page, 1), pages)
     return show(
         request,
         who,
@@ -125,7 +140,9 @@ def _page(
         status=422 if problem else 200,
         year=year,
         years=range(now, now - YEARS_BACK, -1),
-        people=[one for one in every if _wanted(one, only)],
+        people=wanted if whole else wanted[(page - 1) * PER_PAGE : page * PER_PAGE],
+        page=page,
+        pages=pages,
         counts={name: sum(_wanted(one, name) for one in every) for name in SHOWN},
         done=sum(bool(one.decision) for one in every if one.active),
         active=sum(one.active for one in every),
