@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.util import find_spec, module_from_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from pwdlib import PasswordHash
 from pydantic import ValidationError
 
 from tests import make
@@ -368,6 +370,21 @@ def test_a_hash_of_no_kind_we_know_opens_nothing() -> None:
     assert not fits("", "")
     assert not fits("nobody has this password", None)
     assert not fits("secret", "plaintext")
+
+
+def test_an_unknown_login_costs_what_a_known_one_does() -> None:
+    """What stands for nobody's password was hashed as the hasher hashes today."""
+    found = find_spec("warning_service.access.doors.passwords")
+    assert found is not None and found.loader is not None
+    fresh = module_from_spec(found)  # apart from the one in which the tests hash cheaply
+    found.loader.exec_module(fresh)
+    today = PasswordHash.recommended()
+    assert today.verify_and_update("nobody has this password", fresh._NOBODY) == (True, None)
+    with pytest.MonkeyPatch.context() as patched:
+        verified = []
+        patched.setattr(PasswordHash, "verify", lambda _, *given: bool(verified.append(given)))
+        assert not fresh.fits("secret", None)
+        assert verified == [("secret", fresh._NOBODY)]
 
 
 def test_changing_a_password_is_for_people_who_are_there(rooms: Rooms) -> None:
