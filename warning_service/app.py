@@ -50,8 +50,9 @@ from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.alerts.deliver import Deliverer
 from warning_service.alerts.notices import Notices
 from warning_service.alerts.service import Alerts
+from warning_service.alerts.unreached import escalate_unreached
 from warning_service.asking import NobodyYet
-from warning_service.clock import Clock
+from warning_service.clock import Clock, monotonic
 from warning_service.database import Database, StorageUnavailable
 from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.intake import Intake
@@ -72,6 +73,7 @@ from warning_service.web_hardening import Hardened
 log = structlog.get_logger()
 
 ESCALATION_SECONDS = 1.0
+UNREACHED_SECONDS = 5.0
 NEW_BOARDS_SECONDS = 2.0
 
 
@@ -256,7 +258,7 @@ class Readers:
 
 
 class Escalator:
-    """Looks every second for alerts nobody acknowledged in time.
+    """Looks every second for alerts nobody acknowledged in time or could be told about.
 
     A thread of its own: it must go on when the scheduler, a consumer or a channel is stuck.
     """
@@ -265,6 +267,7 @@ class Escalator:
         self._rooms = rooms
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="escalator", daemon=True)
+        self._unreached_at = 0.0
 
     def start(self) -> None:
         """Start looking."""
@@ -279,6 +282,9 @@ class Escalator:
         while not self._stopping.wait(ESCALATION_SECONDS):
             try:
                 self._rooms.alerts.escalate_due()
+                if monotonic() - self._unreached_at >= UNREACHED_SECONDS:
+                    self._unreached_at = monotonic()
+                    escalate_unreached(self._rooms.log, self._rooms.playbooks, Clock())
             except StorageUnavailable as error:
                 log.error("escalation_storage_unavailable", error=str(error))
             except Exception:  # the next look must come, whatever this one met

@@ -56,7 +56,7 @@ def escalate_due(log_: Log, playbooks: Playbooks, wall: Clock) -> int:
             by_board.setdefault(row.board, []).append(row)
         for board, rows in by_board.items():
             try:
-                moved += _escalate_board(log_, playbooks, wall, board, rows)
+                moved += escalate_rows(log_, playbooks, wall, board, rows)
             except StorageUnavailable:
                 raise
             except Exception as error:  # a board whose playbook is broken must not hold up another
@@ -66,9 +66,10 @@ def escalate_due(log_: Log, playbooks: Playbooks, wall: Clock) -> int:
             return moved
 
 
-def _escalate_board(
+def escalate_rows(
     log_: Log, playbooks: Playbooks, wall: Clock, board: str, due: Sequence[Any]
 ) -> int:
+    """Move these open alerts of one board (rows) a step on, unless they have changed meanwhile."""
     now = log_.clock.now()
     playbook = playbooks.for_help(board)
     with log_.database.reading() as conn:
