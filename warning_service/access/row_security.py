@@ -115,7 +115,12 @@ RULES: dict[str, Rule] = {
         f" OR a.class_id = {_ids('classes')}))",
         analysis=True,
     ),
-    "alerts": Rule(f"{_HERE} OR {_COUNTED} OR {_reached('alerts')}", analysis=True),
+    # A notice (no student) tells of no child: the board's staff may read it.
+    "alerts": Rule(
+        f"{_HERE} OR {_COUNTED} OR (student = '' AND board = {_one('staff')})"
+        f" OR {_reached('alerts')}",
+        analysis=True,
+    ),
     "follow_ups": Rule(f"{_COUNTED} OR {_reached('follow_ups')}", analysis=True),
     "cases": Rule(f"school = {_ids('schools')} OR {_reached('cases')}", analysis=True),
     # A child's lists come along when it changes school within the board.

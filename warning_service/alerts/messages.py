@@ -10,7 +10,21 @@ from typing import Literal, Protocol
 
 import msgspec
 
-KIND_LABELS = {"consultation": "相談", "critical": "至急の確認", "same_day": "本日中の確認"}
+NOTICE_LABELS = {
+    "list_published": "予兆リストのお知らせ",
+    "review_due": "リスト検討のお知らせ",
+    "follow_up_overdue": "記録のお知らせ",
+    "extract_missing": "データのお知らせ",
+    "system_trouble": "システムのお知らせ",
+}
+"""What chat calls a notice, which is about a place and not about a child."""
+
+KIND_LABELS = {
+    "consultation": "相談",
+    "critical": "至急の確認",
+    "same_day": "本日中の確認",
+    **NOTICE_LABELS,
+}
 """What chat calls an alert. Wider words than the rule's own: "critical answer" would tell one."""
 
 TEST = "test"
@@ -89,7 +103,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             "handled": f"{label} {self.count}件:記録済み",
             "offered": f"{label} {self.count}件:引き継ぎのお願い",
         }[self.state]
+        if self.state == "handled" and self.kind in NOTICE_LABELS:
+            title = f"{label} {self.count}件:済み"
         return f"{title}({self.class_name})" if self.class_name else title
+
+
+def page_of(kind: str) -> str:
+    """Under which address of the portal an alert of that kind is shown."""
+    return "notices" if kind in NOTICE_LABELS else "alerts"
 
 
 class RateLimited(RuntimeError):

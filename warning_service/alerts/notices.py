@@ -24,7 +24,9 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy import Connection, select
 
+from warning_service.access.principals import Principal
 from warning_service.alerts import states
+from warning_service.alerts.privacy import duties_of, where
 from warning_service.alerts.tables import alerts
 from warning_service.alerts.telling import RAISED, Place, Telling, owe_updates, put_deliveries
 from warning_service.clock import Clock
@@ -132,25 +134,27 @@ class Notices:
             raise ValueError(f"not a notice: {sorted(wrong)}")
         playbook = self._playbooks.for_help(board)
         now, wall = self._log.clock.now(), self._wall.now()
-        where = [Place(notice.school, notice.class_id) for notice in wanted]
+        places = [Place(notice.school, notice.class_id) for notice in wanted]
         with self._log.database.reading() as conn:
             telling = Telling(
-                conn, board, playbook.escalation, places=set(where),
+                conn, board, playbook.escalation, places=set(places),
                 urgencies={playbook.kinds.of(notice.kind).urgency for notice in wanted},
-                on=self._log.clock.today(),
+                now=self._log.clock.now(),
             )  # fmt: skip
         planned = []
-        for notice, place in zip(wanted, where, strict=True):
+        for notice, place in zip(wanted, places, strict=True):
             alert_id, urgency = notice.id_at(board), playbook.kinds.of(notice.kind).urgency
             chain = playbook.chain(notice.kind, urgency)
             told = telling.first(
                 alert_id, chain, chain[0].duties, place,
                 step=0, urgency=urgency, start=now,
+                rings=playbook.rings_at_night(notice.kind, urgency),
             )  # fmt: skip
             body = AlertRaised(
                 alert_id=alert_id, kind=notice.kind, urgency=urgency, rule=notice.kind,
                 source=notice.about, school=place.school, class_id=place.class_id,
-                step=told.step, duties=told.duties, raised_at=now, due_at=told.due_at,
+                step=told.step, duties=told.duties, beside=told.beside, raised_at=now,
+                due_at=told.due_at,
             )  # fmt: skip
             owed = telling.deliveries(alert_id, told, place, purpose=RAISED, wall=wall)
             event = NewEvent(
@@ -220,6 +224,23 @@ class Notices:
         )  # fmt: skip
         owe_updates(unit, row.id, states.HANDLED, wakeups=self._log.wakeups, wall=self._wall.now())
         return True
+
+
+def is_told(who: Principal, row: Any) -> bool:
+    """Has a duty of the asker's been told of this notice (a row or a view), at its place?"""
+    if row.board != who.board:
+        return False
+    if row.acknowledged_by == who.key:
+        return True
+    told = duties_of(row.duties)
+    at = {"board": row.board, "school": row.school, "class_id": row.class_id}
+    return any(
+        duty.role in told
+        and (
+            duty.place == where(duty.role, **at) or (row.class_id and row.class_id in duty.classes)
+        )
+        for duty in who.duties
+    )
 
 
 def free_slot(before: Sequence[Any]) -> str | None:

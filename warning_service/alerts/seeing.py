@@ -20,6 +20,7 @@ from warning_service.access.roles import Ability
 from warning_service.access.trail.audit import Trail
 from warning_service.alerts import states
 from warning_service.alerts.listeners import Listeners, listeners
+from warning_service.alerts.notices import NO_CHILD, is_told
 from warning_service.alerts.privacy import CONSULTATION, Sight, duties_of
 from warning_service.alerts.tables import alerts
 from warning_service.clock import Clock
@@ -118,6 +119,7 @@ class Seeing:
         handled and closed. At most `limit`.
         """
         query = select(alerts).where(self._covered(who), alerts.c.board == who.board)
+        query = query.where(alerts.c.student != NO_CHILD)  # notices have a page of their own
         if not include_done:
             query = query.where(alerts.c.state.in_(states.WAITING))
         query = query.order_by(alerts.c.raised_at.desc(), alerts.c.id.desc()).limit(limit)
@@ -137,10 +139,14 @@ class Seeing:
         return self.look(who, include_done=include_done, limit=limit).alerts
 
     def one(self, who: Principal, alert_id: str) -> AlertView:
-        """One alert. Raises NotYours when it is unknown, out of the asker's scope, or a call for
-        help that is for others.
+        """One alert. Raises NotYours when it is unknown, out of the asker's scope, a call for help
+        that is for others, or a notice of which no duty of the asker's was told.
         """
         row = self._row(alert_id)
+        if row is not None and not row.student:
+            if not is_told(who, row):
+                raise NotYours
+            return self._view(row)
         if (
             row is None
             or row.board != who.board

@@ -25,6 +25,7 @@ from warning_service.alerts.messages import (
     Other,
     RateLimited,
     State,
+    page_of,
 )
 from warning_service.alerts.outbox import FAILED, SENT, UNNEEDED, WAITING, Outcome, Owed
 from warning_service.alerts.telling import ESCALATED, UPDATE
@@ -70,7 +71,7 @@ class Writer:
         # One that still waits goes first: the message as a whole is not done before it is.
         shown.sort(key=lambda one: one[1] not in {"open", "escalated"})
         (alert_id, state), *others = shown
-        path = f"alerts/{alert_id}" if alert_id else "channels"
+        path = f"{page_of(first.kind)}/{alert_id}" if alert_id else "channels"
         return Message(
             address=first.address,
             alert_id=alert_id or first.id,  # a trial belongs to no alert
