@@ -84,6 +84,8 @@ class Ability(StrEnum):
     APPROVE_REQUESTS = "approve_requests"  # the second person where something is withheld
     MANAGE_ACCOUNTS = "manage_accounts"
     REVIEW_RIGHTS = "review_rights"  # the yearly review of who may what
+    PLAN_COVER = "plan_cover"  # who is away, who stands in, who is on duty in a vacation
+    SEE_TELLING = "see_telling"  # who would be told when, and where nobody would
     SEE_TRAIL = "see_trail"
     RUN_DEMO = "run_demo"  # move the demo's clock
     OPERATE = "operate"
@@ -104,6 +106,8 @@ PURPOSES: dict[Ability, Purpose] = {
     Ability.APPROVE_REQUESTS: Purpose.RIGHTS,
     Ability.MANAGE_ACCOUNTS: Purpose.ACCOUNTS,
     Ability.REVIEW_RIGHTS: Purpose.ACCOUNTS,
+    Ability.PLAN_COVER: Purpose.ACCOUNTS,
+    Ability.SEE_TELLING: Purpose.OPERATION,
     Ability.SEE_TRAIL: Purpose.AUDIT,
     Ability.RUN_DEMO: Purpose.OPERATION,
     Ability.OPERATE: Purpose.OPERATION,
@@ -130,11 +134,13 @@ OFFICES: dict[Role, Office] = {
     Role.NURSE: Office(Place.SCHOOL, Reach.SCHOOL, _CARE),
     Role.COUNSELLOR: Office(Place.SCHOOL, Reach.SCHOOL, _CARE),
     Role.SOCIAL_WORKER: Office(Place.SCHOOL, Reach.SCHOOL, _CARE | {Ability.HAND_OVER}),
-    Role.GUIDANCE: Office(Place.SCHOOL, Reach.SCHOOL, _LEAD),
+    Role.GUIDANCE: Office(Place.SCHOOL, Reach.SCHOOL, _LEAD | {Ability.SEE_TELLING}),
     Role.MANAGEMENT: Office(
         Place.SCHOOL,
         Reach.SCHOOL,
-        _LEAD | {Ability.MANAGE_CARDS, Ability.APPROVE_REQUESTS, Ability.REVIEW_RIGHTS},
+        _LEAD
+        | {Ability.MANAGE_CARDS, Ability.APPROVE_REQUESTS, Ability.REVIEW_RIGHTS}
+        | {Ability.PLAN_COVER, Ability.SEE_TELLING},
     ),
     Role.COMMITTEE: Office(
         Place.SCHOOL,
@@ -142,12 +148,15 @@ OFFICES: dict[Role, Office] = {
         frozenset({Ability.SEE_LIST, Ability.SEE_STUDENT, Ability.REVIEW}),
     ),
     Role.BOARD: Office(
-        Place.BOARD, Reach.NOBODY, frozenset({Ability.SEE_COUNTS, Ability.APPROVE_REQUESTS})
+        Place.BOARD,
+        Reach.NOBODY,
+        frozenset({Ability.SEE_COUNTS, Ability.APPROVE_REQUESTS, Ability.SEE_TELLING}),
     ),
     Role.BOARD_GUIDANCE: Office(
         Place.BOARD,
         Reach.BOARD,
-        frozenset({Ability.SEE_COUNTS, Ability.SEE_LIST, Ability.SEE_STUDENT, Ability.HAND_OVER}),
+        frozenset({Ability.SEE_COUNTS, Ability.SEE_LIST, Ability.SEE_STUDENT, Ability.HAND_OVER})
+        | {Ability.SEE_TELLING},
     ),
     Role.WELFARE: Office(
         Place.BOARD,
@@ -156,7 +165,10 @@ OFFICES: dict[Role, Office] = {
     ),
     Role.PRIVACY: Office(Place.BOARD, Reach.BOARD, frozenset({Ability.HANDLE_REQUESTS})),
     Role.ACCOUNTS: Office(
-        Place.BOARD, Reach.NOBODY, frozenset({Ability.MANAGE_ACCOUNTS, Ability.REVIEW_RIGHTS})
+        Place.BOARD,
+        Reach.NOBODY,
+        frozenset({Ability.MANAGE_ACCOUNTS, Ability.REVIEW_RIGHTS})
+        | {Ability.PLAN_COVER, Ability.SEE_TELLING},
     ),
     Role.AUDITOR: Office(Place.BOARD, Reach.NOBODY, frozenset({Ability.SEE_TRAIL})),
     Role.OPERATOR: Office(Place.BOARD, Reach.NOBODY, frozenset({Ability.OPERATE})),

@@ -44,6 +44,8 @@ ABILITY = {
     Ability.HANDLE_REQUESTS: ("families' requests", "家庭からの請求"),
     Ability.APPROVE_REQUESTS: ("approve what is withheld", "不開示の承認"),
     Ability.MANAGE_ACCOUNTS: ("accounts and duties", "アカウントと担当"),
+    Ability.PLAN_COVER: ("absences and stand-ins", "不在と代理の登録"),
+    Ability.SEE_TELLING: ("trying who is told when", "連絡が誰に届くかの確認"),
     Ability.REVIEW_RIGHTS: ("yearly review of rights", "権限の年次点検"),
     Ability.SEE_TRAIL: ("the audit trail", "閲覧の記録"),
     Ability.RUN_DEMO: ("the demo's clock", "デモの時計"),
