@@ -49,6 +49,7 @@ from warning_service.access.trail.audit import Trail, TrailKeys
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.alerts.deliver import Deliverer
 from warning_service.alerts.notices import Notices
+from warning_service.alerts.routes import Routes
 from warning_service.alerts.service import Alerts
 from warning_service.alerts.unreached import escalate_unreached
 from warning_service.asking import NobodyYet
@@ -135,6 +136,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
         trail=trail,
         playbooks=playbooks,
         alerts=alerts,
+        routes=Routes(own, trail, log_.wakeups),
         notices=Notices(log_, playbooks),
         follow_ups=FollowUps(log_, sealer, playbooks, alerts, gateway),
         rights=Rights.build(log_, sealer, trail, playbooks),

@@ -24,6 +24,7 @@ from warning_service.access.gateway import Gateway
 from warning_service.access.sealing import Sealer
 from warning_service.access.trail.audit import Trail
 from warning_service.alerts.notices import Notices
+from warning_service.alerts.routes import Routes
 from warning_service.alerts.service import Alerts
 from warning_service.clock import Clock
 from warning_service.database import Database
@@ -60,6 +61,7 @@ class Rooms:
     trail: Trail
     playbooks: Playbooks
     alerts: Alerts
+    routes: Routes
     notices: Notices
     follow_ups: FollowUps
     rights: Rights
