@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from cryptography.fernet import Fernet
 
 from tests import make
+from tests.command import as_process, environment, in_here
 from tests.conftest import START
 from warning_service.access.tables import audit
 from warning_service.database import Database
@@ -18,23 +17,9 @@ from warning_service.migrate import migrate
 from warning_service.roster.tables import seats
 
 
-def kizashi(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process, on the SQLite database in `folder`."""
-    environment = {name: v for name, v in os.environ.items() if not name.startswith("KIZASHI_")}
-    return subprocess.run(
-        [sys.executable, "-m", "warning_service", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env={
-            **environment,
-            "COLUMNS": "200",
-            "KIZASHI_ENVIRONMENT": "test",
-            "KIZASHI_DATA_DIR": str(folder),
-            "KIZASHI_SECRET_KEYS": f'["{Fernet.generate_key().decode()}"]',
-        },
-    )
+def kizashi(folder: Path, *words: str) -> CompletedProcess[str]:
+    """Run the command on the SQLite database in `folder`."""
+    return in_here(folder, *words, env=environment(folder, [Fernet.generate_key().decode()]))
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +57,11 @@ def test_a_mistake_is_named_in_a_line(
 
 
 def test_a_database_without_a_schema_is_said_so(tmp_path: Path) -> None:
-    done = kizashi(tmp_path, "lists")
-    assert done.returncode == 1
-    assert "SchemaNotCurrent" in done.stderr
+    for run in (in_here, as_process):
+        done = run(tmp_path, "lists", env=environment(tmp_path, [Fernet.generate_key().decode()]))
+        assert done.returncode == 1
+        assert "SchemaNotCurrent" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_an_empty_board_is_rebuilt_as_equal(folder: Path) -> None:

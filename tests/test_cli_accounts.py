@@ -1,20 +1,18 @@
-"""The commands about how people sign in, run as they are run on a server."""
+"""The commands about how people sign in."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select
 
 from tests import make
+from tests.command import as_process, environment, in_here
 from tests.conftest import START
 from warning_service.access.doors.second_factors import SecondFactors
 from warning_service.access.tables import audit, sessions
@@ -29,24 +27,8 @@ OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 
 def kizashi(
     folder: Path, *words: str, keys: list[str], trail_keys: Sequence[str] = ()
-) -> subprocess.CompletedProcess[str]:
-    plain = {k: v for k, v in os.environ.items() if not k.startswith("KIZASHI_")}
-    return subprocess.run(
-        [sys.executable, "-m", "warning_service", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env={
-            **plain,
-            "COLUMNS": "200",
-            "KIZASHI_ENVIRONMENT": "test",
-            "KIZASHI_DATA_DIR": str(folder),
-            "KIZASHI_PUBLIC_URL": "https://kizashi.example",
-            "KIZASHI_SECRET_KEYS": json.dumps(keys),
-            "KIZASHI_TRAIL_KEYS": json.dumps(list(trail_keys)),
-        },
-    )
+) -> CompletedProcess[str]:
+    return in_here(folder, *words, env=environment(folder, keys, trail_keys=trail_keys))
 
 
 def factors_with(database: Database, *keys: str) -> SecondFactors:
@@ -69,8 +51,9 @@ def test_an_invitation_is_printed_as_a_link_once(tmp_path: Path, database: Datab
     assert re.match(r"https://kizashi\.example/portal/invitation/[\w.-]+\n", done.stdout)
     assert "Good for 72 hours." in done.stdout
     assert [row.action for row in make.rows(database, audit)] == ["invited"]
-    nobody = kizashi(tmp_path, "invite", "nobody", keys=[OLD])
-    assert (nobody.returncode, "that login" in nobody.stderr) == (1, True)
+    for run in (in_here, as_process):
+        nobody = run(tmp_path, "invite", "nobody", env=environment(tmp_path, [OLD]))
+        assert (nobody.returncode, "that login" in nobody.stderr) == (1, True)
 
 
 def test_a_lost_phone_is_forgotten_and_its_sessions_end(tmp_path: Path, database: Database) -> None:

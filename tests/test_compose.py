@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from cryptography.fernet import Fernet
 
+from tests.command import environment, in_here
 from warning_service.access.roles import Role
 from warning_service.settings import Settings
 
@@ -62,14 +61,11 @@ def test_there_is_a_database_and_a_process_for_each_job() -> None:
     }
 
 
-def test_every_command_is_one_the_program_has() -> None:
+def test_every_command_is_one_the_program_has(tmp_path: Path) -> None:
     for service in ours().values():
         command = service["command"]
         assert isinstance(command, list)
-        done = subprocess.run(
-            [sys.executable, "-m", "warning_service", *command[1:], "--help"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = in_here(tmp_path, *command[1:], "--help", env=environment(tmp_path, []))
         assert done.returncode == 0, done.stderr
 
 

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import models.pipeline  # noqa: F401 - before forking: no child should spend its life importing
 from tests.make import BOARD
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.clock import Clock, MovableClock
