@@ -24,6 +24,7 @@ from warning_service.access.trail.audit import TrailKeys
 from warning_service.alerts import rebuild as alerts_rebuild
 from warning_service.app import Jobs, Running, build, create_app, listen
 from warning_service.cli_accounts import ACTOR, accounts
+from warning_service.cli_channels import channel
 from warning_service.cli_keeping import keeping
 from warning_service.clock import Clock
 from warning_service.console import err, out
@@ -46,6 +47,7 @@ cli = typer.Typer(
 )
 cli.add_typer(keeping)
 cli.add_typer(accounts)
+cli.add_typer(channel, name="channel")
 
 
 def _serve(settings: Settings, jobs: Jobs, clock: Clock | None = None) -> None:
