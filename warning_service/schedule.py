@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from warning_service.access.trail.alarm_rules import load_rules
 from warning_service.access.trail.alarms import Watch
+from warning_service.alerts.gap_watch import GapWatch
 from warning_service.clock import MovableClock, at, day_of
 from warning_service.database import Database, StorageUnavailable, insert_new
 from warning_service.events.tables import job_runs
@@ -42,6 +43,8 @@ NOTICE_SECONDS = 30
 """How often it is looked which notices are due at a place (list out, records overdue …)."""
 KEEPING_SECONDS = 60
 """How often the list of removals is brought up to date, and the night's retention looked for."""
+GAP_SECONDS = 3600
+"""How often it is looked where an alert would reach nobody."""
 LEADER_LOCK = 0x6B697A63
 
 
@@ -219,6 +222,7 @@ class Scheduler:
         self._schedule = Schedule(rooms)
         self._watch = Watch(rooms.database, rooms.clock, load_rules(rooms.settings.data_dir))
         self._notices = NoticeJob(rooms.log, rooms.playbooks, rooms.notices)
+        self._gaps = GapWatch(rooms.log, rooms.playbooks, rooms.notices)
         self._nights = Nights(rooms.log, rooms.trail, rooms.settings)
         self._leader = Leader(rooms.database)
         self._scheduler = BackgroundScheduler(timezone="Asia/Tokyo")
@@ -253,6 +257,15 @@ class Scheduler:
             misfire_grace_time=None,
         )
         self._scheduler.add_job(
+            self._look_for_gaps,
+            "interval",
+            seconds=GAP_SECONDS,
+            id="duty_gaps",
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+        self._scheduler.add_job(
             self._keep,
             "interval",
             seconds=KEEPING_SECONDS,
@@ -263,6 +276,7 @@ class Scheduler:
         )
         self._scheduler.start()
         self._scheduler.add_job(self._tick, id="at_start")
+        self._scheduler.add_job(self._look_for_gaps, id="gaps_at_start")
         if isinstance(self._rooms.clock, MovableClock):
             self._rooms.clock.on_move.append(self._on_move)
 
@@ -284,6 +298,13 @@ class Scheduler:
                 self._notices.run_all()
         except StorageUnavailable as error:
             log.error("notices_storage_unavailable", error=str(error))
+
+    def _look_for_gaps(self) -> None:
+        try:
+            if self._leader.leads():
+                self._gaps.run_all()
+        except StorageUnavailable as error:
+            log.error("gaps_storage_unavailable", error=str(error))
 
     def _look_at_looking(self) -> None:
         try:

@@ -15,6 +15,7 @@ NOTICE_LABELS = {
     "review_due": "リスト検討のお知らせ",
     "follow_up_overdue": "記録のお知らせ",
     "extract_missing": "データのお知らせ",
+    "duty_gap": "担当のお知らせ",
     "system_trouble": "システムのお知らせ",
 }
 """What chat calls a notice, which is about a place and not about a child."""

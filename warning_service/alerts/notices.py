@@ -25,6 +25,7 @@ from prometheus_client import Counter
 from sqlalchemy import Connection, select
 
 from warning_service.access.principals import Principal
+from warning_service.access.trail.audit import Trail
 from warning_service.alerts import states
 from warning_service.alerts.privacy import duties_of, where
 from warning_service.alerts.tables import alerts
@@ -42,8 +43,11 @@ LIST_PUBLISHED = "list_published"
 REVIEW_DUE = "review_due"
 FOLLOW_UP_OVERDUE = "follow_up_overdue"
 EXTRACT_MISSING = "extract_missing"
+DUTY_GAP = "duty_gap"
 SYSTEM_TROUBLE = "system_trouble"
-KINDS = (LIST_PUBLISHED, REVIEW_DUE, FOLLOW_UP_OVERDUE, EXTRACT_MISSING, SYSTEM_TROUBLE)
+KINDS = (
+    LIST_PUBLISHED, REVIEW_DUE, FOLLOW_UP_OVERDUE, EXTRACT_MISSING, DUTY_GAP, SYSTEM_TROUBLE,
+)  # fmt: skip
 """Kinds of alert that are about no child."""
 
 NO_CHILD = ""
@@ -205,6 +209,19 @@ class Notices:
             return 0
         with self._log.unit_of_work() as unit:
             return sum(self.close(unit, row, ACTOR) for row in rows)
+
+    def end(self, alert_id: str, who: Principal, trail: Trail) -> bool:
+        """A person says that it is done; False when it was over. Who may was asked before.
+
+        Raises StorageUnavailable: without its line on the trail it is not ended.
+        """
+        with self._log.database.reading() as conn:
+            row = conn.execute(select(alerts).where(alerts.c.id == alert_id)).one()
+        with self._log.unit_of_work() as unit:
+            if not self.close(unit, row, who.key):
+                return False
+            trail.write(unit.conn, [trail.look(who, "notice_done", row.id, row.kind)])
+        return True
 
     def close(self, unit: UnitOfWork, row: Any, actor: str) -> bool:
         """Close one notice (a row of `alerts`) inside the caller's transaction; False when it was.

@@ -34,6 +34,7 @@ LABELS = {
     "review_due": ("リストの検討がまだです", "A list is still to be reviewed"),
     "follow_up_overdue": ("見守りの記録が遅れています", "Follow-up records are overdue"),
     "extract_missing": ("他部署のデータが届いていません", "An extract has not come"),
+    "duty_gap": ("お知らせが誰にも届かない時間や学級があります", "An alert would reach nobody"),
     "system_trouble": ("システムの不具合があります", "The system is in trouble"),
 }
 """What raised an alert that no rule of the playbook raised, in words."""
@@ -156,6 +157,22 @@ class Seeing:
         if not self._sight([row]).sees(who, row):
             raise NotYours
         return self._view(row)
+
+    def notices_for(self, who: Principal, *, done: bool = False) -> list[AlertView]:
+        """Notices of which a duty of the asker's was told, newest first: those that wait, or
+        (`done`) those that are over.
+        """
+        wanted = states.DONE if done else states.WAITING
+        query = (
+            select(alerts)
+            .where(alerts.c.board == who.board, alerts.c.student == NO_CHILD)
+            .where(alerts.c.state.in_(wanted))
+            .order_by(alerts.c.raised_at.desc(), alerts.c.id.desc())
+            .limit(500)
+        )
+        with self._log.database.reading() as conn:
+            rows = conn.execute(query).all()
+        return [self._view(row) for row in rows if is_told(who, row)]
 
     def may_read(self, who: Principal, alert: AlertView) -> bool:
         """Are the words behind this alert for the asker? Only for an alert that `one` gave."""

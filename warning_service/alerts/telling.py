@@ -11,7 +11,7 @@ Loaded once for a batch of alerts, in some eight queries however many there are.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -248,6 +248,19 @@ class Telling:
         for staff in self.presence.there(duty, where, moment):
             found |= self._routes.get((PERSON, staff), set())
         return found
+
+    def all_routes(self, duty: str, place: Place, on: date) -> set[Route]:
+        """The same of all who hold the duty on that day, wherever they are."""
+        where = self.where(duty, place)
+        found = set(self._routes.get((duty, where), ()))
+        for staff in self.presence.holders(duty, where, on):
+            found |= self._routes.get((PERSON, staff), set())
+        return found
+
+    @property
+    def addresses(self) -> set[tuple[str, str]]:
+        """Every (channel, address) there is a route to."""
+        return {(one.channel, one.address) for found in self._routes.values() for one in found}
 
     def reached(self, duty: str, place: Place, moment: datetime | None = None) -> Reached:
         """How the duty is reached there at that moment (None: now), or why it is not."""

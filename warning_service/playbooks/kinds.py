@@ -89,6 +89,7 @@ KindName = Literal[
     "review_due",
     "follow_up_overdue",
     "extract_missing",
+    "duty_gap",
     "system_trouble",
 ]
 """What adults are told of."""
@@ -139,6 +140,11 @@ class Kinds(Part):
     )
     extract_missing: Kind = _kind(
         "routine", Step(duties=("operator", "board_guidance"), school_days=2), after_days=3
+    )
+    duty_gap: Kind = _kind(
+        "routine",
+        Step(duties=("guidance", "management"), school_days=1),
+        Step(duties=("board_guidance", "accounts", "board"), school_days=2),
     )
     system_trouble: Kind = _kind(
         "urgent", Step(duties=("operator",), minutes=30), Step(duties=("board",), minutes=60)

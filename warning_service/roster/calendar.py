@@ -40,6 +40,10 @@ class SchoolCalendar:
             return False
         return day not in self._closed.get(school, ())
 
+    def is_closed(self, day: date, school: str) -> bool:
+        """Has the board or the school closed a day that would have lessons (a vacation)?"""
+        return not _free_everywhere(day) and not self.is_school_day(day, school)
+
     def next_school_day(self, after: date, school: str = "") -> date:
         """The first school day later than `after`. Raises ValueError if there is none in a year."""
         for step in range(1, 367):
