@@ -30,6 +30,8 @@ SAVED = (
     "case_given",
     "case_taken_back",
     "case_returned",
+    "notice_taken",
+    "notice_done",
 )
 """Words a page may show after a change, by the query value `saved`."""
 

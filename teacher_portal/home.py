@@ -17,6 +17,7 @@ from teacher_portal.alerts import live_values
 from teacher_portal.frame import go, show
 from teacher_portal.lists import Summary, summaries
 from teacher_portal.menu import menu_of
+from teacher_portal.notices import waiting_cards
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import AnyStaff
@@ -59,6 +60,7 @@ def home(request: Request, who: Annotated[Principal, Depends(AnyStaff())]) -> Re
         today=rooms.clock.today(),
         classes=classes_today(rooms, who) if Ability.SEE_ALERTS in who.abilities else [],
         lists=lists,
+        cards=waiting_cards(request, who),
         **live,
     )
 

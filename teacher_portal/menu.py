@@ -47,6 +47,11 @@ PAGES = (
     Page("/portal/rights-review", "frame.nav_rights_review", _may(Ability.REVIEW_RIGHTS)),
     Page("/portal/trail", "frame.nav_trail", _may(Ability.SEE_TRAIL)),
     Page("/portal/status", "frame.nav_status", _may(Ability.OPERATE)),
+    Page(
+        "/portal/notices",
+        "frame.nav_notices",
+        _may(Ability.SEE_ALERTS, Ability.SEE_COUNTS, Ability.OPERATE),
+    ),
 )
 """In the order of the menu; the first one that is shown is where a person lands."""
 

@@ -20,6 +20,7 @@ from teacher_portal import (
     language,
     lists,
     live,
+    notices,
     requests,
     requests_amend,
     requests_approval,
@@ -37,8 +38,8 @@ from teacher_portal import (
 
 router = APIRouter()
 for room in (
-    sign_in, second_factor, security, invitation, account, language, home, live, alerts, classes,
-    students, lists, committee, follow_up,
+    sign_in, second_factor, security, invitation, account, language, home, live, alerts, notices,
+    classes, students, lists, committee, follow_up,
     board, cases, cards, accounts, account_links, status,
     requests, requests_disclosure, requests_amend, requests_approval,
     trail, trail_alarms, trail_child, rights_review,

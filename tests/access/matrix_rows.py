@@ -71,6 +71,9 @@ CALLS: Reach = {
 }
 """Calls for help to "anyone": the homeroom teacher and the nurse were told, and nobody else."""
 
+TOLD: Reach = {"guidance": frozenset({"own"}), "management": frozenset({"own"})}
+"""A notice of the school `own` is in, that its list is out."""
+
 ROOMS = _reach("own", "own class", board_guidance="own class school")
 OF_SCHOOL = _reach("own", "own", committee="own", board_guidance="own school")
 MEETING = {role: frozenset({"own"}) for role in ("guidance", "management", "committee")}
@@ -158,6 +161,8 @@ ADDRESSED: dict[str, Address] = {
     "class": _class,
     "call": lambda world, s: {"alert_id": world.alert_of_call(s)},
     "answer": lambda world, s: {"alert_id": world.alert_of_answer(s)},
+    "notice": lambda world, s: {"notice_id": world.notice} if s == "own" else None,
+    "notice_of_call": lambda world, s: {"notice_id": world.alert_of_call(s)},
     "list": _list,
     "entry": _entry,
     "case": _case,
@@ -286,6 +291,20 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "POST /portal/alerts/{alert_id}/acknowledge": (
         Row(CARE, of="call", reach=CALLS, touches=(alerts, deliveries)),
         Row(CARE, of="answer", reach=ANSWERS, touches=(alerts, deliveries)),
+    ),
+    # --- notices: about a place, for the duties that were told ----------------------------------
+    "GET /portal/notices": (Row(STAFF),),
+    "GET /portal/notices/{notice_id}": (
+        Row(STAFF, of="notice", reach=TOLD),
+        Row(STAFF, of="notice_of_call", reach={}),
+    ),
+    "POST /portal/notices/{notice_id}/acknowledge": (
+        Row(STAFF, of="notice", reach=TOLD, touches=(alerts, deliveries)),
+        Row(STAFF, of="notice_of_call", reach={}),
+    ),
+    "POST /portal/notices/{notice_id}/end": (
+        Row(STAFF, of="notice", reach=TOLD, touches=(alerts, deliveries)),
+        Row(STAFF, of="notice_of_call", reach={}),
     ),
     # --- classes and children -------------------------------------------------------------------
     "GET /portal/classes": (Row(CHILDS_PAGE),),

@@ -22,6 +22,7 @@ from warning_service.access.principals import Principal
 from warning_service.access.roles import OFFICES, Place, Role
 from warning_service.access.tables import looking_alarms
 from warning_service.alerts.consumer import AlertsConsumer
+from warning_service.alerts.notices import LIST_PUBLISHED
 from warning_service.clock import at
 from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.types import (
@@ -76,6 +77,11 @@ class World:
             school: self._list(school, board, [s for s in SITUATIONS if s != "class"])
             for school, board in (("sakura", HERE), ("midori", HERE), ("far", THERE))
         }
+        notice = rooms.notices.raise_notice(
+            HERE, LIST_PUBLISHED, self.list["sakura"], slot="", school="sakura"
+        )
+        assert notice is not None
+        self.notice = notice
         self.sessions = {role: self._session(role) for role in ROLES}
         self.case = {
             s: rooms.follow_ups.hand_overs.give(self._giver(s), self.child[s], "support", "理由")
