@@ -14,7 +14,7 @@ import binascii
 import re
 from collections.abc import Collection, Iterator
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
@@ -23,6 +23,16 @@ TEAMS_HOSTS = (".logic.azure.com", ".api.powerplatform.com")
 GOOGLE_CHAT_HOSTS = ("chat.googleapis.com",)
 LINE_WORKS_HOSTS = ("auth.worksmobile.com", "www.worksapis.com")
 """Where the services are. Anything else needs a line in `channel_hosts`."""
+
+PUSH_HOSTS = (
+    "fcm.googleapis.com", "updates.push.services.mozilla.com", ".notify.windows.com",
+    "web.push.apple.com",
+)  # fmt: skip
+"""Push services of the browsers. A device of any other is refused."""
+
+MAIL_ADDRESS = r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
+PUSH_KEY_BYTES = 32
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 INSIDE = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
 """Endings of names that are never the internet's."""
@@ -53,6 +63,17 @@ def _split(url: str) -> tuple[str, str] | None:
     return parts.scheme, parts.hostname
 
 
+def _push_key(value: SecretStr) -> SecretStr:
+    try:
+        coded = value.get_secret_value()
+        found = base64.b64decode(coded + "=" * (-len(coded) % 4), altchars="-_", validate=True)
+    except (binascii.Error, ValueError):
+        found = b""
+    if len(found) != PUSH_KEY_BYTES or not 0 < int.from_bytes(found) < _P256_ORDER:
+        raise ValueError("is no key: `kizashi channel new-push-key` makes one")
+    return value
+
+
 def key_bytes(key: str) -> bytes:
     """The bytes of a webhook's key `whsec_…` (base64). Raises ValueError."""
     prefix, _, coded = key.partition("_")
@@ -75,6 +96,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 Address = Annotated[SecretStr, AfterValidator(_address)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
+PushKey = Annotated[SecretStr, AfterValidator(_push_key)]
 
 
 class _Section(BaseModel):
@@ -116,6 +138,49 @@ class WebhookSettings(_Section):
     """`[webhook]`: receivers by name."""
 
     targets: dict[Name, WebhookTarget] = Field(min_length=1)
+
+
+class MailSettings(_Section):
+    """`[mail]`: the mail server that takes our mail, and who it is from."""
+
+    host: str = Field(min_length=1)
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="none: in the clear, only to this very machine."
+    )
+    user: str = ""
+    password: SecretStr | None = None
+    sender: str = Field(pattern=MAIL_ADDRESS, description="The address mail is from.")
+    sender_name: str = Field(default="兆し", max_length=40, pattern=r"^[^\r\n]*$")
+    link_hours: int = Field(
+        default=12, ge=1, le=72, description="So long a mail's link opens its alert."
+    )
+
+    @property
+    def is_local(self) -> bool:
+        """Does nothing leave this machine on the way to the server?"""
+        return self.host in {"127.0.0.1", "::1", "localhost"}
+
+
+class WebPushSettings(_Section):
+    """`[web_push]`: our key (`kizashi channel new-push-key` makes one) and whom to ask about us."""
+
+    private_key: PushKey
+    contact: str = Field(
+        pattern=r"^(mailto:[^@\s]+@[^@\s]+|https://\S+)$",
+        description="Where a push service reaches the operator when something is wrong.",
+    )
+    hosts: list[str] = Field(
+        default=list(PUSH_HOSTS),
+        min_length=1,
+        description="Hosts of push services; one that begins with a dot stands for all below it.",
+    )
+
+
+def unsafe_mail(mail: MailSettings) -> Iterator[str]:
+    """What is unsafe about sending through this server."""
+    if mail.security == "none" and not mail.is_local:
+        yield "mail.security is none: what is sent, and the password, would be readable"
 
 
 def unsafe_address(

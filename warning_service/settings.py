@@ -31,9 +31,12 @@ from warning_service.channel_settings import (
     TEAMS_HOSTS,
     GoogleChatSettings,
     LineWorksSettings,
+    MailSettings,
     TeamsSettings,
     WebhookSettings,
+    WebPushSettings,
     unsafe_address,
+    unsafe_mail,
 )
 
 Environment = Literal["production", "demo", "test"]
@@ -142,11 +145,26 @@ class Settings(BaseSettings):
     )
     slack_api_url: str = "https://slack.com/api/"
     slack_bot_token: SecretStr | None = None
-    slack_signing_secret: SecretStr | None = None
+    slack_signing_secret: SecretStr | None = Field(
+        default=None, description="Proves that a pressed button's request is Slack's."
+    )
+    slack_app_token: SecretStr | None = Field(
+        default=None,
+        description="App-level token (xapp-…): pressed buttons come through a connection that we"
+        " open (Socket Mode), for networks that nobody can reach from outside.",
+    )
+    slack_team_id: str = Field(
+        default="", pattern=r"^([TE][A-Z0-9]{1,30})?$", description="Id of the workspace (T…)."
+    )
+    slack_app_id: str = Field(
+        default="", pattern=r"^(A[A-Z0-9]{1,30})?$", description="Id of our app in it (A…)."
+    )
     teams: TeamsSettings | None = None
     google_chat: GoogleChatSettings | None = None
     line_works: LineWorksSettings | None = None
     webhook: WebhookSettings | None = None
+    mail: MailSettings | None = None
+    web_push: WebPushSettings | None = None
     channel_hosts: list[str] = Field(
         default_factory=list,
         description="Hosts of this house's own network that channels may call.",
@@ -162,6 +180,11 @@ class Settings(BaseSettings):
         default=False,
         description="Does the page a family may ask for (who looked at its child) name staff? "
         "False: only their duty.",
+    )
+    heartbeat_url: str = Field(
+        default="",
+        description="Asked for (GET, nothing in it) by the watchman every minute while all adds up."
+        " Whoever answers there says so when nobody asks any more. Empty: no such address.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -221,10 +244,19 @@ class Settings(BaseSettings):
             unsafe.append("public_url does not begin with https://")
         if "*" in self.allowed_hosts:
             unsafe.append("allowed_hosts contains '*'")
-        if self.slack_bot_token and not self.slack_signing_secret:
-            unsafe.append("slack_bot_token is set but slack_signing_secret is not")
+        if self.slack_bot_token and not (self.slack_signing_secret or self.slack_app_token):
+            unsafe.append(
+                "slack_bot_token is set but slack_signing_secret (or slack_app_token) is not"
+            )
+        unsafe += [
+            f"slack_bot_token is set but {name} is not: anybody's workspace would be ours"
+            for name in ("slack_team_id", "slack_app_id")
+            if self.slack_bot_token and not getattr(self, name)
+        ]
         if self.slack_bot_token and not self.slack_api_url.startswith("https://"):
             unsafe.append("slack_api_url does not begin with https://: its token would be readable")
+        if self.heartbeat_url and not self.heartbeat_url.startswith("https://"):
+            unsafe.append("heartbeat_url does not begin with https://")
         if missing := (POWERFUL_ROLES | {Role.OPERATOR}) - self.roles_with_second_factor:
             unsafe.append(f"second_factor_roles leaves out {', '.join(sorted(missing))}")
         if "*" in self.trusted_proxies:
@@ -238,7 +270,7 @@ class Settings(BaseSettings):
 
     def _unsafe_channels(self) -> list[str]:
         own = self.channel_hosts
-        found: list[str] = []
+        found: list[str] = list(unsafe_mail(self.mail)) if self.mail else []
         for name, address in self.teams.webhooks.items() if self.teams else ():
             found += unsafe_address(f"teams.{name}", address, services=TEAMS_HOSTS, own=own)
         for name, address in self.google_chat.webhooks.items() if self.google_chat else ():
