@@ -8,9 +8,8 @@ the words are. Answers behind a same-day alert are the child's self-report of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
@@ -18,13 +17,15 @@ from fastapi.responses import Response
 
 from design.render import language
 from teacher_portal import queries
+from teacher_portal.alert_cards import Card, cards_of, live_values
+from teacher_portal.alert_life import choices, history
 from teacher_portal.follow_up import form_values
 from teacher_portal.frame import duty_words, go, place_name, show
-from warning_service.access.gateway import Child
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.sealing import CannotOpen
 from warning_service.access.web import Needs
+from warning_service.alerts import states
 from warning_service.alerts.listeners import chosen_duties
 from warning_service.alerts.many_calls import WITHIN
 from warning_service.alerts.service import AlertView
@@ -38,57 +39,6 @@ Reader = Annotated[Principal, Depends(Needs(Ability.SEE_ALERTS))]
 ANSWERS_DAYS = 14
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert with what a page says about it. `child` is None when it is on no roll any more."""
-
-    alert: AlertView
-    child: Child | None
-    label: str
-    next_duties: str
-    next_at: datetime | None
-    taken_by: str
-
-
-def cards_of(request: Request, who: Principal, found: Sequence[AlertView]) -> list[Card]:
-    """Alerts with names (each look on the trail), urgent ones first, then the oldest."""
-    rooms = rooms_of(request)
-    children = rooms.gateway.children(
-        who, sorted({a.student for a in found}), using=Ability.SEE_ALERTS, why="alerts"
-    )
-    takers = rooms.gateway.staff_names(who, [a.acknowledged_by for a in found if a.acknowledged_by])
-    lang = language(request)
-    escalation = rooms.playbooks.for_help(who.board).escalation
-    cards = []
-    for alert in found:
-        chain = escalation.urgent if alert.urgency == "urgent" else escalation.today
-        following = chain[min(alert.step + 1, len(chain) - 1)].duties
-        cards.append(
-            Card(
-                alert=alert,
-                child=children.get(alert.student),
-                label=alert.rule_label_en if lang == "en" else alert.rule_label,
-                next_duties=duty_words(request, following),
-                next_at=alert.due_at if alert.state == "open" else None,
-                taken_by=takers.get(alert.acknowledged_by, ""),
-            )
-        )
-    return sorted(cards, key=lambda c: (c.alert.urgency != "urgent", c.alert.raised_at))
-
-
-def live_values(request: Request, who: Principal) -> dict[str, Any]:
-    """What the live part of a page shows, and the log position it is true for."""
-    rooms = rooms_of(request)
-    position = rooms.log.head(who.board)
-    inbox = rooms.alerts.look(who)
-    cards = cards_of(request, who, inbox.alerts)
-    return {
-        "position": position,
-        "for_others": inbox.for_others,
-        "open_cards": [c for c in cards if c.alert.state == "open"],
-        "taken_cards": [c for c in cards if c.alert.state == "acknowledged"],
-    }
-
-
 @router.get("/portal/alerts")
 def alerts(request: Request, who: Reader, state: str = "open") -> Response:
     """Open and taken alerts, or (`state=done`) those a record has closed."""
@@ -96,7 +46,7 @@ def alerts(request: Request, who: Reader, state: str = "open") -> Response:
     done: list[Card] = []
     if state == "done":
         found = rooms_of(request).alerts.inbox(who, include_done=True, limit=200)
-        done = cards_of(request, who, [a for a in found if a.state == "handled"])
+        done = cards_of(request, who, [a for a in found if a.state in states.DONE])
         done.sort(key=lambda card: card.alert.raised_at, reverse=True)
     return show(request, who, "portal_alerts.html", state=state, done_cards=done, **values)
 
@@ -119,14 +69,17 @@ def alert(request: Request, who: Reader, alert_id: str) -> Response:
     """
     rooms = rooms_of(request)
     found = rooms.alerts.one(who, alert_id)
-    if found.state == "handled":
+    if found.state in states.DONE and found.student:
         rooms.gateway.child(
             who, found.student, using=Ability.SEE_ALERTS, why="alert", detail=found.id
         )
     else:
-        rooms.gateway.note(who, "alert", [found.student], found.id, using=Ability.SEE_ALERTS)
+        about = found.student or found.id
+        rooms.gateway.note(who, "alert", [about], found.id, using=Ability.SEE_ALERTS)
+    rooms.alerts.seen(found.id, who)
     card = cards_of(request, who, [found])[0]
     told = rooms.alerts.may_read(who, found)
+    now = rooms.clock.now()
     return show(
         request,
         who,
@@ -138,6 +91,9 @@ def alert(request: Request, who: Reader, alert_id: str) -> Response:
         series=_answers(rooms, found, language(request)),
         place=place_name(request, who),
         form=form_values(request, who, alert_id=alert_id, back=f"/portal/alerts/{alert_id}"),
+        may_undo=card.mine and found.undo_until is not None and now <= found.undo_until,
+        offers=choices(request, who, found),
+        history=history(request, who, found),
     )
 
 
@@ -207,7 +163,7 @@ def _opened(request: Request, student: str, body: ConsultationRequested) -> Cons
 
 def _answers(rooms: Rooms, alert: AlertView, lang: str) -> list[queries.Series]:
     """The self-reports behind an alert on answers; none for a consultation."""
-    if alert.kind == "consultation":
+    if alert.kind == "consultation" or not alert.student:
         return []
     since = (alert.raised_at - timedelta(days=ANSWERS_DAYS)).date()
     after = rooms.log.position_before(at(since))

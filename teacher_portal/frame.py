@@ -23,6 +23,17 @@ from warning_service.roster import queries as roster
 SAVED = (
     "acknowledged",
     "too_late",
+    "changed",
+    "taken_over",
+    "put_back",
+    "offered",
+    "declined",
+    "withdrawn",
+    "cannot_ask",
+    "snoozed",
+    "snooze_refused",
+    "closed",
+    "reopened",
     "follow_up",
     "review",
     "rq_received",
@@ -34,6 +45,9 @@ SAVED = (
     "notice_done",
 )
 """Words a page may show after a change, by the query value `saved`."""
+
+NOT_DONE = ("too_late", "changed", "cannot_ask", "snooze_refused")
+"""Those that say that nothing was changed."""
 
 
 MOST_KEYS = 50
@@ -54,6 +68,7 @@ def show(
         menu=menu_of(who),
         place_name=place_name(request, who),
         saved=saved if saved in SAVED else "",
+        not_done=NOT_DONE,
         **values,
     )
 

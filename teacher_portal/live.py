@@ -32,6 +32,8 @@ LOOK_SECONDS = 0.5
 HEARTBEAT_SECONDS = 15.0
 SESSION_SECONDS = 5.0
 FEWEST_SECONDS_BETWEEN_LOOKS = 0.05
+UNSHOWN = frozenset({"alert_delivered", "alert_seen"})
+"""Of these a list of alerts tells nothing; drawing it even writes the first."""
 MISSED_AT_MOST = 20_000
 """Events back to which a returning page's position is looked up; further back counts as missed."""
 
@@ -79,7 +81,7 @@ class Watcher:
 
     def _look(self) -> tuple[int, int]:
         rows = self._rooms.log.types_after(self._board, self.seen)
-        alerts = [position for position, kind in rows if kind.startswith("alert_")]
+        alerts = [position for position, kind in rows if _shows(kind)]
         return (rows[-1][0] if rows else self.seen), (alerts[-1] if alerts else 0)
 
     async def _watch(self) -> None:
@@ -109,6 +111,11 @@ class Watcher:
                 woken.clear()
         finally:
             undo()
+
+
+def _shows(kind: str) -> bool:
+    """Does such an event change what a page of alerts shows?"""
+    return kind.startswith("alert_") and kind not in UNSHOWN
 
 
 def watcher_of(request: Request, board: str) -> Watcher:
@@ -186,7 +193,7 @@ async def _missed(request: Request, watcher: Watcher, board: str) -> bool:
     def look() -> bool:
         after = last
         while rows := rooms.log.types_after(board, after):
-            if any(kind.startswith("alert_") for _, kind in rows):
+            if any(_shows(kind) for _, kind in rows):
                 return True
             after = rows[-1][0]
         return False
