@@ -52,6 +52,7 @@ from warning_service.alerts.notices import Notices
 from warning_service.alerts.routes import Routes
 from warning_service.alerts.service import Alerts
 from warning_service.alerts.unreached import escalate_unreached
+from warning_service.alerts.watchman import Watchman
 from warning_service.asking import NobodyYet
 from warning_service.clock import Clock, monotonic
 from warning_service.database import Database, StorageUnavailable
@@ -169,6 +170,16 @@ class Running:
             self._stops.append(rooms.intake.stop)
         if self.jobs.work:
             self._work()
+        if self.jobs.work or self.jobs.schedule:
+            # In both, so that each says when the other is gone.
+            watchman = Watchman(
+                rooms.log,
+                rooms.playbooks,
+                rooms.notices,
+                heartbeat_url=rooms.settings.heartbeat_url,
+            )
+            watchman.start()
+            self._stops.append(watchman.stop)
         if self.jobs.schedule:
             scheduler = Scheduler(rooms)
             scheduler.start()

@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from warning_service.access import row_security
 from warning_service.access.web import OPEN
+from warning_service.alerts import watchman
 from warning_service.database import RowSecurityMissing, StorageUnavailable
 from warning_service.errors import RETRY_AFTER_SECONDS
 from warning_service.events.log import head
@@ -55,6 +56,7 @@ def metrics(rooms: Rooms = Depends(rooms_of)) -> Response:
     try:
         with rooms.database.as_service().reading() as conn:
             HEAD.set(head(conn))
+            watchman.measure(conn)
     except StorageUnavailable:  # the hour in which the other figures are wanted most
         HEAD.set(math.nan)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

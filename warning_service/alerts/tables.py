@@ -75,8 +75,9 @@ class DeliveryRow(SQLModel, table=True):
     the alert on before anything was sent, or an earlier channel has it). `turn`: 1 goes out at
     once; a later one waits until `next_at` to see whether its duties were reached by deliveries of
     earlier turns (`in_place_of`), and then is not sent. Deliveries with the same channel, address,
-    `remote_id` and `sent_at` share a message: it stands for several alerts. All times here are of the real clock, also when the
-    demo's clock is elsewhere: they are about senders and networks, not about schools.
+    `remote_id` and `sent_at` share a message: it stands for several alerts. All times here are of
+    the real clock, also when the demo's clock is elsewhere: they are about senders and networks,
+    not about schools.
     """
 
     __tablename__ = "deliveries"
