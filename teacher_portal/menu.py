@@ -46,6 +46,7 @@ PAGES = (
     Page("/portal/accounts", "frame.nav_accounts", _may(Ability.MANAGE_ACCOUNTS)),
     Page("/portal/rights-review", "frame.nav_rights_review", _may(Ability.REVIEW_RIGHTS)),
     Page("/portal/trail", "frame.nav_trail", _may(Ability.SEE_TRAIL)),
+    Page("/portal/retention", "frame.nav_retention", _may(Ability.HANDLE_REQUESTS)),
     Page("/portal/status", "frame.nav_status", _may(Ability.OPERATE)),
     Page(
         "/portal/notices",

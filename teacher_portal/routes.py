@@ -28,6 +28,7 @@ from teacher_portal import (
     rights_review,
     second_factor,
     security,
+    retention,
     sign_in,
     status,
     students,
@@ -42,6 +43,6 @@ for room in (
     classes, students, lists, committee, follow_up,
     board, cases, cards, accounts, account_links, status,
     requests, requests_disclosure, requests_amend, requests_approval,
-    trail, trail_alarms, trail_child, rights_review,
+    trail, trail_alarms, trail_child, rights_review, retention,
 ):  # fmt: skip
     router.include_router(room.router)

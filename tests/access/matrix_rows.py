@@ -86,6 +86,9 @@ RETURN: Reach = {"welfare": frozenset({"own", "left"})}
 FAMILIES: Reach = {"privacy": frozenset({"own", "class", "school", "opted", "left"})}
 """Families of the whole board, those of former children too."""
 
+NOTHING: Reach = {}
+"""There is no such thing in this world, so nobody reaches it and nobody learns that."""
+
 APPROVE: Reach = {
     "management": frozenset({"own", "class", "opted", "left"}),
     "board": frozenset({"own", "class", "school", "opted", "left"}),
@@ -432,6 +435,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
             "management board", of="waiting", reach=APPROVE,
             form={"agree": "no", "reason": "理由"}, ok=frozenset({303}), touches=DISCLOSED,
         ),
+    "GET /portal/retention": (Row("privacy"),),
         Row("management board", of="request", reach={}, form={"agree": "yes"}),
     ),
     # --- the trail ------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ get the database.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 
 import msgspec
@@ -52,10 +52,15 @@ class Retention:
         self._clocks = clocks
         self._kinds = kinds(trail.keys)
 
-    def due(self) -> list[Line]:
-        """What would go today. Reads only."""
+    def due(self, on: date | None = None, boards: Collection[str] | None = None) -> list[Line]:
+        """What would go today, or on that day. Reads only.
+
+        `boards`: only theirs ('' for what is the installation's).
+        """
         found = []
-        for kind, board, before in self._all():
+        for kind, board, before in self._all(on):
+            if boards is not None and board not in boards:
+                continue
             with self._log.database.reading() as conn:
                 due = kind.due(conn, board, before)
             if due.rows:
@@ -74,8 +79,8 @@ class Retention:
                 log.info("retention_deleted", kind=kind.id, board=board, count=whole.rows)
         return found
 
-    def _all(self) -> Iterator[tuple[Kind, str, date]]:
-        today = self._log.clock.today()
+    def _all(self, on: date | None = None) -> Iterator[tuple[Kind, str, date]]:
+        today = on or self._log.clock.today()
         with self._log.database.reading() as conn:
             boards = [row.id for row in queries.boards(conn)]
         for kind in self._kinds:
