@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import Response
 
 from teacher_portal import queries
-from teacher_portal.alerts import live_values
+from teacher_portal.alert_cards import live_values
 from teacher_portal.frame import go, show
 from teacher_portal.lists import Summary, summaries
 from teacher_portal.menu import menu_of

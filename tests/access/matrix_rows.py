@@ -291,10 +291,20 @@ ROWS: dict[str, tuple[Row, ...]] = {
         Row(CARE, of="call", reach=CALLS),
         Row(CARE, of="answer", reach=ANSWERS),
     ),
-    "POST /portal/alerts/{alert_id}/acknowledge": (
-        Row(CARE, of="call", reach=CALLS, touches=(alerts, deliveries)),
-        Row(CARE, of="answer", reach=ANSWERS, touches=(alerts, deliveries)),
-    ),
+    **{
+        f"POST /portal/alerts/{{alert_id}}/{step}": (
+            Row(CARE, of="call", reach=CALLS, touches=(alerts, deliveries)),
+            Row(CARE, of="answer", reach=ANSWERS, touches=(alerts, deliveries)),
+        )
+        for step in ("acknowledge", "take-over", "put-back", "offer", "snooze", "close", "reopen")
+    },
+    **{
+        f"POST /portal/alerts/{{alert_id}}/{step}": (
+            Row(CARE, of="call", reach={}, touches=(alerts, deliveries)),  # nobody is asked
+            Row(CARE, of="answer", reach={}, touches=(alerts, deliveries)),
+        )
+        for step in ("accept", "decline", "withdraw")
+    },
     # --- notices: about a place, for the duties that were told ----------------------------------
     "GET /portal/notices": (Row(STAFF),),
     "GET /portal/notices/{notice_id}": (
@@ -366,6 +376,10 @@ ROWS: dict[str, tuple[Row, ...]] = {
     # --- accounts of staff ----------------------------------------------------------------------
     "GET /portal/accounts": (Row("accounts"),),
     "GET /portal/accounts/new": (Row("accounts"),),
+    "GET /portal/channels": (Row("accounts"),),
+    "POST /portal/channels": (Row("accounts", ok=FORM_BACK),),
+    "POST /portal/channels/remove": (Row("accounts", ok=FORM_BACK),),
+    "POST /portal/channels/try": (Row("accounts", ok=FORM_BACK),),
     "POST /portal/accounts": (Row("accounts", ok=FORM_BACK),),
     "POST /portal/accounts/search": (Row("accounts"),),
     "GET /portal/accounts/{staff}": (Row("accounts", of="person", reach=COLLEAGUES),),
@@ -421,6 +435,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
         Row("privacy", of="decided", reach=FAMILIES, ok=frozenset({200})),
         Row("privacy", of="request", reach={}),  # nothing is decided yet: there is no letter
     ),
+    "GET /portal/retention": (Row("privacy"),),
     "GET /portal/approvals": (Row("management board"),),
     "GET /portal/approvals/{request_id}": (
         Row("management board", of="waiting", reach=APPROVE, ok=frozenset({200})),
@@ -435,7 +450,6 @@ ROWS: dict[str, tuple[Row, ...]] = {
             "management board", of="waiting", reach=APPROVE,
             form={"agree": "no", "reason": "理由"}, ok=frozenset({303}), touches=DISCLOSED,
         ),
-    "GET /portal/retention": (Row("privacy"),),
         Row("management board", of="request", reach={}, form={"agree": "yes"}),
     ),
     # --- the trail ------------------------------------------------------------------------------
