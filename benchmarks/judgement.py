@@ -1,22 +1,38 @@
-"""How good are a replay's lists, against models that are refitted at every list?
+"""How right are the lists, against models that are refitted at every list and against plain rules?
 
-    python benchmarks/replay_quality.py FOLDER
+    python benchmarks/judgement.py FOLDER … --self-checks FOLDER …
 
-Plays FOLDER through the same judge, and beside it, at every list date, refits gradient boosting and
-logistic regression (scikit-learn) on all training blocks whose labels were sure by then, from the
-same feature rows. All are measured on the list dates on which any label was sure ("warm"); what the
-service did on all dates is printed too. The judge's own CPU for learning and the challengers' CPU
-for refitting are printed beside it.
+Plays each replay folder through the service's own judge. Beside it, at every list date, it fits
+gradient boosting (scikit-learn's defaults, and a smaller, more careful one) and logistic regression
+on all training blocks whose labels were sure by then, from the same feature rows, and scores the
+points rule and the child's-own-history rule (how the latest observations stand against the child's
+own mean), which fit nothing. All list as many as the service did. A refitted model without labels
+of both kinds gives everyone the same score.
+
+Figures are told apart by what was known: "cold" are the groups that were there on the first list
+date, "with history" those that came later, when outcomes of earlier ones were known. In folders of
+self-checks all groups are counted together, against gradient boosting and the child's own history.
+
+One thread each, so that CPU seconds compare. The last line: `auc_gap` (ours minus the best), ratios
+to gradient boosting's defaults of precision in the listed (`p10_ratio`; `p10_rule_ratio` to the
+rule), area under precision-recall, Brier score and learning CPU; our calibration error (ten bins);
+how much more of a list one would have to read to reach 85 % of the hits; the cold and the
+self-check gaps.
 """
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and scikit-learn are imported
+
 import argparse
 import logging
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -26,7 +42,8 @@ from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from models.features import extract
+from models.evaluation import within_groups
+from models.features import Extract, extract
 from models.labels import label, matures_on
 from models.learner import TrainingBlock
 from models.replay_folder import Folder, read_folder
@@ -34,135 +51,267 @@ from warning_service.clock import cpu_seconds
 from warning_service.events.types import Event, ListDue
 from warning_service.judging import rules
 from warning_service.judging.judge import Judge
-from warning_service.judging.lists import score_block, top
+from warning_service.judging.lists import top
 from warning_service.judging.replay import events_of_days
-from warning_service.judging.replay_report import figures, histories_of
+from warning_service.judging.replay_report import histories_of
 from warning_service.judging.replay_setup import setup_of
 
+OURS, RULE, OWN = "the service", "points rule", "own history"
+BOOSTING, CAREFUL, LOGISTIC = "gradient boosting", "careful boosting", "logistic regression"
+FITTED = {
+    BOOSTING: lambda: HistGradientBoostingClassifier(random_state=0),
+    CAREFUL: lambda: HistGradientBoostingClassifier(
+        random_state=0, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=40,
+        l2_regularization=1.0,
+    ),
+    LOGISTIC: lambda: make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000)),
+}  # fmt: skip
 
-@dataclass(frozen=True)
-class Row:
-    """A scored student-date."""
 
-    list_date: date
-    student: str
-    group: str
-    score: float
-    listed: bool
+@dataclass
+class Scored:
+    """What one judge said on the list dates: one entry per student-date that counts."""
+
+    scores: list[float] = field(default_factory=list)
+    hits: list[bool] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    listed: list[bool] = field(default_factory=list)
+
+    def figures(self) -> dict[str, float]:
+        """All figures; NaN where a score is not a probability."""
+        scores, hits = np.array(self.scores), np.array(self.hits)
+        right, pairs = within_groups(scores, hits, self.groups)
+        listed = np.array(self.listed)
+        chances = scores.min() > 0 and scores.max() < 1
+        order = np.argsort(scores, kind="stable")
+        bins = np.array_split(order, 10)
+        off = sum(abs(float(scores[b].sum() - hits[b].sum())) for b in bins) / len(scores)
+        return {
+            "auc": right / pairs,
+            "p10": float(hits[listed].mean()),
+            "prauc": float(average_precision_score(hits, scores)),
+            "brier": float(((scores - hits) ** 2).mean()) if chances else np.nan,
+            "ece": off if chances else np.nan,
+            "read85": self._read(0.85),
+        }
+
+    def _read(self, share: float) -> float:
+        """How much of each group one reads, best first, until that share of all hits was met."""
+        met: list[float] = []
+        labels, scores, hits = np.array(self.groups), np.array(self.scores), np.array(self.hits)
+        for group in sorted(set(self.groups)):
+            mine = np.flatnonzero(labels == group)
+            ranked = mine[np.argsort(-scores[mine], kind="stable")]
+            met += ((np.flatnonzero(hits[ranked]) + 1) / len(ranked)).tolist()
+        return float(np.quantile(met, share)) if met else np.nan
 
 
-def refit(blocks: dict[int, TrainingBlock], judge: Judge, day: int, columns: int):
-    """Challengers fitted on every block settled by `day`; None without both kinds of label."""
+@dataclass
+class Result:
+    """Everybody's scores in one folder, by whether outcomes of earlier groups were known."""
+
+    scored: dict[str, dict[str, Scored]]
+    learning: float
+    cpu: dict[str, float]
+    state: int
+    wall_events: tuple[int, float]
+
+
+def refit(judge: Judge, blocks: dict[int, TrainingBlock], day: int, cpu: dict[str, float]):
+    """The fitted models on every block settled by `day`; None without both kinds of label."""
     setup, xs, ys = judge.setup, [], []
     for when, block in sorted(blocks.items()):
         if matures_on(when, setup.horizon, setup.delay) > day:
             continue
         labels = [label(judge.students[s], when, setup.horizon) for s in block.students]
         use = [at for at, found in enumerate(labels) if found is not None]
-        rows = np.frombuffer(block.rows, dtype="<f4").reshape(-1, columns)
-        xs.append(rows[use])
+        rows = np.frombuffer(block.rows, dtype="<f4").reshape(len(block.students), -1)
+        xs.append(rows[use, :-1])  # the last column is our rule's
         ys.append(np.array([bool(labels[at]) for at in use]))
     if not xs or len(set(np.concatenate(ys).tolist())) < 2:
         return None
     x, y = np.concatenate(xs), np.concatenate(ys)
-    boosting = HistGradientBoostingClassifier(random_state=0, max_iter=200, learning_rate=0.06)
-    linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
-    return {"boosting": boosting.fit(x, y), "logistic": linear.fit(x, y)}
+    fitted: dict[str, Any] = {}
+    for name, make in FITTED.items():
+        began = cpu_seconds()
+        fitted[name] = make().fit(x, y)
+        cpu[name] += cpu_seconds() - began
+    return fitted
 
 
-def play(data: Folder) -> tuple[dict[str, list[Row]], set[date], Judge, float]:
+def own_history(judge: Judge, whole: Extract) -> np.ndarray:
+    """Over all items with a worse direction: the latest against the child's own mean, ever."""
+    score = np.zeros(len(whole.students))
+    for use in judge.setup.uses:
+        stats = whole.items[use.spec.id].stats
+        if use.spec.kind == "flag" or not use.spec.direction:
+            continue
+        measure = use.spec.kind == "measure"
+        change = stats["last"] - stats["mean_ever"] if measure else stats["change7"]
+        spread = float(change.std()) or 1.0
+        score = score + use.spec.direction * change / spread
+    return score
+
+
+def play(data: Folder) -> Result:
+    """Play the folder once and score every list date with everybody."""
     blocks: dict[int, TrainingBlock] = {}
     raw: dict[int, bytes] = {}
     judge = Judge("quality", setup_of(data, None), raw.__getitem__)
-    rows: dict[str, list[Row]] = defaultdict(list)
-    warm: set[date] = set()
-    position, refitting = 0, 0.0
+    histories, cpu = histories_of(data), dict.fromkeys(FITTED, 0.0)
+    scored: dict[str, dict[str, Scored]] = {
+        part: defaultdict(Scored) for part in ("cold", "with history")
+    }
+    first: set[str] | None = None
+    position, spent = 0, 0.0
     for day, events in events_of_days(data):
-        fitted: dict | None = None
-        asked = False
+        fitted, asked = None, False
+        today: set[str] = set()
         for e in events:
             position += 1
             event = Event(
                 position=position, id=e.id, board=e.board, student=e.student, on=e.on,
                 recorded_at=datetime(2000, 1, 1, tzinfo=UTC), actor=e.actor, body=e.body,
             )  # fmt: skip
+            began = cpu_seconds()
             judge.take(event)
             changes = judge.collect()
+            spent += cpu_seconds() - began
             for when, block in changes.blocks.items():
                 raw[when] = block
                 blocks[when] = msgspec.msgpack.decode(block, type=TrainingBlock)
-            if isinstance(e.body, ListDue):
-                if not asked:
-                    began = cpu_seconds()
-                    columns = len(judge.setup.schema)
-                    fitted, asked = refit(blocks, judge, day.toordinal(), columns), True
-                    refitting += cpu_seconds() - began
-                    if fitted:
-                        warm.add(day)
-                beside(judge, changes.lists[0], day, e.body.school, fitted, rows)
-    return rows, warm, judge, refitting
+            if not isinstance(e.body, ListDue) or not changes.lists:
+                continue
+            if not asked:
+                fitted, asked = refit(judge, blocks, day.toordinal(), cpu), True
+            made, group = changes.lists[0], e.body.school
+            if made.scores:
+                today.add(group)
+            part = "cold" if first is None or group in first else "with history"
+            beside(judge, made, (day, group), fitted, histories, scored[part])
+        if first is None and today:
+            first = today
+    state = len(judge.learner.model_bytes()) + len(judge.learner.memory_bytes())
+    return Result(scored, judge.spent.learning, cpu, state, (position, spent))
 
 
-def beside(judge: Judge, made, day: date, group: str, fitted: dict | None, rows) -> None:
-    """Score the list's students with every scorer, listing as many as the list did."""
+def beside(
+    judge: Judge,
+    made: Any,
+    where: tuple[date, str],
+    fitted: dict[str, Any] | None,
+    histories: dict[str, Any],
+    into: dict[str, Scored],
+) -> None:
+    """Score one list's students with every judge, listing as many as the service did."""
     ranked = sorted(s["student"] for s in made.scores)
     if not ranked:
         return
-    ordinal = day.toordinal()
-    states = judge.by_school(ordinal)[group]
+    (day, school), ordinal = where, where[0].toordinal()
+    states = judge.by_school(ordinal)[school]
     whole = extract(judge.setup.schema, list(states), list(states.values()), ordinal)
-    where = {student: at for at, student in enumerate(whole.students)}
-    use = [where[s] for s in ranked]
-    points = rules.total(rules.points_by_item(judge.setup, whole), len(whole.students))
+    at_row = {student: at for at, student in enumerate(whole.students)}
+    use = [at_row[s] for s in ranked]
     service = {s["student"]: s["score"] for s in made.scores}
+    points = rules.total(rules.points_by_item(judge.setup, whole), len(whole.students))
     found = {
-        "service": np.array([service[s] for s in ranked]),
-        "rule alone": points[use],
-        "online model alone": score_block(whole.block, judge.learner.calibrated())[use],
+        OURS: np.array([service[s] for s in ranked]),
+        RULE: points[use],
+        OWN: own_history(judge, whole)[use],
     }
-    if fitted:
-        for name, model in fitted.items():
-            found[f"{name} refitted"] = model.predict_proba(whole.block[use])[:, 1]
+    for name in FITTED:
+        found[name] = (
+            fitted[name].predict_proba(whole.block[use])[:, 1] if fitted else np.full(len(use), 0.5)
+        )
+    hits = [label(histories[s], ordinal, judge.setup.horizon) for s in ranked]
     for name, given in found.items():
-        scores = np.asarray(given, dtype=np.float32)
-        listed = set(top(scores, made.row["budget"]).tolist())
-        rows[name] += [
-            Row(day, student, group, float(scores[at]), at in listed)
-            for at, student in enumerate(ranked)
-        ]
+        listed = set(top(given.astype(np.float32), made.row["budget"]).tolist())
+        held = into[name]
+        for at, hit in enumerate(hits):
+            if hit is not None:
+                held.scores.append(float(given[at]))
+                held.hits.append(hit)
+                held.groups.append(f"{day}\x1f{school}")
+                held.listed.append(at in listed)
+
+
+def joined(parts: list[dict[str, Scored]]) -> dict[str, Scored]:
+    """Everybody's scores of several parts as one."""
+    whole: dict[str, Scored] = defaultdict(Scored)
+    for part in parts:
+        for name, held in part.items():
+            for key in ("scores", "hits", "groups", "listed"):
+                getattr(whole[name], key).extend(getattr(held, key))
+    return whole
+
+
+def table(title: str, scored: dict[str, Scored]) -> dict[str, dict[str, float]]:
+    """Print everybody's figures; give them back."""
+    ours = scored[OURS]
+    print(f"\n{title}: {len(ours.hits)} student-dates, base rate {np.mean(ours.hits):.3f}")
+    figures = {}
+    for name, held in scored.items():
+        figures[name] = held.figures()
+        print(f"  {name:20s}", "  ".join(f"{k} {v:6.4f}" for k, v in figures[name].items()))
+    return figures
+
+
+def best(figures: dict[str, dict[str, float]], names: tuple[str, ...], key: str) -> float:
+    """The highest of theirs."""
+    return max(figures[name][key] for name in names)
+
+
+def told(results: list[tuple[Folder, Result, bool]]) -> dict[str, float]:
+    """The figures of the last line, averaged over the folders they apply to."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for data, result, self_checks in results:
+        if self_checks:
+            all_parts = [part for part in result.scored.values() if part]
+            f = table(f"{data.outcome}: self-checks", joined(all_parts))
+            ours = f[OURS]
+            found["self_check_gap"].append(ours["auc"] - best(f, (BOOSTING, OWN), "auc"))
+            found["self_check_ece_ratio"].append(ours["ece"] / f[BOOSTING]["ece"])
+        else:
+            later = result.scored["with history"] or result.scored["cold"]
+            f = table(f"{data.outcome}: with history", later)
+            ours = f[OURS]
+            rivals = (BOOSTING, CAREFUL, LOGISTIC, RULE)
+            found["auc_gap"].append(ours["auc"] - best(f, rivals, "auc"))
+            found["p10_ratio"].append(ours["p10"] / f[BOOSTING]["p10"])
+            found["p10_rule_ratio"].append(ours["p10"] / f[RULE]["p10"])
+            found["prauc_ratio"].append(ours["prauc"] / f[BOOSTING]["prauc"])
+            found["brier_ratio"].append(ours["brier"] / f[BOOSTING]["brier"])
+            found["ece"].append(ours["ece"])
+            found["read85_more"].append(ours["read85"] - f[BOOSTING]["read85"])
+            found["cpu_ratio"].append(result.learning / result.cpu[BOOSTING])
+            if result.scored["with history"]:
+                c = table(f"{data.outcome}: cold", result.scored["cold"])
+                found["cold_gap"].append(c[OURS]["auc"] - best(c, (BOOSTING, RULE), "auc"))
+                found["cold_p10_ratio"].append(c[OURS]["p10"] / c[RULE]["p10"])
+        events, seconds = result.wall_events
+        print(
+            f"  learning CPU {result.learning:.2f} s; refitting",
+            ", ".join(f"{name} {spent:.2f} s" for name, spent in result.cpu.items()),
+            f"; state {result.state / 1e6:.3f} MB; {events / seconds:.0f} events/s",
+        )
+        found["state_mb"].append(result.state / 1e6)
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    """Play the folders and print the figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="*")
+    parser.add_argument("--self-checks", type=Path, nargs="*", default=[], metavar="FOLDER")
+    given = parser.parse_args()
     logging.disable(logging.WARNING)
-    data = read_folder(folder)
-    rows, warm, judge, refitting = play(data)
-    histories = histories_of(data)
-
-    def counted(name: str, dates: set[date]) -> list[tuple[Row, bool]]:
-        labelled = [
-            (r, label(histories[r.student], r.list_date.toordinal(), data.horizon))
-            for r in rows[name]
-            if r.list_date in dates
-        ]
-        return [(r, hit) for r, hit in labelled if hit is not None]
-
-    for title, dates in (("warm dates", warm), ("all dates", set(data.list_dates))):
-        print(f"\n{title}: {len(dates)}")
-        for name in sorted(rows):
-            if title == "all dates" and "refitted" in name:
-                continue
-            held = counted(name, dates)
-            f = figures(held)
-            area = average_precision_score([h for _, h in held], [r.score for r, _ in held])
-            print(
-                f"{name:22s} auc_within_group={f['auc_within_group']} "
-                f"precision_listed={f['precision_listed']} average_precision={area:.3f} "
-                f"base_rate={f['base_rate']} counted={f['counted']} hits={f['hits']}"
-            )
-    print(f"\nlearn_cpu_s={judge.spent.learning:.2f} refit_cpu_s={refitting:.2f}")
+    results = []
+    for folder in (*given.folder, *given.self_checks):
+        data = read_folder(folder)
+        results.append((data, play(data), folder in given.self_checks))
+    last = told(results)
+    print()
+    print(" ".join(f"{name}={value:.4f}" for name, value in last.items()))
 
 
 if __name__ == "__main__":

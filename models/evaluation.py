@@ -47,26 +47,31 @@ def sigmoid(value: float) -> float:
 
 
 def calibrate(
-    raw: Sequence[float], hits: Sequence[bool], *, slope: float, shift: float, trust: float = 4.0
+    raw: F64,
+    hits: npt.NDArray[np.bool_],
+    *,
+    slope: float,
+    shift: float,
+    weights: F64 | None = None,
+    trust: float = 4.0,
 ) -> tuple[float, float]:
-    """(slope, shift) that turn raw scores into honest log-odds on settled predictions.
+    """(slope, shift) that turn raw scores into honest log-odds on settled student-dates.
 
     Logistic regression on one number by Newton's method, pulled towards the given slope and shift
-    with the strength of `trust` student-dates, so that little evidence changes little. Sums are
-    exact (`fsum`): the order of the predictions does not matter. The slope stays positive: a
-    calibration never turns an order around.
+    with the strength of `trust` student-dates, so that little evidence changes little. Sums run in
+    the order given, which callers keep the same. The slope stays positive: a calibration never
+    turns an order around.
     """
     a, b = slope, shift
-    pairs = [(float(x), float(y)) for x, y in zip(raw, hits, strict=True)]
+    worth = np.ones(len(raw)) if weights is None else weights
     for _ in range(25):
-        chances = [sigmoid(a * x + b) for x, _ in pairs]
-        errors = [(p - y, x) for p, (x, y) in zip(chances, pairs, strict=True)]
-        spreads = [(p * (1.0 - p), x) for p, (x, _) in zip(chances, pairs, strict=True)]
-        ga = math.fsum(e * x for e, x in errors) + trust * (a - slope)
-        gb = math.fsum(e for e, _ in errors) + trust * 0.25 * (b - shift)
-        haa = math.fsum(s * x * x for s, x in spreads) + trust
-        hab = math.fsum(s * x for s, x in spreads)
-        hbb = math.fsum(s for s, _ in spreads) + trust * 0.25
+        chances = 1.0 / (1.0 + np.exp(-np.clip(a * raw + b, -500.0, 500.0)))
+        errors, spreads = (chances - hits) * worth, chances * (1.0 - chances) * worth
+        ga = float((errors * raw).sum()) + trust * (a - slope)
+        gb = float(errors.sum()) + trust * 0.25 * (b - shift)
+        haa = float((spreads * raw * raw).sum()) + trust
+        hab = float((spreads * raw).sum())
+        hbb = float(spreads.sum()) + trust * 0.25
         det = haa * hbb - hab * hab
         if det <= 0:
             break

@@ -27,7 +27,7 @@ F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
-VERSION = "2"
+VERSION = "3"
 LONGEST = 400  # days; recency and time on the roll are capped here
 
 STATS = {

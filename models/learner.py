@@ -2,7 +2,10 @@
 
 A training block holds one day's feature rows and the scores both judges gave that day. When all
 labels of the day are sure, `settle` measures those scores (they were given before anything was
-known, so this is honest), recalibrates both judges, and only then lets the model learn.
+known, so this is honest), recalibrates the rule, and only then lets the model learn all its labels.
+The model is calibrated on the memory, a fair sample of all that ever settled. (Doing so on the
+latest days was measured to make it worse: a cohort's labels settle together, and the last days are
+not the next ones.)
 
 Not here: when a block is due and what the labels are (the judging room), and which judge may make
 a list (judging/hand_over).
@@ -10,6 +13,7 @@ a list (judging/hand_over).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 import msgspec
@@ -26,19 +30,19 @@ BLOCKS = 12
 PAIRS = 250
 """Predictions of one settled day that serve calibration."""
 
-NEGATIVES_PER_HIT = 5
-LEAST_NEGATIVES = 200
-
 RULES_PRIOR = (0.5, -4.0)
 """Slope and shift from points to log-odds before anything is known: assumed, soon replaced."""
 
 MODEL_PRIOR = (1.0, 0.0)
+MODEL_TRUST = 100.0
+"""Student-dates of evidence that the model is its own calibration already, against the memory's."""
 
 
 class TrainingBlock(msgspec.Struct, array_like=True):
-    """Feature rows of one day, students sorted; `rows` is float32 of shape (students, columns).
+    """Feature rows of one day, students sorted.
 
-    `learned`: how many labels the model had learned when it gave its scores.
+    `rows` is float32 of shape (students, columns + 1): the features, and the rule's points as the
+    last column. `learned`: how many labels the model had learned when it gave its scores.
     """
 
     day: int
@@ -47,7 +51,6 @@ class TrainingBlock(msgspec.Struct, array_like=True):
     students: list[str]
     groups: list[str]
     model_scores: bytes
-    rules_points: bytes
     rows: bytes
 
     def without(self, students: Collection[str]) -> TrainingBlock:
@@ -65,25 +68,24 @@ class TrainingBlock(msgspec.Struct, array_like=True):
             students=[self.students[at] for at in keep],
             groups=[self.groups[at] for at in keep],
             model_scores=kept(self.model_scores, 4),
-            rules_points=kept(self.rules_points, 4),
             rows=kept(self.rows, wide),
         )
 
 
 class Settled(msgspec.Struct, array_like=True):
-    """How both judges did on one settled day, and a fair sample of predictions with outcomes.
+    """How both judges did on one settled day, and a fair sample of points with outcomes.
 
-    Days on which the model had not learned anything yet say nothing about it: they have no pairs
-    and no model scores.
+    Days on which the model had not learned anything yet say nothing about it: they have no pairs.
+    `compared`: hits that stand in those pairs.
     """
 
     day: int
     counted: int
     hits: int
     pairs: int
+    compared: int
     model_right: float
     rules_right: float
-    model_scores: list[float]
     rules_points: list[float]
     were_hits: list[bool]
 
@@ -101,6 +103,15 @@ class Standing(msgspec.Struct, array_like=True):
     def pairs(self) -> int:
         """Pairs of hit and negative on which both judges were measured."""
         return sum(s.pairs for s in self.recent)
+
+    @property
+    def doubt(self) -> float | None:
+        """How far apart two equally good judges' AUCs easily are: one standard error by chance.
+
+        That of an AUC of 1/2 with many negatives, sqrt(1 / (12 hits)) (Mann and Whitney 1947).
+        """
+        compared = sum(s.compared for s in self.recent)
+        return math.sqrt(1.0 / (12.0 * compared)) if compared else None
 
     @property
     def auc_model(self) -> float | None:
@@ -130,15 +141,12 @@ class Learner:
     def __init__(self, names: Sequence[str], schema: str) -> None:
         self.names, self.schema = tuple(names), schema
         self.online = OnlineModel(names)
+        self.columns = len(self.online.names)
         self.memory = Memory()
         self.standing = Standing()
 
-    def raw(self) -> Folded:
-        """The model's raw linear score."""
-        return self.online.folded()
-
-    def calibrated(self) -> Folded:
-        """The model's linear score as calibrated log-odds."""
+    def folded(self) -> Folded:
+        """The model's calibrated log-odds, over features and the rule's points behind them."""
         return self.online.folded().scaled(*self.standing.model)
 
     def settle(self, block: TrainingBlock, labels: Sequence[bool | None]) -> None:
@@ -154,8 +162,8 @@ class Learner:
             return
         hits = np.array([bool(labels[at]) for at in use], dtype=bool)
         hashes = [priority(block.students[at], block.day) for at in use]
-        self._measure(block, use, hits, hashes)
-        rows = np.frombuffer(block.rows, dtype="<f4").reshape(len(block.students), len(self.names))
+        rows = np.frombuffer(block.rows, dtype="<f4").reshape(len(block.students), self.columns)
+        self._measure(block, use, hits, hashes, rows)
         self._learn(block, use, hits, hashes, rows)
 
     def _measure(
@@ -164,9 +172,10 @@ class Learner:
         use: list[int],
         hits: npt.NDArray[np.bool_],
         hashes: list[int],
+        rows: npt.NDArray[np.float32],
     ) -> None:
         model = np.frombuffer(block.model_scores, dtype="<f4").astype(np.float64)[use]
-        rules = np.frombuffer(block.rules_points, dtype="<f4").astype(np.float64)[use]
+        rules = rows[use, -1].astype(np.float64)
         model_right, rules_right, pairs = 0.0, 0.0, 0
         if block.learned:
             groups = [block.groups[at] for at in use]
@@ -180,9 +189,9 @@ class Learner:
                 len(use),
                 int(hits.sum()),
                 pairs,
+                int(hits.sum()) if pairs else 0,
                 model_right,
                 rules_right,
-                [float(model[at]) for at in sample] if block.learned else [],
                 [float(rules[at]) for at in sample],
                 [bool(hits[at]) for at in sample],
             )
@@ -190,14 +199,9 @@ class Learner:
         del standing.recent[:-BLOCKS]
         standing.hits += int(hits.sum())
         standing.counted += len(use)
-        standing.model = calibrate(
-            [x for s in standing.recent for x in s.model_scores],
-            [h for s in standing.recent if s.model_scores for h in s.were_hits],
-            slope=MODEL_PRIOR[0], shift=MODEL_PRIOR[1],
-        )  # fmt: skip
         standing.rules = calibrate(
-            [x for s in standing.recent for x in s.rules_points],
-            [h for s in standing.recent for h in s.were_hits],
+            np.array([x for s in standing.recent for x in s.rules_points]),
+            np.array([h for s in standing.recent for h in s.were_hits]),
             slope=RULES_PRIOR[0], shift=RULES_PRIOR[1],
         )  # fmt: skip
 
@@ -209,22 +213,19 @@ class Learner:
         hashes: list[int],
         rows: npt.NDArray[np.float32],
     ) -> None:
-        order = sorted(range(len(use)), key=lambda at: (hashes[at], use[at]))
-        positive = [at for at in order if hits[at]]
-        every = [at for at in order if not hits[at]]
-        negative = every[: max(LEAST_NEGATIVES, NEGATIVES_PER_HIT * len(positive))]
-        weight = len(every) / len(negative) if negative else 1.0
-        chosen = [(at, True, 1.0) for at in positive] + [(at, False, weight) for at in negative]
-        mean = sum(w for _, _, w in chosen) / len(chosen)
-        chosen.sort(key=lambda c: mixed(hashes[c[0]], block.day))
-        for at, hit, w in chosen:
-            self.online.learn(rows[use[at]].tolist(), hit, w / mean, fresh=True)
-        for kept, hit, w in self.memory.weighted(block.day):
-            old = np.frombuffer(kept.row, dtype="<f4").tolist()
-            self.online.learn(old, hit, w, fresh=False)
+        order = sorted(range(len(use)), key=lambda at: (mixed(hashes[at], block.day), use[at]))
+        self.online.begin(int(hits.sum()), len(use))
+        for at in order:
+            self.online.learn(rows[use[at]].tolist(), bool(hits[at]))
         self.memory.add(
-            (self._kept(block, use[at], hashes[at], rows) for at in positive),
-            (self._kept(block, use[at], hashes[at], rows) for at in every),
+            (self._kept(block, use[at], hashes[at], rows) for at in order if hits[at]),
+            (self._kept(block, use[at], hashes[at], rows) for at in order if not hits[at]),
+        )
+        labels, weights = self.memory.labels()
+        raw = self.online.folded().score(self.memory.rows(self.columns)).astype(np.float64)
+        slope, shift = MODEL_PRIOR
+        self.standing.model = calibrate(
+            raw, labels, slope=slope, shift=shift, weights=weights, trust=MODEL_TRUST
         )
 
     @staticmethod

@@ -1,10 +1,10 @@
-"""A bounded memory of settled student-dates, for replaying old labels to the online model.
+"""A bounded memory of settled student-dates, against which the online model is calibrated again.
 
-All labels of a cohort settle together, so a plain online model drifts with the calendar; going
-over a fair sample of older ones again keeps it straight. Which rows are kept is decided by a hash
-of (student, day): the smallest hashes of all that ever came, hits and negatives apart. That is a
-uniform sample whatever the order of arrival, the same on every run, and a student can be taken out
-of it exactly.
+All labels of a cohort settle together, so an online model's level drifts with the calendar; asking
+it again about a fair sample of all that ever settled keeps its probabilities straight. Which rows
+are kept is decided by a hash of (student, day): the smallest hashes of all that ever came, hits and
+negatives apart. That is a uniform sample whatever the order of arrival, the same on every run, and
+a student can be taken out of it exactly.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import hashlib
 from collections.abc import Iterable
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
-HITS = 300
-NEGATIVES = 600
+HITS = 200
+NEGATIVES = 400
 
 
 def priority(student: str, day: int) -> int:
@@ -56,20 +58,22 @@ class Memory(msgspec.Struct, array_like=True):
         self.hits, self.negatives = hits, negatives
         return found
 
-    def weighted(self, turn: int) -> list[tuple[Kept, bool, float]]:
-        """All kept rows as (row, hit, weight), mixed by hash and `turn`.
+    def rows(self, columns: int) -> npt.NDArray[np.float32]:
+        """All kept rows, hits first, as (kept, columns)."""
+        data = b"".join(kept.row for kept in (*self.hits, *self.negatives))
+        return np.frombuffer(data, dtype="<f4").reshape(-1, columns)
+
+    def labels(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+        """(hit, weight) of each row of `rows`.
 
         Weights bring hits and negatives back to the shares in which they occurred; they average 1.
         """
         kept = len(self.hits) + len(self.negatives)
-        seen = self.hits_seen + self.negatives_seen
-        if not kept or not seen:
-            return []
-        each = kept / seen
+        each = kept / max(1, self.hits_seen + self.negatives_seen)
+        hits = np.arange(kept) < len(self.hits)
         hit = each * self.hits_seen / max(1, len(self.hits))
         negative = each * self.negatives_seen / max(1, len(self.negatives))
-        rows = [(k, True, hit) for k in self.hits] + [(k, False, negative) for k in self.negatives]
-        return sorted(rows, key=lambda r: mixed(r[0].priority, turn))
+        return hits, np.where(hits, hit, negative)
 
 
 def mixed(number: int, turn: int) -> int:

@@ -30,7 +30,7 @@ from warning_service.roster import queries as roster
 router = APIRouter()
 Reader = Annotated[Principal, Depends(Needs(Ability.SEE_LIST))]
 LEVELS = ("high", "raised", "watch", "unmeasured")
-JUDGE_REASONS = ("too_few_outcomes", "rules_measured_better", "model_measured_better")
+JUDGE_REASONS = ("too_few_outcomes", "rules_measured_better", "model_measured_no_worse")
 MOST_LISTS = 60
 SHOWN = ("all", "new", "again", "supported")
 NOT_SAID = {

@@ -227,14 +227,14 @@ def test_no_raising_nothing_and_shares_are_exact(
         )
         facts = Facts(setup, group, TODAY)
         random = np.random.default_rng(seed)
-        weights = random.standard_normal(len(schema))
-        folded = Folded(weights, 0.0, np.abs(random.standard_normal(len(schema))))
+        weights = random.standard_normal(len(schema) + 1)
+        folded = Folded(weights, 0.0, np.abs(random.standard_normal(len(schema) + 1)))
         points = rules.points_by_item(setup, group)
         for row in range(len(rows)):
             factors = (
                 evidence.from_rules(setup, points, row)
                 if by_points
-                else evidence.from_model(setup, group, folded, row)
+                else evidence.from_model(setup, group, folded, points, row)
             )
             raising, lowering = evidence.told(facts, row, factors, by_points=by_points)
             _exact(factors, [*raising, *lowering])

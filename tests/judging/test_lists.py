@@ -77,20 +77,19 @@ def test_budgets_are_exact() -> None:
 
 @given(st.lists(st.tuples(st.floats(-5, 5), st.booleans()), max_size=60))
 def test_calibration_never_turns_the_order_round(pairs: list[tuple[float, bool]]) -> None:
-    slope, shift = calibrate([x for x, _ in pairs], [y for _, y in pairs], slope=0.5, shift=-4.0)
+    raw, hits = np.array([x for x, _ in pairs]), np.array([y for _, y in pairs], dtype=bool)
+    slope, shift = calibrate(raw, hits, slope=0.5, shift=-4.0)
     assert 0.05 <= slope < 50 and abs(shift) < 60
-    back = calibrate(
-        [x for x, _ in reversed(pairs)], [y for _, y in reversed(pairs)], slope=0.5, shift=-4.0
-    )
-    assert back == (slope, shift), "the order of the evidence does not matter"
+    twice = calibrate(raw, hits, slope=0.5, shift=-4.0, weights=np.full(len(raw), 2.0), trust=8.0)
+    assert np.allclose(twice, (slope, shift), atol=1e-6), "weights and trust are student-dates"
 
 
 def test_calibration_finds_the_rate() -> None:
-    raw = [0.0, 1.0] * 1000
-    hits = [at % 20 == 0 for at in range(0, 2000)]  # only among raw 0: one in ten
+    raw = np.array([0.0, 1.0] * 1000)
+    hits = np.array([at % 20 == 0 for at in range(0, 2000)])  # only among raw 0: one in ten
     slope, shift = calibrate(raw, hits, slope=0.5, shift=-4.0)
     assert abs(sigmoid(shift) - 0.1) < 0.02
-    hits = [(at // 2) % (4 if at % 2 else 20) == 0 for at in range(0, 2000)]
+    hits = np.array([(at // 2) % (4 if at % 2 else 20) == 0 for at in range(0, 2000)])
     slope, shift = calibrate(raw, hits, slope=0.5, shift=-4.0)
     assert abs(sigmoid(shift) - 0.05) < 0.01 and abs(sigmoid(slope + shift) - 0.25) < 0.03
 

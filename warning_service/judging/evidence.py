@@ -1,8 +1,10 @@
 """Says why a child is on a list, in sentences with the child's own numbers, frozen with the entry.
 
 Model: the exact linear contributions (weight times distance from the average student, after the
-scaler), added up per item; the sentence tells the fact behind the strongest feature that pulls the
-item's way and shows what that side says (facts.py). Points rule: its points.
+scaler), added up per item, and what its column of rule's points adds, given to the items whose
+points they are, against the average of this list's school; the sentence tells the fact behind the
+strongest feature that pulls the item's way and shows what that side says (facts.py). Points rule:
+its points.
 
 A teacher reads a few lines: the largest facts by name, the rest as one line. Items the catalogue
 shows as a value are named; "count_only" ones of other departments are only counted; "score_only"
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
-from models.features import Extract
+from models.features import F64, Extract
 from models.online import Folded
 from warning_service.judging.facts import Facts
 from warning_service.judging.facts_of_points import reached
@@ -42,20 +44,27 @@ class Factor:
     features: tuple[str, ...]
 
 
-def from_model(setup: Setup, extract: Extract, folded: Folded, row: int) -> list[Factor]:
+def from_model(
+    setup: Setup, extract: Extract, folded: Folded, points: Mapping[str, F64], row: int
+) -> list[Factor]:
     """Contributions per item; their absolute shares add up to one."""
-    parts = folded.contributions(extract.block[row]).tolist()
     schema = setup.schema
+    parts = folded.without_last().contributions(extract.block[row]).tolist()
     owned: dict[str, list[tuple[str, float]]] = {}
     for name, owner, part in zip(schema.names, schema.owner, parts, strict=True):
         owned.setdefault(owner, []).append((name, part))
+    for item, given in points.items():
+        usual = math.fsum(given.tolist()) / len(given)
+        worth = float(folded.weights[-1]) * (float(given[row]) - usual)
+        owned.setdefault(item, []).append((item, worth))
     sums = {owner: math.fsum(part for _, part in held) for owner, held in owned.items()}
     whole = math.fsum(abs(s) for s in sums.values()) or 1.0
     found = []
     for owner, held in owned.items():
         agree = [(name, part) for name, part in held if part * sums[owner] > 0]
         agree.sort(key=lambda h: -abs(h[1]))
-        found.append(Factor(owner, sums[owner] / whole, tuple(name for name, _ in agree)))
+        told_by = tuple(name for name, _ in agree if name != owner) or (owner,)
+        found.append(Factor(owner, sums[owner] / whole, told_by))
     return found
 
 

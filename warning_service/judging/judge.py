@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
-import numpy as np
 
 from models.features import extract
 from models.labels import label, matures_on
@@ -319,18 +318,18 @@ class Judge:
     def _sample(self, day: int) -> None:
         """Keep today's features and both judges' scores until their labels are known."""
         began = cpu_seconds()
-        folded, schema = self.learner.raw(), self.setup.schema
-        rows: list[tuple[str, str, bytes, bytes, bytes]] = []
+        folded, schema = self.learner.folded(), self.setup.schema
+        rows: list[tuple[str, str, bytes, bytes]] = []
         for school, states in self.by_school(day).items():
             group = extract(schema, list(states), list(states.values()), day)
             points = rules.total(rules.points_by_item(self.setup, group), len(states))
-            scores = folded.score(group.block).astype("<f4")
+            judged = rules.beside(group.block, points)
+            scores = folded.score(judged).astype("<f4")
             for at, (student, state) in enumerate(states.items()):
                 if not state.inside_known(day):
                     rows.append(
                         (
-                            student, school, scores[at].tobytes(),
-                            np.float32(points[at]).tobytes(), group.block[at].tobytes(),
+                            student, school, scores[at].tobytes(), judged[at].tobytes(),
                         )
                     )  # fmt: skip
         self.spent.scoring += cpu_seconds() - began
@@ -345,7 +344,6 @@ class Judge:
             [r[1] for r in rows],
             b"".join(r[2] for r in rows),
             b"".join(r[3] for r in rows),
-            b"".join(r[4] for r in rows),
         )
         self.changes.blocks[day] = msgspec.msgpack.encode(block)
         self.waiting.append(day)

@@ -79,9 +79,9 @@ def make(
     points = rules.points_by_item(setup, group)
     total = rules.total(points, len(students))
     decision = decide(setup, learner.standing)
-    folded = learner.calibrated()
+    folded = learner.folded()
     if decision.judge == "model":
-        scores = score_block(group.block, folded)
+        scores = score_block(rules.beside(group.block, total), folded)
     else:
         slope, shift = learner.standing.rules
         scores = on_grid((total * slope + shift).astype(np.float32))
@@ -113,7 +113,7 @@ def make(
         state.listed_on = occasion.day
         by_points = decision.judge == "rules" and setup.rules == "points"
         factors = (
-            evidence.from_model(setup, group, folded, row)
+            evidence.from_model(setup, group, folded, points, row)
             if decision.judge == "model"
             else evidence.from_rules(setup, points, row)
         )

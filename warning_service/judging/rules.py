@@ -6,8 +6,9 @@ where no direction is known, reaching means from below, as for a high value.
 
 Without a playbook (replays of data nobody wrote one for): for every item with a known worse
 direction, how far the student stands on the worse side of its group: the share of active days in
-the last 7 and 28 days (counts), the last value (measures), the days it ever happened (flags). Equal
-weights, nothing fitted; this form was picked after a look at the development data.
+the last 7 and 28 days (counts), the last value, and the last value against the student's own mean
+(measures), the days it ever happened (flags). Equal weights, nothing fitted; this form was picked
+after a look at the development data.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from models.features import Extract, ItemColumns, place
 from warning_service.judging.setup import Setup, Use
 
+F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
 
@@ -40,6 +42,11 @@ def total(found: dict[str, F64], students: int) -> F64:
     for item in sorted(found):
         points = points + found[item]
     return points
+
+
+def beside(block: F32, points: F64) -> F32:
+    """The block with the rule's points as one more column: what the online model looks at."""
+    return np.column_stack((block, points.astype(np.float32)))
 
 
 def window_value(
@@ -72,7 +79,7 @@ def _generic(use: Use, extract: Extract) -> F64 | None:
     if use.spec.kind == "count":
         worse = place(stats["active7"]) + place(stats["active28"])
     elif use.spec.kind == "measure":
-        worse = stats["place"]
+        worse = (stats["place"] + place(stats["last"] - stats["mean_ever"])) / 2.0
     else:
         worse = place(stats["days_ever"])
     return direction * worse / 2.0
