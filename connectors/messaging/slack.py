@@ -11,7 +11,15 @@ import re
 from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass
+from urllib.request import (
+    BaseHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    ProxyHandler,
+    Request,
+    build_opener,
+    proxy_bypass,
+)
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
@@ -41,6 +49,30 @@ _OF_ALL = frozenset(
 """Answers that are not about one message: no other would be taken either."""
 
 
+class _NoRedirects(HTTPRedirectHandler):
+    """A redirect is an answer like any other that is not ours."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Lead nowhere; urllib then raises the answer itself as an HTTPError."""
+
+
+class _Unled(WebClient):
+    """The SDK's client, which of itself follows redirects and takes the token along."""
+
+    def _perform_urllib_http_request_internal(
+        self,
+        url: str,  # noqa: ARG002 (the SDK's own signature)
+        req: Request,
+    ) -> dict[str, Any]:
+        handlers: list[BaseHandler] = [_NoRedirects(), HTTPSHandler(context=self.ssl)]
+        if self.proxy is not None:
+            handlers.append(ProxyHandler({"http": self.proxy, "https": self.proxy}))
+        with build_opener(*handlers).open(req, timeout=self.timeout) as answer:
+            charset = answer.headers.get_content_charset() or "utf-8"
+            body = answer.read().decode(charset)
+            return {"status": answer.status, "headers": answer.headers, "body": body}
+
+
 class SlackChannel:
     """Sends through `chat.postMessage` and `chat.update`. One client, used by several threads."""
 
@@ -52,7 +84,7 @@ class SlackChannel:
         if settings.slack_bot_token is None:
             raise ValueError("slack_bot_token is not set")
         url = settings.slack_api_url.rstrip("/") + "/"
-        self._client = WebClient(
+        self._client = _Unled(
             token=settings.slack_bot_token.get_secret_value(),
             base_url=url,
             timeout=TIMEOUT_SECONDS,
