@@ -32,6 +32,11 @@ def _has_classes(who: Principal) -> bool:
     return bool(extent.schools or extent.classes)
 
 
+def _at_school(who: Principal) -> bool:
+    """Who plans, or works at a school and can enter an absence of their own."""
+    return who.may(Ability.PLAN_COVER) or who.may(Ability.SEE_ALERTS)
+
+
 PAGES = (
     Page("/portal", "frame.nav_home", _may(Ability.SEE_ALERTS, Ability.SEE_LIST)),
     Page("/portal/alerts", "frame.nav_alerts", _may(Ability.SEE_ALERTS)),
@@ -41,17 +46,25 @@ PAGES = (
     Page("/portal/handed-over", "frame.nav_handed_over", _may(Ability.HAND_OVER)),
     Page("/portal/board", "frame.nav_board", _may(Ability.SEE_COUNTS)),
     Page("/portal/requests", "frame.nav_requests", _may(Ability.HANDLE_REQUESTS)),
+    Page("/portal/retention", "frame.nav_retention", _may(Ability.HANDLE_REQUESTS)),
     Page("/portal/approvals", "frame.nav_approvals", _may(Ability.APPROVE_REQUESTS)),
     Page("/portal/cards", "frame.nav_cards", _may(Ability.MANAGE_CARDS)),
     Page("/portal/accounts", "frame.nav_accounts", _may(Ability.MANAGE_ACCOUNTS)),
+    Page("/portal/channels", "frame.nav_channels", _may(Ability.MANAGE_ACCOUNTS)),
+    Page("/portal/cover", "frame.nav_cover", _at_school),
+    Page("/portal/told", "frame.nav_told", _may(Ability.SEE_TELLING)),
     Page("/portal/rights-review", "frame.nav_rights_review", _may(Ability.REVIEW_RIGHTS)),
     Page("/portal/trail", "frame.nav_trail", _may(Ability.SEE_TRAIL)),
-    Page("/portal/retention", "frame.nav_retention", _may(Ability.HANDLE_REQUESTS)),
     Page("/portal/status", "frame.nav_status", _may(Ability.OPERATE)),
+    Page("/portal/watchman", "frame.nav_watchman", _may(Ability.OPERATE)),
+    Page("/portal/messages", "frame.nav_messages", _may(Ability.OPERATE)),
     Page(
         "/portal/notices",
         "frame.nav_notices",
-        _may(Ability.SEE_ALERTS, Ability.SEE_COUNTS, Ability.OPERATE),
+        _may(
+            Ability.SEE_ALERTS, Ability.SEE_COUNTS, Ability.OPERATE,
+            Ability.SEE_TRAIL, Ability.HANDLE_REQUESTS,
+        ),
     ),
 )
 """In the order of the menu; the first one that is shown is where a person lands."""

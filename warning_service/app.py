@@ -30,6 +30,7 @@ from connectors.sign_in.flow import Providers
 from design.render import folder
 from student_checkin.api import FastPath
 from warning_service import errors, operations
+from warning_service.access.covering import Covering
 from warning_service.access.doors.accounts import Accounts
 from warning_service.access.doors.cards import Cards
 from warning_service.access.doors.child import ChildSignIn
@@ -48,11 +49,13 @@ from warning_service.access.sealing import Sealer
 from warning_service.access.trail.audit import Trail, TrailKeys
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.alerts.deliver import Deliverer
+from warning_service.alerts.gap_watch import GapWatch
 from warning_service.alerts.notices import Notices
 from warning_service.alerts.routes import Routes
 from warning_service.alerts.service import Alerts
 from warning_service.alerts.unreached import escalate_unreached
 from warning_service.alerts.watchman import Watchman
+from warning_service.alerts.who_is_told import WhoIsTold
 from warning_service.asking import NobodyYet
 from warning_service.clock import Clock, monotonic
 from warning_service.database import Database, StorageUnavailable
@@ -61,6 +64,7 @@ from warning_service.events.intake import Intake
 from warning_service.events.log import Log
 from warning_service.events.wakeups import Wakeups
 from warning_service.follow_up.circles import FollowUpCircles
+from warning_service.follow_up.opinions import Opinions
 from warning_service.follow_up.service import FollowUps
 from warning_service.judging.consumer import JudgingConsumer
 from warning_service.keeping.night import Remover
@@ -97,6 +101,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
     gateway = Gateway(database, clock, FollowUpCircles(), trail)
     playbooks = Playbooks(own, settings.data_dir / "playbooks")
     alerts = Alerts(log_, playbooks, trail)
+    notices = Notices(log_, playbooks)
     return Rooms(
         settings=settings,
         clock=clock,
@@ -138,8 +143,12 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
         playbooks=playbooks,
         alerts=alerts,
         routes=Routes(own, trail, log_.wakeups),
-        notices=Notices(log_, playbooks),
+        notices=notices,
+        who_is_told=WhoIsTold(log_, playbooks),
+        gaps=GapWatch(log_, playbooks, notices),
+        covering=Covering(database, clock, sessions, trail),
         follow_ups=FollowUps(log_, sealer, playbooks, alerts, gateway),
+        opinions=Opinions(log_, alerts, gateway),
         rights=Rights.build(log_, sealer, trail, playbooks),
     )
 

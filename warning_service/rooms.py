@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from warning_service.access.covering import Covering
 from warning_service.access.doors.accounts import Accounts
 from warning_service.access.doors.cards import Cards
 from warning_service.access.doors.child import ChildSignIn
@@ -23,13 +24,16 @@ from warning_service.access.doors.tokens import Tokens
 from warning_service.access.gateway import Gateway
 from warning_service.access.sealing import Sealer
 from warning_service.access.trail.audit import Trail
+from warning_service.alerts.gap_watch import GapWatch
 from warning_service.alerts.notices import Notices
 from warning_service.alerts.routes import Routes
 from warning_service.alerts.service import Alerts
+from warning_service.alerts.who_is_told import WhoIsTold
 from warning_service.clock import Clock
 from warning_service.database import Database
 from warning_service.events.intake import Intake
 from warning_service.events.log import Log
+from warning_service.follow_up.opinions import Opinions
 from warning_service.follow_up.service import FollowUps
 from warning_service.playbooks.service import Playbooks
 from warning_service.rights.room import Rights
@@ -63,7 +67,11 @@ class Rooms:
     alerts: Alerts
     routes: Routes
     notices: Notices
+    who_is_told: WhoIsTold
+    gaps: GapWatch
+    covering: Covering
     follow_ups: FollowUps
+    opinions: Opinions
     rights: Rights
 
 

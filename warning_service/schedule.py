@@ -20,7 +20,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from warning_service.access.trail.alarm_rules import load_rules
 from warning_service.access.trail.alarms import Watch
-from warning_service.alerts.gap_watch import GapWatch
 from warning_service.clock import MovableClock, at, day_of
 from warning_service.database import Database, StorageUnavailable, insert_new
 from warning_service.events.tables import job_runs
@@ -28,6 +27,7 @@ from warning_service.events.types import DayClosed, ListDue, NewEvent, derived_i
 from warning_service.follow_up.notice_job import NoticeJob
 from warning_service.keeping.night import Nights
 from warning_service.playbooks.model import Playbook
+from warning_service.rights.office_notices import OfficeNotices
 from warning_service.rooms import Rooms
 from warning_service.roster import queries
 from warning_service.roster.calendar import SchoolCalendar
@@ -222,7 +222,8 @@ class Scheduler:
         self._schedule = Schedule(rooms)
         self._watch = Watch(rooms.database, rooms.clock, load_rules(rooms.settings.data_dir))
         self._notices = NoticeJob(rooms.log, rooms.playbooks, rooms.notices)
-        self._gaps = GapWatch(rooms.log, rooms.playbooks, rooms.notices)
+        self._offices = OfficeNotices(rooms.log, rooms.notices)
+        self._gaps = rooms.gaps
         self._nights = Nights(rooms.log, rooms.trail, rooms.settings)
         self._leader = Leader(rooms.database)
         self._scheduler = BackgroundScheduler(timezone="Asia/Tokyo")
@@ -296,6 +297,7 @@ class Scheduler:
         try:
             if self._leader.leads():
                 self._notices.run_all()
+                self._offices.run_all()
         except StorageUnavailable as error:
             log.error("notices_storage_unavailable", error=str(error))
 

@@ -32,9 +32,9 @@ from tests.access.matrix_world import CLASS_OF, CLASSES, ROLES, World
 from warning_service.access import tables as access
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.events.types import new_id
-from warning_service.follow_up.tables import cases, follow_ups, reviews
+from warning_service.follow_up.tables import cases, follow_ups, opinions, reviews
 from warning_service.rights.tables import family_requests, request_links, request_steps
-from warning_service.roster.tables import identities
+from warning_service.roster.tables import absences, identities, stand_ins, working_days
 
 CHILD = "child"
 STAFF = " ".join(role for role in ROLES if role != CHILD)
@@ -98,6 +98,8 @@ APPROVE: Reach = {
 ALARMS: Reach = {"auditor": frozenset({"own"})}
 CARDS: Reach = {"homeroom": frozenset({"own"}), "management": frozenset({"own", "class"})}
 REVIEWED: Reach = {"management": frozenset({"own"}), "accounts": frozenset({"own", "school"})}
+COVERED_FOR: Reach = {**REVIEWED, "nurse": frozenset({"own"})}
+"""Who plans for the school, and the nurse, who is the colleague of "own"."""
 COLLEAGUES: Reach = {"accounts": frozenset({"own"})}
 OWN_WORDS: Reach = {"child": frozenset({"own"})}
 
@@ -164,6 +166,7 @@ ADDRESSED: dict[str, Address] = {
     "class": _class,
     "call": lambda world, s: {"alert_id": world.alert_of_call(s)},
     "answer": lambda world, s: {"alert_id": world.alert_of_answer(s)},
+    "listed": lambda world, s: {**_entry(world, s), "student": world.child[s]},
     "notice": lambda world, s: {"notice_id": world.notice} if s == "own" else None,
     "notice_of_call": lambda world, s: {"notice_id": world.alert_of_call(s)},
     "list": _list,
@@ -174,6 +177,8 @@ ADDRESSED: dict[str, Address] = {
     "waiting": lambda world, s: {"request_id": world.waiting[s]},
     "decided": lambda world, s: dict(zip(("request_id", "link"), world.decided[s], strict=True)),
     "alarm": lambda world, s: {"alarm": world.alarm[s]} if s in world.alarm else None,
+    "absence": lambda world, s: {"absence": world.absence[s]} if s in world.absence else None,
+    "stand_in": lambda world, s: {"stand_in": world.stand_in[s]} if s in world.stand_in else None,
     "person": _person,
     "colleague": _colleague,
 }
@@ -182,6 +187,27 @@ ADDRESSED: dict[str, Address] = {
 
 def _decision(world: World, situation: str) -> Mapping[str, Any]:
     return {"student": world.child[situation], "chosen": "B", "n": "1"}
+
+
+def _colleagues_school(situation: str) -> str:
+    return {"own": "sakura", "school": "midori", "board": "far"}.get(situation, "sakura")
+
+
+def _at_sakura(_world: World, situation: str) -> Mapping[str, Any]:
+    return {"school": _colleagues_school(situation)}
+
+
+def _absence(world: World, situation: str) -> Mapping[str, Any]:
+    colleague = _colleague(world, situation) or {"staff": "nobody"}
+    today = world.rooms.clock.today().isoformat()
+    return {**_at_sakura(world, situation), **colleague, "first": today}
+
+
+def _stand_in(world: World, situation: str) -> Mapping[str, Any]:
+    school = _colleagues_school(situation)
+    whose = (_colleague(world, situation) or {"staff": "nobody"})["staff"]
+    form = {**_absence(world, situation), "staff": "s-homeroom"}
+    return {**form, "duty": f"nurse|{school}|{whose}"}
 
 
 def _fresh_id(**more: Any) -> Form:
@@ -305,6 +331,13 @@ ROWS: dict[str, tuple[Row, ...]] = {
         )
         for step in ("accept", "decline", "withdraw")
     },
+    "POST /portal/alerts/{alert_id}/opinion": (
+        Row(CARE, of="call", reach=CALLS, form={"verdict": "helpful"}, touches=(opinions,)),
+        Row(CARE, of="answer", reach=ANSWERS, form={"verdict": "helpful"}, touches=(opinions,)),
+    ),
+    "POST /portal/lists/{list_id}/opinion/{student}": (
+        Row(LISTS, of="listed", reach=OF_SCHOOL, form={"verdict": "differs"}, touches=(opinions,)),
+    ),
     # --- notices: about a place, for the duties that were told ----------------------------------
     "GET /portal/notices": (Row(STAFF),),
     "GET /portal/notices/{notice_id}": (
@@ -354,6 +387,9 @@ ROWS: dict[str, tuple[Row, ...]] = {
     # --- counts, the installation ---------------------------------------------------------------
     "GET /portal/board": (Row("board board_guidance"),),
     "GET /portal/status": (Row("operator"),),
+    "GET /portal/watchman": (Row("operator"),),
+    "GET /portal/messages": (Row("operator"),),
+    "POST /portal/messages/again": (Row("operator", form={"message": "none"}),),
     # --- children's cards -----------------------------------------------------------------------
     "GET /portal/cards": (Row("homeroom management"),),
     "GET /portal/cards/{class_id}": (Row("homeroom management", of="class", reach=CARDS),),
@@ -391,6 +427,34 @@ ROWS: dict[str, tuple[Row, ...]] = {
              "close", "open"),
         )
     ),
+    # --- who is away, who is told -----------------------------------------------------------------
+    "GET /portal/cover": (Row(STAFF),),
+    "POST /portal/cover/absences": (
+        Row(STAFF, of="colleague", reach=COVERED_FOR, form=_absence, touches=(absences,)),
+    ),
+    "POST /portal/cover/absences/{absence}/withdraw": (
+        Row(STAFF, of="absence", reach=COVERED_FOR, form=_at_sakura, touches=(absences,)),
+    ),
+    "POST /portal/cover/working-days": (
+        Row(STAFF, of="colleague", reach=COVERED_FOR, form=_absence, touches=(working_days,)),
+    ),
+    "POST /portal/cover/stand-ins": (
+        Row(
+            STAFF, of="colleague", reach=COVERED_FOR, form=_stand_in, ok=FORM_BACK,
+            touches=(stand_ins,),
+        ),
+    ),
+    "POST /portal/cover/on-duty": (
+        Row(
+            STAFF, of="colleague", reach=REVIEWED, form=_absence, ok=FORM_BACK,
+            touches=(stand_ins,),
+        ),
+    ),
+    "POST /portal/cover/stand-ins/{stand_in}/withdraw": (
+        Row(STAFF, of="stand_in", reach=COVERED_FOR, form=_at_sakura, touches=(stand_ins,)),
+    ),
+    "GET /portal/told": (Row("guidance management board board_guidance accounts"),),
+    "GET /portal/told/gaps": (Row("guidance management board board_guidance accounts"),),
     "GET /portal/rights-review": (Row("management accounts"),),
     "GET /portal/rights-review/file": (Row("management accounts"),),
     "POST /portal/rights-review/{staff}": (

@@ -82,6 +82,7 @@ class World:
         )
         assert notice is not None
         self.notice = notice
+        self.absence, self.stand_in = self._cover()
         self.sessions = {role: self._session(role) for role in ROLES}
         self.case = {
             s: rooms.follow_ups.hand_overs.give(self._giver(s), self.child[s], "support", "理由")
@@ -167,6 +168,44 @@ class World:
                 ],
             )  # fmt: skip
         return found
+
+    def _cover(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Somebody of this school, of the next and of another board is away and has a stand-in."""
+        now, today = self.rooms.clock.now(), self.rooms.clock.today()
+        people = {
+            "own": (HERE, "s-nurse", "sakura"),
+            "school": (HERE, "s-spare", "midori"),
+            "board": (THERE, "s-far", "far"),
+        }
+        after = today + timedelta(days=2)
+        with self.rooms.database.writing() as conn:
+            for situation, (board, staff, school) in people.items():
+                service.put_rows(
+                    conn, t.absences, ["id"],
+                    [
+                        {
+                            "id": f"away-{situation}", "board": board, "staff": staff,
+                            "from_at": now, "until_at": now + timedelta(days=2),
+                            "entered_by": "s-accounts", "entered_at": now, "withdrawn_by": "",
+                            "withdrawn_at": None,
+                        }
+                    ],
+                )  # fmt: skip
+                service.put_rows(
+                    conn, t.stand_ins, ["id"],
+                    [
+                        {
+                            "id": f"for-{situation}", "board": board, "staff": "s-social_worker",
+                            "role": "nurse", "place": school, "from_day": today,
+                            "until_day": after, "instead_of": staff, "entered_by": "s-accounts",
+                            "entered_at": now, "withdrawn_by": "", "withdrawn_at": None,
+                        }
+                    ],
+                )  # fmt: skip
+        return (
+            {situation: f"away-{situation}" for situation in people},
+            {situation: f"for-{situation}" for situation in people},
+        )
 
     def _staff(self) -> None:
         """One person for each role here, a head elsewhere, a homeroom teacher next door."""

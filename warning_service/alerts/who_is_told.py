@@ -13,9 +13,12 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection
 
+from warning_service.alerts.listeners import places
 from warning_service.alerts.telling import Place, Reached, Telling
 from warning_service.clock import day_of
+from warning_service.events.log import Log
 from warning_service.playbooks.model import Playbook
+from warning_service.playbooks.service import Playbooks
 
 PORTAL = "portal"
 """The channel everybody has who can sign in."""
@@ -136,3 +139,32 @@ def _reaching(
         duty=duty, place=where, how=how, people=tuple(sorted(people)), away=tuple(sorted(away)),
         channels=(*((PORTAL,) if people else ()), *sorted(channels)), beside=beside,
     )  # fmt: skip
+
+
+class WhoIsTold:
+    """The walk for any class or child of a board. Who may ask is decided before."""
+
+    def __init__(self, log: Log, playbooks: Playbooks) -> None:
+        self._log = log
+        self._playbooks = playbooks
+
+    def of_class(
+        self, board: str, place: Place, *, kind: str, at: datetime, duties: Sequence[str] = ()
+    ) -> list[StepTold]:
+        """What an alert about a child of that class would do, raised at `at`.
+
+        Raises KeyError for an unknown board, AttributeError for an unknown kind,
+        StorageUnavailable.
+        """
+        playbook = self._playbooks.for_help(board)
+        urgency = playbook.kinds.of(kind).urgency
+        with self._log.database.as_service().reading() as conn:
+            return walk(
+                conn, board, playbook, place, kind=kind, urgency=urgency, at=at, duties=duties
+            )
+
+    def place_of(self, student: str, at: datetime) -> Place:
+        """Where a child is on the roll on that day, as for a real alert."""
+        on = day_of(at)
+        with self._log.database.as_service().reading() as conn:
+            return places(conn, [(student, on)])[student, on]
