@@ -16,6 +16,8 @@ NOTICE_LABELS = {
     "follow_up_overdue": "記録のお知らせ",
     "extract_missing": "データのお知らせ",
     "duty_gap": "担当のお知らせ",
+    "looking_alarm": "記録の確認のお知らせ",
+    "request_due": "申し出の期限のお知らせ",
     "system_trouble": "システムのお知らせ",
 }
 """What chat calls a notice, which is about a place and not about a child."""

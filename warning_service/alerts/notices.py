@@ -44,9 +44,12 @@ REVIEW_DUE = "review_due"
 FOLLOW_UP_OVERDUE = "follow_up_overdue"
 EXTRACT_MISSING = "extract_missing"
 DUTY_GAP = "duty_gap"
+LOOKING_ALARM = "looking_alarm"
+REQUEST_DUE = "request_due"
 SYSTEM_TROUBLE = "system_trouble"
 KINDS = (
-    LIST_PUBLISHED, REVIEW_DUE, FOLLOW_UP_OVERDUE, EXTRACT_MISSING, DUTY_GAP, SYSTEM_TROUBLE,
+    LIST_PUBLISHED, REVIEW_DUE, FOLLOW_UP_OVERDUE, EXTRACT_MISSING, DUTY_GAP, LOOKING_ALARM,
+    REQUEST_DUE, SYSTEM_TROUBLE,
 )  # fmt: skip
 """Kinds of alert that are about no child."""
 

@@ -90,6 +90,8 @@ KindName = Literal[
     "follow_up_overdue",
     "extract_missing",
     "duty_gap",
+    "looking_alarm",
+    "request_due",
     "system_trouble",
 ]
 """What adults are told of."""
@@ -145,6 +147,13 @@ class Kinds(Part):
         "routine",
         Step(duties=("guidance", "management"), school_days=1),
         Step(duties=("board_guidance", "accounts", "board"), school_days=2),
+    )
+    # Auditors alone: an alarm may be about anybody whom a longer chain would tell.
+    looking_alarm: Kind = _kind("routine", Step(duties=("auditor",), school_days=3))
+    request_due: Kind = _kind(
+        "routine",
+        Step(duties=("privacy",), school_days=1),
+        Step(duties=("privacy", "board"), school_days=2),
     )
     system_trouble: Kind = _kind(
         "urgent", Step(duties=("operator",), minutes=30), Step(duties=("board",), minutes=60)
