@@ -100,7 +100,8 @@ PushKey = Annotated[SecretStr, AfterValidator(_push_key)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # An error that quoted what it was given would show keys on screens and in journals.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class TeamsSettings(_Section):

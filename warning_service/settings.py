@@ -88,7 +88,9 @@ class SignInProvider(BaseModel):
 class Settings(BaseSettings):
     """One installation's settings. Durations are seconds unless the name says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="KIZASHI_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="KIZASHI_", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     environment: Environment = "production"
     data_dir: Path = Path("var")

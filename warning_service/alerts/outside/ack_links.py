@@ -30,13 +30,13 @@ class LinkRefused(PermissionError):
 
 
 class AckLinks:
-    """Makes links and takes them back. `database`: with the service's own rights.
+    """Makes links and takes them back, with the service's own rights: no page reads this table.
 
     `wall`: the real clock, as for all that is about networks.
     """
 
     def __init__(self, database: Database, *, wall: Clock | None = None) -> None:
-        self._database = database
+        self._database = database.as_service()
         self._wall = wall or Clock()
 
     def make(self, alert_id: str, channel: str, address: str, *, good_for: timedelta) -> str | None:
