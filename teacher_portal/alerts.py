@@ -32,6 +32,7 @@ from warning_service.alerts.service import AlertView
 from warning_service.catalogue.questionnaires import consultation, plain
 from warning_service.clock import at
 from warning_service.events.types import ConsultationRequested
+from warning_service.follow_up.opinions import ALERT
 from warning_service.rooms import Rooms, rooms_of
 
 router = APIRouter()
@@ -69,6 +70,8 @@ def alert(request: Request, who: Reader, alert_id: str) -> Response:
     """
     rooms = rooms_of(request)
     found = rooms.alerts.one(who, alert_id)
+    if not found.student:
+        return go(f"/portal/notices/{alert_id}")
     if found.state in states.DONE and found.student:
         rooms.gateway.child(
             who, found.student, using=Ability.SEE_ALERTS, why="alert", detail=found.id
@@ -94,6 +97,7 @@ def alert(request: Request, who: Reader, alert_id: str) -> Response:
         may_undo=card.mine and found.undo_until is not None and now <= found.undo_until,
         offers=choices(request, who, found),
         history=history(request, who, found),
+        opinion=rooms.opinions.of(who, ALERT, alert_id).get(found.student, ""),
     )
 
 

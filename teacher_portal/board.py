@@ -21,6 +21,7 @@ from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
 from warning_service.follow_up.evaluation import Rightness, how_right, lists_between, wilson
+from warning_service.follow_up.opinions import Thought, of_days
 from warning_service.follow_up.queries import Answered, Funnel, acknowledgements, funnels
 from warning_service.rooms import rooms_of
 from warning_service.roster import queries as roster
@@ -40,6 +41,18 @@ class SchoolRow(msgspec.Struct, frozen=True, kw_only=True):
     alerts: Cell
     in_time: Cell
     median_minutes: float | None
+
+
+class ThoughtRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What staff thought of one kind of thing, as it may be shown. `given`: all opinions."""
+
+    kind: str
+    things: Cell
+    judged: Cell
+    helpful: Cell
+    not_helpful: Cell
+    differs: Cell
+    given: Cell
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +87,7 @@ def board(
         months = sorted({row.list_date.replace(day=1) for row in found}, reverse=True)
         chosen = next((m for m in months if m.isoformat()[:7] == month), (months or [today])[0])
         first, last = chosen.replace(day=1), _month_end(chosen)
+        thought = of_days(conn, who.board, first, last)
         answered = acknowledgements(conn, who.board, first, last)
         lists = lists_between(conn, who.board, year_from, today)
         before = [row for row in lists if row.list_date < today.replace(day=1)]
@@ -108,6 +122,7 @@ def board(
         else None,
         right_year=judged(right_year),
         settled=len(settled),
+        thoughts=[thought_row(one) for one in thought if one.judged],
         outcome=playbook.outcome,
         supported_days=playbook.list.supported_days,
     )
@@ -182,6 +197,18 @@ def protect_stages(
     better = [Bounds(most=cell.value) for cell in cells["supported"]]
     cells["better"], totals["better"] = protect(counts["better"], better)
     return cells, totals
+
+
+def thought_row(thought: Thought) -> ThoughtRow:
+    """Opinions with small counts hidden, and what would give them away by subtraction."""
+    (helpful, not_helpful, differs), given = protect(
+        [thought.helpful, thought.not_helpful, thought.differs]
+    )
+    (with_one, _), things = protect([thought.judged, thought.things - thought.judged])
+    return ThoughtRow(
+        kind=thought.kind, things=things, judged=with_one, helpful=helpful,
+        not_helpful=not_helpful, differs=differs, given=given,
+    )  # fmt: skip
 
 
 def judged(right: Rightness | None) -> Judged | None:

@@ -22,6 +22,7 @@ from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
 from warning_service.follow_up import queries as followed
+from warning_service.follow_up.opinions import ENTRY
 from warning_service.judging import queries as judging
 from warning_service.playbooks.sharing import ANSWER, answer_shown_to
 from warning_service.rooms import Rooms, rooms_of
@@ -267,6 +268,7 @@ def one_list(
         only=only,
         whole_school=_whole(who, row),
         may_review=may_review(who, row),
+        opinions=rooms.opinions.of(who, ENTRY, list_id),
         may_record=Ability.RECORD_FOLLOW_UP in who.abilities,
         outcome=rooms.playbooks.of(who.board).outcome,
     )

@@ -30,6 +30,7 @@ from warning_service.clock import Clock
 from warning_service.console import err, out
 from warning_service.console import settings_or_exit as _settings
 from warning_service.database import Database, RowSecurityMissing, StorageUnavailable
+from warning_service.follow_up import opinions
 from warning_service.follow_up import rebuild as cases_rebuild
 from warning_service.judging import queries as judging
 from warning_service.judging import rebuild as judging_rebuild
@@ -287,8 +288,10 @@ def rebuild(
             if replace:
                 alerts_rebuild.replace(rooms.log, board)
                 cases_rebuild.replace(rooms.log, board)
+                opinions.replace(rooms.log, board)
             told = alerts_rebuild.differences(rooms.log, board)
             told += cases_rebuild.differences(rooms.log, board)
+            told += opinions.differences(rooms.log, board)
         out.print(
             f"{board}: log up to {report.position}, {report.students} students,"
             f" {report.lists} lists, {report.rows_compared} rows compared,"

@@ -122,6 +122,10 @@ RULES: dict[str, Rule] = {
         analysis=True,
     ),
     "follow_ups": Rule(f"{_COUNTED} OR {_reached('follow_ups')}", analysis=True),
+    "opinions": Rule(f"{_COUNTED} OR {_reached('opinions')}", analysis=True),
+    # Counts of what waits for somebody; each page asks for its reader's own.
+    "digests": Rule(f"board = {_one('staff')}", analysis=True),
+    "digest_choices": Rule(f"board = {_one('staff')}", analysis=True),
     "cases": Rule(f"school = {_ids('schools')} OR {_reached('cases')}", analysis=True),
     # A child's lists come along when it changes school within the board.
     "warning_lists": Rule(

@@ -309,6 +309,20 @@ class FollowUpRecorded(Body, frozen=True, tag="follow_up_recorded"):
     case_id: str | None = None  # written by the welfare office, in a case handed over to it
 
 
+class OpinionGiven(Body, frozen=True, tag="opinion_given"):
+    """What one adult thinks of an alert or of a list's entry for the child, with one tap.
+
+    `of`: alert or entry; `about`: the alert's or the list's id. `verdict`: helpful, not_helpful,
+    differs (my own view of the child is another); '' takes it back. The author's last one counts.
+    """
+
+    of: str
+    about: str
+    school: str
+    verdict: str
+    at: datetime
+
+
 class CaseHandedOver(Body, frozen=True, tag="case_handed_over"):
     """The school gives a child's case to its board's welfare office. `ground`: support or help."""
 
@@ -357,6 +371,7 @@ AnyBody = (
     | AlertClosed
     | ReviewDecided
     | FollowUpRecorded
+    | OpinionGiven
     | CaseHandedOver
     | CaseReturned
 )

@@ -1,11 +1,11 @@
-"""Tables of follow-up: decisions of meetings, records of what was done, cases handed over.
+"""Tables of follow-up: decisions of meetings, records, cases handed over, opinions, digests.
 
 Notes are sealed with the child's key; only ids of the playbook's choices are open.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Index, Text, text
 from sqlmodel import Field, SQLModel
@@ -47,6 +47,52 @@ class FollowUpRow(SQLModel, table=True):
     case_id: str | None = Field(default=None, index=True)  # the welfare office's own records
 
 
+class OpinionRow(SQLModel, table=True):
+    """What one adult thinks of an alert or a list's entry; one each, the last one given.
+
+    `kind`: alert or entry; `about`: the alert's or the list's id.
+    """
+
+    __tablename__ = "opinions"
+    __table_args__ = (Index("ix_opinions_board", "board", "at"),)
+
+    kind: str = Field(primary_key=True)
+    about: str = Field(primary_key=True)
+    student: str = Field(primary_key=True, index=True)
+    author: str = Field(primary_key=True)
+    board: str
+    school: str
+    verdict: str  # helpful, not_helpful, differs
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
+class DigestRow(SQLModel, table=True):
+    """One person's digest of one day: counts of what is theirs, as of the moment it was made."""
+
+    __tablename__ = "digests"
+    __table_args__ = (Index("ix_digests_staff", "staff", "day"),)
+
+    id: str = Field(primary_key=True)
+    staff: str
+    board: str
+    kind: str  # morning or week
+    day: date
+    made_at: datetime = Field(sa_type=UtcDateTime)
+    counts: str = Field(sa_type=Text)  # JSON: name -> number; names in digests.py
+    total: int  # how many things wait; what a message says
+
+
+class DigestChoiceRow(SQLModel, table=True):
+    """Somebody does not want one kind of digest. No row: they get it."""
+
+    __tablename__ = "digest_choices"
+
+    staff: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    board: str
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
 class CaseRow(SQLModel, table=True):
     """A child's case in the hands of its board's welfare office, until it ends.
 
@@ -82,3 +128,6 @@ class CaseRow(SQLModel, table=True):
 reviews = table_of(ReviewRow)
 follow_ups = table_of(FollowUpRow)
 cases = table_of(CaseRow)
+opinions = table_of(OpinionRow)
+digests = table_of(DigestRow)
+digest_choices = table_of(DigestChoiceRow)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete
 
 from warning_service.access import leaving
 from warning_service.access.leaving import Left
@@ -18,6 +18,7 @@ from warning_service.access.tables import looking, looking_alarms
 from warning_service.access.trail import audit
 from warning_service.access.trail.audit import TrailKeys
 from warning_service.clock import at, day_of
+from warning_service.follow_up.tables import digest_choices
 from warning_service.keeping.erase import erase_rows
 from warning_service.keeping.kinds import Rows, Took
 
@@ -159,5 +160,7 @@ class FormerStaff:
 
     def take(self, conn: Connection, board: str, before: date, limit: int) -> Took:
         due = leaving.staff_who_left(conn, board, before, min(limit, 200), with_sign_in=False)
-        leaving.forget_staff(conn, [one.key for one in due])
+        keys = [one.key for one in due]
+        conn.execute(delete(digest_choices).where(digest_choices.c.staff.in_(keys)))
+        leaving.forget_staff(conn, keys)
         return _took(due)

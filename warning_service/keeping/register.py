@@ -114,6 +114,7 @@ def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
                 Rows(outside.ack_links, outside.ack_links.c.expires_at),
             ),
         ),
+        InTables("digests", (Rows(followed.digests, followed.digests.c.made_at),)),
         InTables(
             "devices",
             (
@@ -176,6 +177,12 @@ def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
             (tag_of(told.FollowUpRecorded),),
             True,
             (Rows(followed.follow_ups, f.at, (), f.board),),
+        ),
+        InLog(
+            "follow_ups",
+            (tag_of(told.OpinionGiven),),
+            False,
+            (Rows(followed.opinions, followed.opinions.c.at, (), followed.opinions.c.board),),
         ),
         Matters(
             "follow_ups",

@@ -71,6 +71,11 @@ COLLECTORS: tuple[Collector, ...] = (
         events=frozenset({"follow_up_recorded"}),
     ),
     Collector(
+        collect=collect_school.opinions,
+        tables=frozenset({"opinions"}),
+        events=frozenset({"opinion_given"}),
+    ),
+    Collector(
         collect=collect_school.cases,
         tables=frozenset({"cases"}),
         events=frozenset({"case_handed_over", "case_returned"}),

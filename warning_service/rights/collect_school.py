@@ -15,6 +15,7 @@ from warning_service.alerts.tables import alerts as alert_rows
 from warning_service.clock import day_of
 from warning_service.follow_up.tables import cases as case_rows
 from warning_service.follow_up.tables import follow_ups as follow_up_rows
+from warning_service.follow_up.tables import opinions as opinion_rows
 from warning_service.judging.tables import (
     feature_states,
     left_out,
@@ -245,6 +246,32 @@ def follow_ups(source: Source) -> Iterator[Record]:
             id=row.id, section="follow_up", on=instant_ja(row.at), title="見守りの記録",
             parts=tuple(parts), source="follow_ups",
             about_help=row.alert_id in calls or row.case_id is not None,
+        )  # fmt: skip
+
+
+OPINIONS = {
+    "helpful": "役に立った",
+    "not_helpful": "役に立たなかった",
+    "differs": "自分の見立てとちがう",
+}
+
+
+def opinions(source: Source) -> Iterator[Record]:
+    """What adults thought of an alert or a list entry. Those on calls for help are about help."""
+    o = opinion_rows
+    calls = help_traces(source.conn, source.student).calls
+    rows = source.conn.execute(
+        select(o).where(o.c.student == source.student, o.c.at <= source.until).order_by(o.c.at)
+    )
+    for row in rows:
+        yield Record(
+            id=f"opinion-{row.about}-{row.author}", section="follow_up", on=instant_ja(row.at),
+            title="お知らせへの評価" if row.kind == "alert" else "予兆リストへの評価",
+            parts=(
+                Part(name="verdict", label="評価", text=OPINIONS.get(row.verdict, row.verdict)),
+                Part(name="by", label="評価した人", text=source.by(row.author)),
+            ),
+            source="opinions", about_help=row.about in calls,
         )  # fmt: skip
 
 
