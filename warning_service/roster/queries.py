@@ -33,6 +33,13 @@ def schools(conn: Connection, board_id: str) -> list[Any]:
     )
 
 
+def board_of_school(conn: Connection, school: str) -> str | None:
+    """The board a school belongs to, or None."""
+    return conn.execute(
+        select(t.schools.c.board).where(t.schools.c.id == school)
+    ).scalar_one_or_none()
+
+
 def names_of_schools(
     conn: Connection, schools: Collection[str], classes: Collection[str]
 ) -> list[str]:
