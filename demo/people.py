@@ -1,9 +1,9 @@
 """The made-up people inside a running installation: their keys, principals, passwords, pictures.
 
 `settle_in` gives those whom the importer has just made what a file does not carry: staff passwords
-and children's pictures. Passwords of the accounts that the demo shows are hashed as in production;
-those of the other ninety are hashed with the least effort argon2 has, because a generated password
-of a generated teacher protects nothing and a tenth of a second each would be felt.
+and children's pictures. Passwords are hashed with the least effort argon2 has: the demo prints those
+it shows on its first page, a generated password of a generated teacher protects nothing, and a
+quarter of a second each would be felt.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from sqlalchemy import select
 
 from demo.town import BOARD, BOARD_OFFICE, Child, Town
 from warning_service.access.doors.second_factors import code_now
-from warning_service.access.doors.staff import hash_secret
 from warning_service.access.principals import Principal, duty_at
 from warning_service.access.roles import OFFICES, Place, Role
 from warning_service.access.staff_lookup import duties_of
@@ -119,17 +118,11 @@ class People:
 
     def _passwords(self) -> None:
         cheap = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
-        shown = shown_logins(self.town)
         done = set(self._settled())
         bulk.set_staff_passwords(
             self._rooms.database,
             [
-                (
-                    adult.login,
-                    hash_secret(adult.password)
-                    if adult.login in shown
-                    else cheap.hash(adult.password),
-                )
+                (adult.login, cheap.hash(adult.password))
                 for adult in self.town.staff
                 if adult.login in self._staff and adult.login not in done
             ],

@@ -43,7 +43,7 @@ class Town:
     @contextmanager
     def client(self, seat: int = 0) -> Iterator[httpx.Client]:
         """A tablet; with `seat`, after that child has signed in through the pages."""
-        with httpx.Client(base_url=self.url, headers=HTML) as made:
+        with httpx.Client(base_url=self.url, headers=HTML, verify=False) as made:
             if seat:
                 answer = made.post(
                     f"/child/sign-in/{self.code}/{seat}", data={"chosen": "cat-sun", "pick": "boat"}
