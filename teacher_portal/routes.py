@@ -25,7 +25,6 @@ from teacher_portal import (
     live,
     notices,
     opinions,
-    opinions,
     requests,
     requests_amend,
     requests_approval,
@@ -47,7 +46,7 @@ from teacher_portal import (
 router = APIRouter()
 for room in (
     sign_in, second_factor, security, invitation, account, language, home, live, alerts, alert_life,
-    notices, opinions, opinions,
+    notices, opinions,
     classes, students, lists, committee, follow_up,
     board, cases, cards, accounts, account_links, channels, cover, told, status, watchman,
     requests, requests_disclosure, requests_amend, requests_approval,

@@ -167,7 +167,6 @@ ADDRESSED: dict[str, Address] = {
     "call": lambda world, s: {"alert_id": world.alert_of_call(s)},
     "answer": lambda world, s: {"alert_id": world.alert_of_answer(s)},
     "listed": lambda world, s: {**_entry(world, s), "student": world.child[s]},
-    "listed": lambda world, s: {**_entry(world, s), "student": world.child[s]},
     "notice": lambda world, s: {"notice_id": world.notice} if s == "own" else None,
     "notice_of_call": lambda world, s: {"notice_id": world.alert_of_call(s)},
     "list": _list,
@@ -332,13 +331,6 @@ ROWS: dict[str, tuple[Row, ...]] = {
         )
         for step in ("accept", "decline", "withdraw")
     },
-    "POST /portal/alerts/{alert_id}/opinion": (
-        Row(CARE, of="call", reach=CALLS, form={"verdict": "helpful"}, touches=(opinions,)),
-        Row(CARE, of="answer", reach=ANSWERS, form={"verdict": "helpful"}, touches=(opinions,)),
-    ),
-    "POST /portal/lists/{list_id}/opinion/{student}": (
-        Row(LISTS, of="listed", reach=OF_SCHOOL, form={"verdict": "differs"}, touches=(opinions,)),
-    ),
     "POST /portal/alerts/{alert_id}/opinion": (
         Row(CARE, of="call", reach=CALLS, form={"verdict": "helpful"}, touches=(opinions,)),
         Row(CARE, of="answer", reach=ANSWERS, form={"verdict": "helpful"}, touches=(opinions,)),
