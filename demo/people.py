@@ -1,9 +1,9 @@
 """The made-up people inside a running installation: their keys, principals, passwords, pictures.
 
 `settle_in` gives those whom the importer has just made what a file does not carry: staff passwords
-and children's pictures. Passwords are hashed with the least effort argon2 has: the demo prints those
-it shows on its first page, a generated password of a generated teacher protects nothing, and a
-quarter of a second each would be felt.
+and children's pictures. Passwords are hashed with the least effort argon2 has: the demo prints
+those it shows on its first page, a generated password of a generated teacher protects nothing, and
+a quarter of a second each would be felt.
 """
 
 from __future__ import annotations
