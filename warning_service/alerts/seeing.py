@@ -35,7 +35,7 @@ LABELS = {
     "follow_up_overdue": ("見守りの記録が遅れています", "Follow-up records are overdue"),
     "extract_missing": ("他部署のデータが届いていません", "An extract has not come"),
     "duty_gap": ("お知らせが誰にも届かない時間や学級があります", "An alert would reach nobody"),
-    "looking_alarm": ("確かめていない閲覧のアラームがあります", "Alarms on looking are unsettled"),
+    "looking_alarm": ("「気になる見かた」の確認がまだです", "Odd looking waits to be asked about"),
     "request_due": ("ご家庭の申し出の期限が近づいています", "A family's request is near its term"),
     "system_trouble": ("システムの不具合があります", "The system is in trouble"),
 }
