@@ -16,6 +16,7 @@ from teacher_portal import (
     channels,
     classes,
     committee,
+    devices,
     cover,
     follow_up,
     home,
@@ -37,6 +38,7 @@ from teacher_portal import (
     status,
     students,
     told,
+    take,
     trail,
     trail_alarms,
     trail_child,
@@ -50,6 +52,6 @@ for room in (
     classes, students, lists, committee, follow_up,
     board, cases, cards, accounts, account_links, channels, cover, told, status, watchman,
     requests, requests_disclosure, requests_amend, requests_approval,
-    trail, trail_alarms, trail_child, rights_review, retention,
+    trail, trail_alarms, trail_child, rights_review, take, devices, retention,
 ):  # fmt: skip
     router.include_router(room.router)

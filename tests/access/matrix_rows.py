@@ -34,7 +34,7 @@ from warning_service.alerts.tables import alerts, deliveries
 from warning_service.events.types import new_id
 from warning_service.follow_up.tables import cases, follow_ups, opinions, reviews
 from warning_service.rights.tables import family_requests, request_links, request_steps
-from warning_service.roster.tables import absences, identities, stand_ins, working_days
+from warning_service.roster.tables import absences, duties, identities, stand_ins, working_days
 
 CHILD = "child"
 STAFF = " ".join(role for role in ROLES if role != CHILD)
@@ -259,6 +259,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "GET /child/sw.js": (Row(OPEN),),
     "GET /child/offline": (Row(OPEN),),
     "GET /child/help": (Row(OPEN),),
+    "GET /portal/sw.js": (Row(OPEN),),
     "GET /portal/sign-in": (Row(OPEN),),
     "POST /portal/sign-in": (Row(OPEN, ok=frozenset({401, 429})),),
     "GET /portal/invitation/{token}": (
@@ -301,6 +302,11 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "POST /portal/passkeys/show": (Row(STAFF, ok=NOT_REFUSED | {401}),),
     "POST /portal/passkeys/ask-new": (Row(STAFF, ok=NOT_REFUSED),),
     "POST /portal/passkeys/new": (Row(STAFF, ok=NOT_REFUSED),),
+    "GET /portal/devices": (Row(STAFF, ok=NOT_REFUSED),),
+    "POST /portal/devices": (Row(STAFF, ok=NOT_REFUSED | {404}),),
+    "POST /portal/devices/off": (Row(STAFF, ok=NOT_REFUSED),),
+    "GET /portal/take/{token}": (Row(STAFF, path={"token": "no-such-link"}, ok=frozenset({404})),),
+    "POST /portal/take/{token}": (Row(STAFF, path={"token": "no-such-link"}, ok=frozenset({404})),),
     "GET /portal/security": (Row(STAFF, ok=NOT_REFUSED),),
     "POST /portal/security/app/remove": (Row(STAFF, ok=NOT_REFUSED),),
     "POST /portal/security/passkeys/remove": (Row(STAFF, ok=NOT_REFUSED),),
@@ -441,17 +447,17 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "POST /portal/cover/stand-ins": (
         Row(
             STAFF, of="colleague", reach=COVERED_FOR, form=_stand_in, ok=FORM_BACK,
-            touches=(stand_ins,),
+            touches=(stand_ins, duties),
         ),
     ),
     "POST /portal/cover/on-duty": (
         Row(
             STAFF, of="colleague", reach=REVIEWED, form=_absence, ok=FORM_BACK,
-            touches=(stand_ins,),
+            touches=(stand_ins, duties),
         ),
     ),
     "POST /portal/cover/stand-ins/{stand_in}/withdraw": (
-        Row(STAFF, of="stand_in", reach=COVERED_FOR, form=_at_sakura, touches=(stand_ins,)),
+        Row(STAFF, of="stand_in", reach=COVERED_FOR, form=_at_sakura, touches=(stand_ins, duties)),
     ),
     "GET /portal/told": (Row("guidance management board board_guidance accounts"),),
     "GET /portal/told/gaps": (Row("guidance management board board_guidance accounts"),),

@@ -20,7 +20,7 @@ OPEN_DOORS = {
     "/healthz", "/readyz", "/metrics", "/lang", "/",
     "/child/sign-in", "/child/sign-in/{class_code}", "/child/sign-in/{class_code}/{seat}",
     "/child/card/{card}", "/child/class", "/child/class/{seat}",
-    "/child/sw.js", "/child/offline", "/child/help",
+    "/child/sw.js", "/portal/sw.js", "/child/offline", "/child/help",
     "/portal/sign-in", "/portal/invitation", "/portal/invitation/{token}",
     *(f"/{who}/account/{part}" for who in ("portal", "child")
       for part in ("{why}", "{name}/begin", "{name}/back")),
