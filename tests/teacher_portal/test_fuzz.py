@@ -24,8 +24,8 @@ from warning_service.access.web import CHILD_COOKIE, STAFF_COOKIE
 from warning_service.app import create_app
 
 STREAMS = {"/portal/live"}
-CALLERS = 6
-"""Roles that try each address; they take turns, so that each role tries a third of them."""
+CASES = 6
+"""Different cases made up for each address; every role sends one of them, in turns."""
 DOORS = re.compile(r"sign-out|revoke|deactivate")
 """Forms that would end the session the fuzzing itself uses."""
 
@@ -44,7 +44,7 @@ class Caller:
     def __init__(self, url: str, cookie: str = "", token: str = "", csrf: str = "") -> None:
         cookies = {cookie: token} if cookie else {}
         self.client = httpx.Client(
-            base_url=url, cookies=cookies, trust_env=False, timeout=20, headers=HTML
+            base_url=url, cookies=cookies, trust_env=False, verify=False, timeout=20, headers=HTML
         )
         self.csrf = csrf
 
@@ -114,15 +114,12 @@ def test_nothing_that_is_sent_is_a_fault_of_ours(school: School, server: str) ->
     school.warning_list(school.children["sakura-1"][:3])
     schema = schemathesis.openapi.from_dict(create_app(school.rooms).openapi())
     by_role = callers(school, server)
-    roles = itertools.cycle(by_role)
     sent = 0
     wrong: list[str] = []
     for operation in (found.ok() for found in schema.get_all_operations()):
         if operation.path in STREAMS or DOORS.search(operation.path):
             continue
-        turn = list(itertools.islice(roles, CALLERS))
-        cases = made_up(operation, CALLERS)
-        for role, case in zip(turn, itertools.cycle(cases), strict=False):
+        for role, case in zip(by_role, itertools.cycle(made_up(operation, CASES)), strict=False):
             answer = by_role[role].send(case)
             sent += 1
             at = f"{role}: {operation.label} -> {answer.status_code}"
@@ -133,5 +130,5 @@ def test_nothing_that_is_sent_is_a_fault_of_ours(school: School, server: str) ->
                     wrong.append(f"{at} without {header}")
     for caller in by_role.values():
         caller.client.close()
-    assert sent > 300
+    assert sent > 1500
     assert not wrong, "\n".join(sorted(set(wrong)))
