@@ -12,11 +12,11 @@ Whom a role may see is written here once more, by hand, and not taken from the c
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,19 @@ from connectors.messaging.slack import SlackChannel
 from demo.slack_room import TOKEN
 from tests import make
 from tests.messaging.slack_server import SECRET, SlackServer, running
+from tests.teacher_portal.canaries import (
+    FAR,
+    NOTE,
+    OFFICES,
+    OTHER,
+    OWN,
+    SECRETS,
+    SEES,
+    TYPED,
+    WHY_FAR,
+    WORDS,
+    Canaries,
+)
 from tests.teacher_portal.conftest import HTML, Browser, Browsers
 from tests.teacher_portal.school import School
 from warning_service import logs
@@ -42,125 +55,21 @@ from warning_service.clock import Clock
 from warning_service.database import Database, StorageUnavailable
 from warning_service.events.types import new_id
 from warning_service.rooms import Rooms
-from warning_service.roster import service
 from warning_service.roster import tables as t
 
-OWN, OTHER, FAR = "sakura-1", "sakura-2", "school2-1"
-WORDS, NOTE = "鵺鳴川に ひとりで いた", "鶸沢の家に電話した"
-TYPED = "鵜飼町の うわさ"  # what the walk itself puts into every form
-READERS = {"nurse", "other"}  # whom the calls with words were addressed to
-NOTED = {"homeroom", "lead", "nurse", "counsellor", "guidance", "social", "management", "officer"}
-SECRETS = [WORDS, NOTE, TYPED]
-
-# Who may see children of which class by name; 委員会 only those on the list.
-SEES = {
-    "homeroom": {OWN},
-    "other": {OTHER},
-    "nurse": {OWN, OTHER},
-    "counsellor": {OWN, OTHER},
-    "guidance": {OWN, OTHER},
-    "social": {OWN, OTHER},
-    "management": {OWN, OTHER},
-    "lead": {OWN, OTHER},
-    "nurse2": {FAR, "school2-2"},
-    "officer": {OWN, OTHER, FAR, "school2-2"},
-    "privacy": {OWN, OTHER, FAR, "school2-2"},
-    "committee": set(),
-    "welfare": set(),
-    "board": set(),
-    "accounts": set(),
-    "auditor": set(),
-    "operator": set(),
-}
-MORE_STAFF = {
-    "lead": ("grade_lead", "sakura:4"),
-    "social": ("social_worker", "sakura"),
-    "management": ("management", "sakura"),
-    "officer": ("board_guidance", make.BOARD),
-    "privacy": ("privacy", make.BOARD),
-    "welfare": ("welfare", make.BOARD),
-    "accounts": ("accounts", make.BOARD),
-    "auditor": ("auditor", make.BOARD),
-    "operator": ("operator", make.BOARD),
-}
 # Streams do not end, and there is nothing personal in a position.
 STREAMS = {"/portal/live"}
 
 
-class Canaries:
-    """The town; `of[class]` are the canaries of its children, one set for each child."""
-
-    def __init__(self, school: School) -> None:
-        self.school = school
-        self.of: dict[str, list[set[str]]] = {}
-        number = itertools.count(1)
-        with school.rooms.database.writing() as conn:
-            for class_id, keys in school.children.items():
-                self.of[class_id] = []
-                for key in keys:
-                    n = next(number)
-                    names = {f"鵺岡{n}号", f"鶸之助{n}号", f"ヌエオカ{n}ゴウ", f"ヒワノスケ{n}ゴウ"}
-                    family, given, kana, given_kana = sorted(names, key=lambda s: (s[0] < "一", s))
-                    values = {
-                        "family_name": family, "given_name": given, "family_kana": kana,
-                        "given_kana": given_kana, "number": f"NUE-{n:05d}",
-                        "household": f"HIWA-{n:05d}",
-                    }  # fmt: skip
-                    conn.execute(
-                        update(t.students).where(t.students.c.student == key).values(**values)
-                    )
-                    self.of[class_id].append(set(values.values()))
-            service.put_rows(
-                conn, t.staff, ["staff"],
-                [
-                    {"staff": f"staff-{login}", "board": make.BOARD, "login": login,
-                     "name": f"先生{login}", "slack_user": None, "active": True,
-                     "password_hash": _hash_of(school.rooms)}
-                    for login in MORE_STAFF
-                ],
-            )  # fmt: skip
-            service.put_rows(
-                conn, t.duties, ["staff", "role", "place", "from_day"],
-                [
-                    {"staff": f"staff-{login}", "role": role, "place": place,
-                     "from_day": school.rooms.clock.today(), "until_day": None}
-                    for login, (role, place) in MORE_STAFF.items()
-                ],
-            )  # fmt: skip
-
-    def everything(self) -> set[str]:
-        """All canaries of all children, words and notes included."""
-        return {one for rows in self.of.values() for row in rows for one in row} | set(SECRETS)
-
-    def hidden_from(self, login: str, listed: list[str]) -> set[str]:
-        """Names and numbers this login may not see, words and notes it may not read."""
-        hidden = set() if login in READERS | {"privacy"} else {WORDS}
-        hidden |= set() if login in NOTED | {"privacy"} else {NOTE}
-        return hidden | {
-            canary
-            for class_id, rows in self.of.items()
-            for key, row in zip(self.school.children[class_id], rows, strict=True)
-            if class_id not in SEES[login] and not (login == "committee" and key in listed)
-            for canary in row
-        }
-
-
-def _hash_of(rooms: Rooms) -> str:
-    return next(iter(make.rows(rooms.database, t.staff))).password_hash
-
-
 def found_in(text: str, canaries: set[str]) -> list[str]:
     """Canaries in a text, as they are or percent-encoded or escaped."""
-    plain = httpx.URL("http://x/?q=" + text[:0]).query.decode() + text
-    return sorted(c for c in canaries if c in plain or _quoted(c) in plain or _escaped(c) in plain)
+    return sorted(c for c in canaries if any(form in text for form in _forms(c)))
 
 
-def _quoted(text: str) -> str:
-    return str(httpx.QueryParams({"q": text}))[2:]
-
-
-def _escaped(text: str) -> str:
-    return json.dumps(text)[1:-1]
+@cache
+def _forms(canary: str) -> set[str]:
+    """As it is, percent-encoded, and with the escapes of JSON."""
+    return {canary, str(httpx.QueryParams({"q": canary}))[2:], json.dumps(canary)[1:-1]}
 
 
 @pytest.fixture
@@ -199,6 +108,7 @@ class Walk:
         self.canaries = canaries
         self.everything = canaries.everything()
         self.leaks: list[str] = []
+        self.read: dict[str, set[str]] = {words: set() for words in OFFICES}
         self.asked = 0
         self.routes = [
             context.original_route
@@ -220,6 +130,8 @@ class Walk:
         error = answer.status_code >= 400 and not own_form
         if error and (found := found_in(answer.text, self.everything)):
             self.leaks.append(f"{at}: on an error page {found}")
+        for words in found_in(answer.text, set(OFFICES)):
+            self.read[words].add(who)
         if found := found_in(answer.text, hidden):
             self.leaks.append(f"{at}: {answer.status_code} shows {found}")
 
@@ -257,7 +169,9 @@ def places_of(town: Canaries, list_id: str, alerts: dict[str, str]) -> list[dict
     return [
         {"student": town.school.children[class_id][0], "class_id": class_id, "list_id": list_id,
          "alert_id": alerts[class_id], "class_code": class_id.upper(), "seat": "1",
-         "questionnaire_id": "kokoro_daily", "staff": "staff-nurse"}
+         "questionnaire_id": "kokoro_daily", "staff": "staff-nurse", "alarm": "open",
+         "case_id": town.case.get(class_id, "none"), "request_id": town.request[class_id],
+         "link": town.link, "section": "registration", "kind": "disclosure"}
         for class_id in (OWN, OTHER, FAR)
     ]  # fmt: skip
 
@@ -351,6 +265,7 @@ def test_no_canary_is_found_where_it_should_not_be(
 
     # An adult writes a note; everybody then asks for everything.
     rooms.follow_ups.record(school.who("nurse"), school.children[OWN][2], "talked", "same", NOTE)
+    town.offices_work()
     places = places_of(town, list_id, {OWN: own, OTHER: other, FAR: far})
     # On PostgreSQL a second wall stands behind the same pages: a few askers show that it does.
     few = ("homeroom", "committee", "board", "welfare", "nurse2")
@@ -402,6 +317,10 @@ def test_no_canary_is_found_where_it_should_not_be(
         walk.leaks += [f"{answer_words} in chat"] * (answer_words in sent)
     small.close()
     assert walk.asked > 300
+    if rooms.database.is_sqlite:
+        # The pages were truly there to be read. (While a decision waits, its own officer is not
+        # shown the reason again.)
+        assert walk.read == {**OFFICES, WHY_FAR: {"board"}}
     assert not walk.leaks, "\n".join(walk.leaks)
 
 
