@@ -108,3 +108,15 @@ def test_when_the_look_cannot_be_recorded_nothing_is_shown(log: Log, gateway: Ga
         gateway.child(
             who((Role.NURSE, make.SCHOOL)), keys[0], using=Ability.SEE_STUDENT, why="page"
         )
+
+
+def test_only_a_child_has_an_own_name_and_it_leaves_no_trail(log: Log, gateway: Gateway) -> None:
+    room = make.places(log.database)[0]
+    [key] = make.children(log, room, 1)
+    child = Principal(kind="child", key=key, board=make.BOARD, csrf="c", duties=())
+    own = gateway.own_name(child)
+    assert own is not None
+    assert (own.student, own.class_id) == (key, room)
+    with pytest.raises(NotYours):
+        gateway.own_name(who((Role.HOMEROOM, room), key=key))
+    assert make.rows(log.database, trail) == []
