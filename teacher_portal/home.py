@@ -14,6 +14,7 @@ from fastapi.responses import Response
 
 from teacher_portal import queries
 from teacher_portal.alert_cards import live_values
+from teacher_portal.digest import links
 from teacher_portal.frame import go, show
 from teacher_portal.lists import Summary, summaries
 from teacher_portal.menu import menu_of
@@ -22,6 +23,7 @@ from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import AnyStaff
 from warning_service.clock import at
+from warning_service.follow_up.digests import OF_WEEK, WAITING
 from warning_service.rooms import Rooms, rooms_of
 from warning_service.roster import queries as roster
 
@@ -61,6 +63,10 @@ def home(request: Request, who: Annotated[Principal, Depends(AnyStaff())]) -> Re
         classes=classes_today(rooms, who) if Ability.SEE_ALERTS in who.abilities else [],
         lists=lists,
         cards=waiting_cards(request, who),
+        digest=next(iter(rooms.digests.latest(who)), None),
+        digest_links=links(who),
+        digest_waiting=WAITING,
+        digest_week=OF_WEEK,
         **live,
     )
 

@@ -64,6 +64,7 @@ from warning_service.events.intake import Intake
 from warning_service.events.log import Log
 from warning_service.events.wakeups import Wakeups
 from warning_service.follow_up.circles import FollowUpCircles
+from warning_service.follow_up.digests import Digests
 from warning_service.follow_up.opinions import Opinions
 from warning_service.follow_up.service import FollowUps
 from warning_service.judging.consumer import JudgingConsumer
@@ -149,6 +150,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
         covering=Covering(database, clock, sessions, trail),
         follow_ups=FollowUps(log_, sealer, playbooks, alerts, gateway),
         opinions=Opinions(log_, alerts, gateway),
+        digests=Digests(log_),
         rights=Rights.build(log_, sealer, trail, playbooks),
     )
 
@@ -190,7 +192,7 @@ class Running:
             watchman.start()
             self._stops.append(watchman.stop)
         if self.jobs.schedule:
-            scheduler = Scheduler(rooms)
+            scheduler = Scheduler(rooms, channels=tuple(messaging.connect(rooms)))
             scheduler.start()
             self._stops.append(scheduler.stop)
         return self

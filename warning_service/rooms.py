@@ -33,6 +33,7 @@ from warning_service.clock import Clock
 from warning_service.database import Database
 from warning_service.events.intake import Intake
 from warning_service.events.log import Log
+from warning_service.follow_up.digests import Digests
 from warning_service.follow_up.opinions import Opinions
 from warning_service.follow_up.service import FollowUps
 from warning_service.playbooks.service import Playbooks
@@ -72,6 +73,7 @@ class Rooms:
     covering: Covering
     follow_ups: FollowUps
     opinions: Opinions
+    digests: Digests
     rights: Rights
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import threading
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import IO
 
@@ -24,6 +25,7 @@ from warning_service.clock import MovableClock, at, day_of
 from warning_service.database import Database, StorageUnavailable, insert_new
 from warning_service.events.tables import job_runs
 from warning_service.events.types import DayClosed, ListDue, NewEvent, derived_id
+from warning_service.follow_up.digests import DigestJob
 from warning_service.follow_up.notice_job import NoticeJob
 from warning_service.keeping.night import Nights
 from warning_service.playbooks.model import Playbook
@@ -214,7 +216,7 @@ class Leader:
 class Scheduler:
     """APScheduler around `Schedule`, in the process that leads."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, *, channels: Collection[str] = ()) -> None:
         # Only the process that keeps the schedule pays for this import.
         from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -224,6 +226,7 @@ class Scheduler:
         self._notices = NoticeJob(rooms.log, rooms.playbooks, rooms.notices)
         self._offices = OfficeNotices(rooms.log, rooms.notices)
         self._gaps = rooms.gaps
+        self._digests = DigestJob(rooms.log, rooms.playbooks, rooms.alerts, channels=channels)
         self._nights = Nights(rooms.log, rooms.trail, rooms.settings)
         self._leader = Leader(rooms.database)
         self._scheduler = BackgroundScheduler(timezone="Asia/Tokyo")
@@ -297,6 +300,7 @@ class Scheduler:
         try:
             if self._leader.leads():
                 self._notices.run_all()
+                self._digests.run_all()
                 self._offices.run_all()
         except StorageUnavailable as error:
             log.error("notices_storage_unavailable", error=str(error))

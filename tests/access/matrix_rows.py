@@ -32,7 +32,7 @@ from tests.access.matrix_world import CLASS_OF, CLASSES, ROLES, World
 from warning_service.access import tables as access
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.events.types import new_id
-from warning_service.follow_up.tables import cases, follow_ups, opinions, reviews
+from warning_service.follow_up.tables import cases, digest_choices, follow_ups, opinions, reviews
 from warning_service.rights.tables import family_requests, request_links, request_steps
 from warning_service.roster.tables import absences, duties, identities, stand_ins, working_days
 
@@ -343,6 +343,13 @@ ROWS: dict[str, tuple[Row, ...]] = {
     ),
     "POST /portal/lists/{list_id}/opinion/{student}": (
         Row(LISTS, of="listed", reach=OF_SCHOOL, form={"verdict": "differs"}, touches=(opinions,)),
+    ),
+    "GET /portal/digest": (Row(STAFF),),
+    "POST /portal/digest/choice": (
+        Row(
+            STAFF, form={"kind": "morning", "wanted": "no"}, ok=frozenset({303}),
+            touches=(digest_choices,),
+        ),
     ),
     # --- notices: about a place, for the duties that were told ----------------------------------
     "GET /portal/notices": (Row(STAFF),),

@@ -73,6 +73,23 @@ def _resolved(conn: Connection, role: Role, place: str, on: date) -> Duty:
     return duty_at(role, place)
 
 
+def everybody(conn: Connection, board: str, on: date) -> dict[str, tuple[Principal, str]]:
+    """Staff key -> who they are with the duties of that day, and the id Slack knows them by ('').
+
+    For what the service itself makes for each person; active staff with a duty only.
+    """
+    s = roster.staff
+    rows = conn.execute(
+        select(s.c.staff, s.c.slack_user).where(s.c.board == board, s.c.active).order_by(s.c.staff)
+    ).all()
+    found = {}
+    for row in rows:
+        if duties := duties_of(conn, row.staff, on):
+            who = Principal(kind="staff", key=row.staff, board=board, csrf="", duties=duties)
+            found[row.staff] = (who, row.slack_user or "")
+    return found
+
+
 def by_slack_user(conn: Connection, slack_user: str, board: str, on: date) -> Principal | None:
     """The member of staff of `board` whom Slack knows by that id, with the duties of that day.
 

@@ -35,6 +35,11 @@ TEST = "test"
 
 TEST_TITLE = "送信の試験です。対応は要りません"
 
+DIGEST = "digest:"
+"""How the kind of a digest's message begins; its name and how many things wait follow."""
+
+DIGEST_TITLES = {"morning": "けさのまとめ", "week": "今週のまとめ"}
+
 OFFERED = "offered"
 """Purpose of a message that asks somebody to take over what a colleague has; also its state."""
 
@@ -88,7 +93,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def waiting(self) -> tuple[str, ...]:
         """Ids of the alerts it stands for that nobody has taken on yet."""
-        if self.kind == TEST:
+        if self.kind == TEST or self.kind.startswith(DIGEST):
             return ()
         states = [(self.alert_id, self.state), *((o.alert_id, o.state) for o in self.others)]
         return tuple(alert for alert, state in states if state in {"open", "escalated"})
@@ -98,6 +103,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         """One line, e.g. 新しい相談 1件."""
         if self.kind == TEST:
             return TEST_TITLE
+        if self.kind.startswith(DIGEST):
+            return _digest_title(self.kind)
         label = KIND_LABELS.get(self.kind, "確認")
         title = {
             "open": f"新しい{label} {self.count}件",
@@ -109,6 +116,18 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         if self.state == "handled" and self.kind in NOTICE_LABELS:
             title = f"{label} {self.count}件:済み"
         return f"{title}({self.class_name})" if self.class_name else title
+
+
+def digest_kind(name: str, total: int) -> str:
+    """The kind (and a delivery's purpose) of a digest that says that so many things wait."""
+    return f"{DIGEST}{name}:{total}"
+
+
+def _digest_title(kind: str) -> str:
+    name, _, total = kind.removeprefix(DIGEST).partition(":")
+    nothing = total in {"", "0"}
+    waiting = "待っているものはありません" if nothing else f"待っているもの {total}件"
+    return f"{DIGEST_TITLES.get(name, 'まとめ')}:{waiting}"
 
 
 def page_of(kind: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, tuple_, update
 
-from warning_service.alerts.messages import OFFERED, TEST
+from warning_service.alerts.messages import DIGEST, OFFERED, TEST
 from warning_service.alerts.states import ACKNOWLEDGED, OPEN
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.alerts.telling import ESCALATED, NOT_BEFORE, RAISED, UPDATE
@@ -123,7 +123,8 @@ def due(
 ) -> list[Owed]:
     """Unclaimed deliveries whose time has come, at most `PER_ADDRESS` for one address.
 
-    None for the lanes in `without`. A trial of a route (purpose TEST) belongs to no alert.
+    None for the lanes in `without`. A trial of a route (purpose TEST) and a
+    digest (DIGEST…) belong to no alert.
 
     Urgent ones first, then others, then updates; an address with a thousand waiting messages takes
     no more places than one with eight.
@@ -139,7 +140,7 @@ def due(
         select(
             d.c.id, d.c.alert_id, d.c.channel, d.c.address, d.c.purpose, d.c.attempts,
             d.c.created_at, rank.label("rank"),
-            func.coalesce(a.c.kind, TEST).label("kind"),
+            func.coalesce(a.c.kind, d.c.purpose).label("kind"),
             func.coalesce(a.c.urgency, "today").label("urgency"),
             func.coalesce(a.c.state, OPEN).label("alert_state"),
             func.coalesce(c.c.name, "").label("class_name"),
@@ -154,7 +155,7 @@ def due(
         .outerjoin(c, c.c.id == a.c.class_id)
         .outerjoin(target, and_(target.c.id == d.c.updates, d.c.purpose == UPDATE))
         .where(d.c.state == WAITING, d.c.next_at <= now, d.c.channel.in_(channels))
-        .where(or_(a.c.id.is_not(None), d.c.purpose == TEST))
+        .where(or_(a.c.id.is_not(None), d.c.purpose == TEST, d.c.purpose.like(f"{DIGEST}%")))
         .where(or_(d.c.claimed_until.is_(None), d.c.claimed_until < now))
     )  # fmt: skip
     if without:

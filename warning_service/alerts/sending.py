@@ -18,6 +18,7 @@ from prometheus_client import Counter, Histogram
 from warning_service.alerts import states
 from warning_service.alerts.lanes import Lanes
 from warning_service.alerts.messages import (
+    DIGEST,
     OFFERED,
     Channel,
     Message,
@@ -71,7 +72,9 @@ class Writer:
         # One that still waits goes first: the message as a whole is not done before it is.
         shown.sort(key=lambda one: one[1] not in {"open", "escalated"})
         (alert_id, state), *others = shown
-        path = f"{page_of(first.kind)}/{alert_id}" if alert_id else "channels"
+        path = f"{page_of(first.kind)}/{alert_id}"
+        if not alert_id:
+            path = "digest" if first.kind.startswith(DIGEST) else "channels"
         return Message(
             address=first.address,
             alert_id=alert_id or first.id,  # a trial belongs to no alert
@@ -79,7 +82,7 @@ class Writer:
             urgent=first.urgency == "urgent",
             state=state,
             class_name=first.class_name if self._names_class else "",
-            link=f"{self._portal}/{path if not others else 'alerts'}",
+            link=f"{self._portal}/{path if not others else page_of(first.kind)}",
             count=len(shown),
             others=tuple(Other(alert, its_state) for alert, its_state in others),
             delivery=first.id,
