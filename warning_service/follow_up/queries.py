@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
+from warning_service.alerts.notices import NO_CHILD
 from warning_service.alerts.tables import alerts
 from warning_service.clock import at
 from warning_service.follow_up.tables import follow_ups, reviews
@@ -171,10 +172,10 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def acknowledgements(conn: Connection, board: str, first: date, last: date) -> list[Answered]:
-    """Alerts raised on the days `first` to `last`, by school."""
+    """Alerts about children raised on the days `first` to `last`, by school."""
     rows = conn.execute(
         select(alerts.c.school, alerts.c.raised_at, alerts.c.answered_at, alerts.c.step)
-        .where(alerts.c.board == board)
+        .where(alerts.c.board == board, alerts.c.student != NO_CHILD)
         .where(alerts.c.raised_at >= at(first), alerts.c.raised_at < at(last + timedelta(days=1)))
     )
     schools: dict[str, list[Any]] = {}
