@@ -16,6 +16,7 @@ import typer
 from rich.table import Table
 
 from connectors.messaging.registry import Kind, kinds
+from connectors.messaging.web_push import new_private_key
 from warning_service.access.trail.audit import Look
 from warning_service.alerts.messages import TEST, Message, NotDelivered, RateLimited
 from warning_service.alerts.routes import Route, Trial, Unfit
@@ -219,6 +220,12 @@ def new_key() -> None:
     """Print a new key for signing webhooks, to be put first in `keys` and given to the receiver."""
     made = base64.b64encode(secrets.token_bytes(32)).decode()
     out.print(f"whsec_{made}", markup=False, highlight=False, soft_wrap=True)
+
+
+@channel.command(name="new-push-key")
+def new_push_key() -> None:
+    """Print a new key for `web_push.private_key`. With another key all devices begin anew."""
+    out.print(new_private_key(), markup=False, highlight=False, soft_wrap=True)
 
 
 def _line(board: str, action: str, place: str, detail: str) -> Look:

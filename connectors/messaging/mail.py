@@ -223,6 +223,8 @@ def _refusal(code: int, *, ours: bool) -> RateLimited | NotDelivered:
     """What a server's reply means. `ours`: it is about us, and no mail would be taken."""
     if code in {450, 451} and not ours:
         return RateLimited(GREYLISTED_SECONDS)
+    if not 100 <= code <= 599:  # no reply at all: smtplib says -1
+        return NotDelivered("unexpected_answer")
     return NotDelivered(f"smtp_{code}", refused=not ours and 500 <= code < 600)
 
 

@@ -139,7 +139,8 @@ class WebPushChannel:
             "topic": base64.urlsafe_b64encode(topic).decode(),
             "authorization": self._signed(device.endpoint),
         }
-        self._poster.post(device.endpoint, encrypted(plain, device), headers)
+        if self._poster.post(device.endpoint, encrypted(plain, device), headers).is_page:
+            raise NotDelivered("unexpected_answer")  # a proxy's sign-in page, say
 
     def _signed(self, endpoint: str) -> str:
         parts = urlsplit(endpoint)

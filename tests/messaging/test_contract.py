@@ -20,7 +20,7 @@ import pytest
 import structlog
 
 import connectors.messaging.posting as posting
-from connectors.messaging import registry
+from connectors.messaging import mail, registry
 from connectors.messaging.registry import Kind, kinds
 from tests.messaging.certificates import Authority
 from tests.messaging.http_server import HTTP_FAULTS, SECRET_OF_THE_SERVER
@@ -178,11 +178,11 @@ def test_sends_and_changes(name: str, connect: Callable[..., Set]) -> None:
     one = connect(name)
     kind = kinds()[name]
     assert one.channel.name == name
-    assert kind.fits(one.rooms.settings, one.stand.address)
+    assert kind.fits(one.rooms.settings, one.stand.address) is one.stand.routable
     for odd in ("", "../x", "x y", "http://169.254.169.254/", "先生", "a" * 2000):
         assert not kind.fits(one.rooms.settings, odd), odd
     remote = one.channel.send(one.message())
-    assert remote and len(remote) < 300
+    assert len(remote) < 300
     one.channel.update(remote, one.message(state="acknowledged"))
     assert len(one.stand.payloads()) == 2
     one.channel.send(one.message(kind=TEST, urgent=False, alert_id=DELIVERY))
@@ -233,10 +233,12 @@ def test_only_what_a_message_holds_leaves(
         allowed = [
             meant.title, meant.marks, meant.reference, meant.link, meant.alert_id, SECOND,
             meant.delivery, meant.address, meant.class_name or meant.title, str(meant.count),
-            SECOND[:8], "ポータルで開く", "対応します",
+            SECOND[:8], one.stand.link(meant.link), "ポータルで開く", "対応します",
         ]  # fmt: skip
         words = list(leaves(payload))
-        assert any(meant.link in word for word in words), "the way to the portal is missing"
+        way = one.stand.link(meant.link)
+        if meant.kind != TEST:  # a trial need not lead anywhere
+            assert any(way in word for word in words), f"the way to the portal is missing: {words}"
         assert any(meant.title in word for word in words)
         beside = {
             word: rest
@@ -260,6 +262,7 @@ def test_a_fault_is_a_short_code_in_good_time(
 ) -> None:
     """429 is a pause; all else is "not delivered", with a code and nothing of the answer."""
     monkeypatch.setattr(posting, "WITHIN_SECONDS", 1.0)
+    monkeypatch.setattr(mail, "TIMEOUT_SECONDS", 1.0)
     one = connect(name)
     if fault in one.stand.not_there:
         assert one.stand.not_there[fault]
@@ -273,13 +276,15 @@ def test_a_fault_is_a_short_code_in_good_time(
     error = caught.value
     if fault.startswith("429"):
         assert isinstance(error, RateLimited)
-        least, most = PAUSES.get(fault, (1, 600))
+        any_pause = (1, 600)
+        exact = isinstance(one.stand, HttpStand)
+        least, most = PAUSES.get(fault, any_pause) if exact else any_pause
         assert least <= error.seconds <= most
     else:
         assert isinstance(error, NotDelivered), error
         assert CODE.fullmatch(error.why), error.why
         # Only about this one message: else the deliverer would go on as if the address worked.
-        assert error.refused == (fault == "400") or name == "slack"
+        assert error.refused == (fault in one.stand.refuses)
     assert one.stand.came_elsewhere() == 0
     told = f"{error!r} {error.__cause__!r} {logged()}"
     for secret in (SECRET_OF_THE_SERVER, *one.stand.secrets):
@@ -287,7 +292,7 @@ def test_a_fault_is_a_short_code_in_good_time(
     if not error.__suppress_context__:
         assert error.__context__ is None
     # And the channel works again at once when its server does.
-    assert one.channel.send(one.message())
+    one.channel.send(one.message())
 
 
 @ON_SQLITE
@@ -296,8 +301,8 @@ def test_nobody_there(name: str, connect: Callable[..., Set]) -> None:
     one = connect(name)
     with ExitStack() as stack:
         stand = stack.enter_context(STANDS[name](Path("unused")))
-        if not isinstance(stand, HttpStand):
-            return
+        if not isinstance(stand, HttpStand) or not stand.routable:
+            return  # a mail server's and a device's going away: test_mail.py, test_web_push.py
         gone = stand.settings
     settings = Settings(**(one.rooms.settings.model_dump() | gone))
     rooms = build(settings, one.rooms.clock)
