@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
@@ -78,10 +78,19 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return urlencode({k: v for k, v in {**kept, **change}.items() if v not in ("", None)})
 
 
-@router.get("/portal/trail")
-def search(
-    request: Request,
-    who: Auditor,
+class Given(NamedTuple):
+    """A search as it stands in an address or comes from the form."""
+
+    staff: str
+    about: str
+    what: str
+    first: str
+    last: str
+    sort: str
+    dir: str
+
+
+def _in_address(
     *,
     staff: str = "",
     about: str = "",
@@ -90,12 +99,17 @@ def search(
     last: str = "",
     sort: str = "at",
     dir: str = "desc",
-    page: int = 1,
-) -> Response:
+) -> Given:
+    return Given(staff, about, what, first, last, sort, dir)
+
+
+InAddress = Annotated[Given, Depends(_in_address)]
+
+
+@router.get("/portal/trail")
+def search(request: Request, who: Auditor, given: InAddress, *, page: int = 1) -> Response:
     """One page of hits."""
-    return _page(
-        request, who, _asked(request, who, (staff, about, what, first, last), sort, dir), page
-    )
+    return _page(request, who, _asked(request, who, given), page)
 
 
 @router.post("/portal/trail")
@@ -118,7 +132,7 @@ def look_for(
         with rooms_of(request).database.reading(identity=True) as conn:
             staff = ",".join(trail.staff_found(conn, who.board, person))
         problem = "" if staff else "trail.no_such_person"
-    asked = _asked(request, who, (staff, about, what, first, last), sort, dir)
+    asked = _asked(request, who, Given(staff, about, what, first, last, sort, dir))
     if problem or asked.problem:
         return _page(request, who, msgspec.structs.replace(asked, problem=problem or asked.problem))
     query = asked.query()
@@ -153,20 +167,9 @@ def _page(request: Request, who: Principal, asked: Asked, page: int = 1) -> Resp
 
 
 @router.get("/portal/trail/file")
-def file(
-    request: Request,
-    who: FreshAuditor,
-    *,
-    staff: str = "",
-    about: str = "",
-    what: str = "",
-    first: str = "",
-    last: str = "",
-    sort: str = "at",
-    dir: str = "desc",
-) -> Response:
+def file(request: Request, who: FreshAuditor, given: InAddress) -> Response:
     """All hits as CSV (UTF-8 with a mark, so that spreadsheets read it)."""
-    asked = _asked(request, who, (staff, about, what, first, last), sort, dir)
+    asked = _asked(request, who, given)
     rows: list[Any] = []
     if not asked.problem:
         with rooms_of(request).database.reading() as conn:
@@ -241,12 +244,10 @@ def person_words(lang: str, names: Mapping[str, str], actor: str) -> str:
     return names.get(actor, actor)
 
 
-def _asked(
-    request: Request, who: Principal, given: tuple[str, str, str, str, str], sort: str, dir: str
-) -> Asked:
-    about, what, first, last = (one.strip()[:LONGEST] for one in given[1:])
+def _asked(request: Request, who: Principal, given: Given) -> Asked:
+    about, what, first, last = (one.strip()[:LONGEST] for one in given[1:5])
     problem = ""
-    staff = keys_named(given[0].strip())
+    staff = keys_named(given.staff.strip())
     names: dict[str, str] = {}
     if staff:
         with rooms_of(request).database.reading(identity=True) as conn:
@@ -262,8 +263,8 @@ def _asked(
     return Asked(
         staff=staff, names="、".join(names.get(key, key) for key in staff or ()),
         about=about, what=what, first=first if days[0] else "", last=last if days[1] else "",
-        sort=sort if sort in trail.SORTS else "at",
-        direction="asc" if dir == "asc" else "desc",
+        sort=given.sort if given.sort in trail.SORTS else "at",
+        direction="asc" if given.dir == "asc" else "desc",
         problem=problem,
         wanted=Wanted(
             board=who.board, staff=staff, about=about,
