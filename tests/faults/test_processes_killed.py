@@ -46,16 +46,17 @@ def free_port() -> int:
 
 @dataclass
 class Service:
-    """The two processes, and how often each was killed."""
+    """The two processes, and how often each was killed. `commands`: others, by what they run."""
 
     environment: dict[str, str]
     port: int
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     kills: Counter[str] = field(default_factory=Counter)
+    commands: dict[str, list[str]] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
         self.processes[name] = subprocess.Popen(
-            [sys.executable, "-m", "warning_service", name],
+            [sys.executable, *self.commands.get(name, ["-m", "warning_service", name])],
             env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 

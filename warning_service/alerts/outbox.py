@@ -21,7 +21,7 @@ from warning_service.alerts.turns import named, spared
 from warning_service.events.types import AlertRaised
 from warning_service.roster.tables import classes
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=20)
 PER_ADDRESS = 20
 """Claimed messages of one address, and the most alerts that one message stands for."""
 
