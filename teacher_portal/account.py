@@ -1,28 +1,20 @@
 """Staff who sign in with an account they have elsewhere (Google, Entra ID and the like).
 
-The way there and back is connectors/sign_in/; here are the two addresses it needs and the page that
-says what to do when it did not lead in. The board's own door stays open whatever a provider does.
+The way there and back is connectors/sign_in/; here is what a member of staff gets who has arrived,
+and the page that says what to do when the account did not lead in. The board's own door stays open
+whatever a provider does.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
-from connectors.sign_in.flow import (
-    PROBLEMS,
-    Arrival,
-    NoEntry,
-    come_back,
-    keep_secret,
-    providers_of,
-    secret_of,
-    set_out,
-)
-from connectors.sign_in.provider import Provider
+from connectors.sign_in.addresses import Door
+from connectors.sign_in.flow import Arrival
 from design.render import language, page
 from teacher_portal.frame import go, local_path
 from warning_service.access.doors.sessions import FRESH_SECONDS
@@ -30,44 +22,26 @@ from warning_service.access.web import OPEN, give_staff_cookie, session_token
 from warning_service.clock import Clock
 from warning_service.rooms import Rooms, rooms_of
 
-router = APIRouter(prefix="/portal/account")
-_PATH = "/portal/account"
+DOOR = Door("staff", "/portal/account")
+router = APIRouter(prefix=DOOR.path)
 _LONGEST_NEXT = 300
 
 
 def buttons(request: Request) -> list[tuple[str, str]]:
     """Name and label of each provider of the staff's, for the sign-in page."""
-    english = language(request) == "en"
-    return [
-        (one.settings.name, one.settings.label_en if english else one.settings.label)
-        for one in providers_of(request).for_people("staff")
-    ]
+    return DOOR.buttons(request, english=language(request) == "en")
 
 
 @router.get("/{why}", dependencies=[Depends(OPEN)])
 def trouble(request: Request, why: str) -> Response:
     """Why the account did not open the door, and whom to ask."""
-    if why not in PROBLEMS:
-        raise HTTPException(404, "no such page")
-    status = 503 if why == "down" else 403
-    return page(request, "portal_account_trouble.html", status=status, why=why)
+    return page(request, "portal_account_trouble.html", status=DOOR.status_of(why), why=why)
 
 
 @router.get("/{name}/begin", dependencies=[Depends(OPEN)])
 async def begin(request: Request, name: str, next: str = "/portal") -> Response:
     """Off to the provider."""
-    rooms, provider = rooms_of(request), _provider(request, name)
-    secret = secret_of(request, rooms)
-    path = _portal_path(next)
-    try:
-        away = await set_out(
-            rooms, provider, back=_back(rooms, name), secret=secret, next_path=path
-        )
-    except NoEntry as error:
-        return _to_trouble(error)
-    answer = RedirectResponse(away.address, 303)
-    keep_secret(answer, rooms, away.secret, path=_PATH)
-    return answer
+    return await DOOR.begin(request, name, _portal_path(next))
 
 
 @router.get("/{name}/back", dependencies=[Depends(OPEN)])
@@ -75,21 +49,12 @@ async def back(
     request: Request, name: str, state: str = "", code: str = "", error: str = ""
 ) -> Response:
     """Back from the provider: a session, or the page that says why not."""
-    rooms, provider = rooms_of(request), _provider(request, name)
-    try:
-        arrival = await come_back(
-            rooms,
-            provider,
-            back=_back(rooms, name),
-            secret=secret_of(request, rooms),
-            state=state,
-            code=code,
-            error=error,
-        )
-    except NoEntry as problem:
-        return _to_trouble(problem)
-    token = await run_in_threadpool(_start, rooms, arrival, session_token(request, child=False))
-    answer = go(_portal_path(arrival.next_path))
+    came = await DOOR.back(request, name, state=state, code=code, error=error)
+    if isinstance(came, Response):
+        return came
+    old = session_token(request, child=False)
+    token = await run_in_threadpool(_start, rooms_of(request), came, old)
+    answer = go(_portal_path(came.next_path))
     give_staff_cookie(request, answer, token)
     return answer
 
@@ -112,22 +77,6 @@ def _start(rooms: Rooms, arrival: Arrival, old: str) -> str:
     )
 
 
-def _provider(request: Request, name: str) -> Provider:
-    found = providers_of(request).find("staff", name)
-    if found is None:
-        raise HTTPException(404, "no such provider")
-    return found
-
-
-def _back(rooms: Rooms, name: str) -> str:
-    return f"{rooms.settings.public_url.rstrip('/')}{_PATH}/{name}/back"
-
-
 def _portal_path(wanted: str) -> str:
     path = local_path(wanted[:_LONGEST_NEXT], "/portal")
     return path if path == "/portal" or path.startswith("/portal/") else "/portal"
-
-
-def _to_trouble(error: NoEntry) -> Response:
-    # To an address without state and code: what is in the address line stays in the history.
-    return RedirectResponse(f"{_PATH}/{error.problem}", 303)
