@@ -78,7 +78,7 @@ class Digests:
         d, since = digests.c, self._log.clock.today() - timedelta(days=days)
         query = select(digests).where(d.staff == who.key, d.board == who.board, d.day > since)
         with self._log.database.reading() as conn:
-            rows = conn.execute(query.order_by(d.made_at.desc())).all()
+            rows = conn.execute(query.order_by(d.made_at.desc(), d.kind.desc())).all()
         return [
             Digest(
                 kind=row.kind, day=row.day, made_at=row.made_at, total=row.total,
