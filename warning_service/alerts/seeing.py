@@ -33,7 +33,7 @@ LABELS = {
     "list_published": ("予兆リストが出ました", "A warning list is out"),
     "review_due": ("リストの検討がまだです", "A list is still to be reviewed"),
     "follow_up_overdue": ("見守りの記録が遅れています", "Follow-up records are overdue"),
-    "extract_missing": ("他部署のデータが届いていません", "An extract has not come"),
+    "extract_missing": ("データの取り込みが遅れています", "A file that is waited for has not come"),
     "duty_gap": ("お知らせが誰にも届かない時間や学級があります", "An alert would reach nobody"),
     "looking_alarm": ("「気になる見かた」の確認がまだです", "Odd looking waits to be asked about"),
     "request_due": ("ご家庭の申し出の期限が近づいています", "A family's request is near its term"),
