@@ -4,12 +4,14 @@ Three processes on the loopback address: the whole service as it is served (`bui
 with its consumers, escalator and senders; SQLite, WAL, synchronous=FULL), a Slack-compatible
 endpoint that only notes when what arrived, and this one, the tablets. 100 consultations a second
 (`--rate`) for `--seconds`, from children of many classes with a chat channel each; then 400
-check-ins a second for as long, for the p99 of being accepted. Requests go out by the clock whether
-or not earlier ones were answered, so a stall counts for all who came during it. Every confirmed
-consultation must have arrived, once.
+check-ins a second for as long, for the p99 of being accepted; then the consultations again, while
+every class has two further channels, of which one never answers and the other says 429. Requests
+go out by the clock whether or not earlier ones were answered, so a stall counts for all who came
+during it. Every confirmed consultation must have arrived, once.
 
-The last line is `alert_p99_ms=… accept_p99_ms=…`. The first is counted from the moment the 202 was
-read by the tablet; the time from sending the request is printed above it.
+The last line is `alert_p99_ms=… with_hung_channel_p99_ms=… accept_p99_ms=…`. The first two are
+counted from the moment the 202 was read by the tablet to the healthy channel having the message;
+the time from sending the request is printed above it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import uuid_utils
 import uvloop
@@ -54,6 +56,8 @@ CLASSES, CLASS_SIZE = 240, 30
 TOKEN = "xoxb-benchmark"
 FIRST_DAY = date(2020, 4, 1)
 CONNECTIONS = 128
+TROUBLED = ("hangs", "limits")
+RETRY_AFTER = 20
 WARM_SECONDS = 3.0
 
 
@@ -76,10 +80,24 @@ def serve(folder: Path, port: int) -> None:
     """The service, all in one process."""
     import uvicorn
 
+    from connectors.messaging import registry
+    from connectors.messaging.slack import SlackChannel
+    from warning_service.alerts.messages import Channel
     from warning_service.app import Jobs, build, create_app
     from warning_service.logs import configure
+    from warning_service.rooms import Rooms
 
-    configure("ERROR")
+    def connect(rooms: Rooms) -> dict[str, Channel]:
+        """The channel there is, and two that are in trouble: the same code, another server."""
+        found: dict[str, Channel] = {}
+        for name in ("slack", *TROUBLED):
+            address = rooms.settings.slack_api_url.replace("/api/", f"/{name}/api/")
+            found[name] = SlackChannel(rooms.settings.model_copy(update={"slack_api_url": address}))
+        return found
+
+    # What the service would find by its settings, it is given.
+    registry.connect = connect
+    configure("CRITICAL")
     app = create_app(build(_settings(folder)), Jobs(work=True))
     uvicorn.run(
         app, host="127.0.0.1", port=port, access_log=False, log_level="warning", server_header=False
@@ -106,9 +124,18 @@ class Chat(asyncio.Protocol):
         arrived = monotonic()
         self.buffer = b""
         asked = json.loads(body)
-        if head.startswith(b"POST /api/chat.postMessage"):
-            value = asked["blocks"][1]["elements"][0].get("value", "")
-            self.notes.append((value, arrived))
+        if head.startswith(b"POST /hangs/"):
+            return
+        if head.startswith(b"POST /limits/"):
+            self.transport.write(
+                b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: %d\r\nConnection: close\r\n"
+                b"Content-Length: 0\r\n\r\n" % RETRY_AFTER
+            )
+            self.transport.close()
+            return
+        if head.startswith(b"POST /slack/api/chat.postMessage"):
+            elements = asked["blocks"][1]["elements"]
+            self.notes += [(e["value"], arrived) for e in elements if "value" in e]
         answer = json.dumps(
             {"ok": True, "channel": asked["channel"], "ts": f"1.{len(self.notes):06d}"}
         ).encode()
@@ -377,8 +404,46 @@ def line(title: str, spans: Sequence[float]) -> str:
     return f"{title}: " + "   ".join(f"{name} {p(spans, share):6.1f}" for share, name in shares)
 
 
-def measure(seconds: float, rate: float, check_in_rate: float) -> tuple[float, float]:
-    """Run everything; alert p99 and accept p99 in milliseconds."""
+def trouble(folder: Path) -> None:
+    """From now on every class has two further channels, which are in trouble."""
+    database = Database(_settings(folder).sqlalchemy_url)
+    rows: list[dict[str, Any]] = [
+        {
+            "board": BOARD, "place": f"c{n:03d}", "duty": "homeroom", "channel": name,
+            "address": f"C{n:03d}",
+        }
+        for n in range(CLASSES)
+        for name in TROUBLED
+    ]  # fmt: skip
+    with database.writing() as conn:
+        conn.execute(insert(routes), rows)
+    database.close()
+
+
+def arrived_after(
+    asked: dict[str, Sent], notes: Sequence[tuple[str, float]], title: str
+) -> list[float]:
+    """Seconds from being received to the chat having it; prints them. Ends when one is missing."""
+    arrived: dict[str, list[float]] = {}
+    for alert_id, at in notes:
+        arrived.setdefault(alert_id, []).append(at)
+    found = [
+        (sent, arrived.get(derived_id("alert", e, "consultation"))) for e, sent in asked.items()
+    ]
+    lost = sum(1 for _, at in found if not at)
+    twice = sum(1 for _, at in found if at and len(at) > 1)
+    print(f"{len(found)} consultations, {title}: {lost} not arrived, {twice} arrived twice")
+    if lost or twice:
+        raise SystemExit("a confirmed consultation did not arrive exactly once")
+    alert = [at[0] - sent.received for sent, at in found if at]
+    print(line("  sent → received (202)     ms", [s.received - s.due for s, _ in found]))
+    print(line("  received → chat has it    ms", alert))
+    print(line("  sent → chat has it        ms", [at[0] - s.due for s, at in found if at]))
+    return alert
+
+
+def measure(seconds: float, rate: float, check_in_rate: float) -> tuple[float, float, float]:
+    """Run everything; p99 of alerts, of alerts beside channels in trouble, of accepting, in ms."""
     with tempfile.TemporaryDirectory(prefix="kizashi-alerts-") as name:
         folder = Path(name)
         port, chat_port = free_port(), free_port()
@@ -390,31 +455,22 @@ def measure(seconds: float, rate: float, check_in_rate: float) -> tuple[float, f
             uvloop.run(flood(port, children, check_in, check_in_rate, WARM_SECONDS))
             answered = uvloop.run(flood(port, children, check_in, check_in_rate, seconds))
             asyncio.run(asyncio.sleep(1.0))
+            trouble(folder)
+            uvloop.run(flood(port, children, consultation, rate, WARM_SECONDS))
+            troubled = uvloop.run(flood(port, children, consultation, rate, seconds))
+            asyncio.run(asyncio.sleep(2.0))
         notes = json.loads((folder / "notes").read_text())
-    arrived: dict[str, list[float]] = {}
-    for alert_id, at in notes:
-        arrived.setdefault(alert_id, []).append(at)
-    found = [
-        (sent, arrived.get(derived_id("alert", e, "consultation"))) for e, sent in asked.items()
-    ]
-    lost = sum(1 for _, at in found if not at)
-    twice = sum(1 for _, at in found if at and len(at) > 1)
-    print(f"{len(found)} consultations at {rate:.0f}/s: {lost} not arrived, {twice} arrived twice")
-    if lost or twice:
-        raise SystemExit("a confirmed consultation did not arrive exactly once")
-    alert = [at[0] - sent.received for sent, at in found if at]
-    print(line("  sent → received (202)     ms", [s.received - s.due for s, _ in found]))
-    print(line("  received → chat has it    ms", alert))
-    print(line("  sent → chat has it        ms", [at[0] - s.due for s, at in found if at]))
+    alert = arrived_after(asked, notes, f"{rate:.0f}/s")
+    beside = arrived_after(troubled, notes, "one channel hangs, one says 429")
     accept = [sent.received - sent.due for sent in answered.values()]
     print(f"{len(answered)} check-ins at {check_in_rate:.0f}/s")
     print(line("  sent → received (202)     ms", accept))
-    return p(alert, 0.99), p(accept, 0.99)
+    return p(alert, 0.99), p(beside, 0.99), p(accept, 0.99)
 
 
 def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__)
-    ask.add_argument("--seconds", type=float, default=30.0, help="for each of the two floods")
+    ask.add_argument("--seconds", type=float, default=30.0, help="for each of the three floods")
     ask.add_argument("--rate", type=float, default=100.0, help="consultations a second")
     ask.add_argument("--check-ins", type=float, default=400.0, help="check-ins a second")
     ask.add_argument("--be", choices=["service", "chat"], help=argparse.SUPPRESS)
@@ -425,8 +481,10 @@ def main() -> None:
         (serve if given.be == "service" else chat)(given.folder, given.port)
         return
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    alert, accept = measure(given.seconds, given.rate, given.check_ins)
-    print(f"alert_p99_ms={alert:.1f} accept_p99_ms={accept:.1f}")
+    alert, beside, accept = measure(given.seconds, given.rate, given.check_ins)
+    print(
+        f"alert_p99_ms={alert:.1f} with_hung_channel_p99_ms={beside:.1f} accept_p99_ms={accept:.1f}"
+    )
 
 
 if __name__ == "__main__":
