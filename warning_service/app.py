@@ -58,6 +58,7 @@ from warning_service.alerts.watchman import Watchman
 from warning_service.alerts.who_is_told import WhoIsTold
 from warning_service.asking import NobodyYet
 from warning_service.clock import Clock, monotonic
+from warning_service.collecting import collect_seldom
 from warning_service.database import Database, StorageUnavailable
 from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.intake import Intake
@@ -343,6 +344,7 @@ def create_app(rooms: Rooms, jobs: Jobs | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         with Running(rooms, jobs or Jobs()):
+            collect_seldom()
             yield
 
     app = Application(
