@@ -146,7 +146,7 @@ _OWN_RIGHTS = (
     "warning_service/alerts/seeing.py", "warning_service/alerts/life.py",
     "warning_service/alerts/history.py", "warning_service/alerts/handing_over.py",
     "warning_service/rights/service.py", "warning_service/keeping/outlook.py",
-    "student_checkin/desk.py", "teacher_portal/status.py",
+    "student_checkin/desk.py", "teacher_portal/status.py", "teacher_portal/watchman.py",
     "connectors/messaging/slack_actions.py", "warning_service/alerts/outside/",
 )  # fmt: skip
 _PAGES = ("teacher_portal/", "student_checkin/")
