@@ -6,6 +6,7 @@ runs twice, as from two processes. What was raised is then compared with what th
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -182,6 +183,31 @@ def test_weeks_with_restarts_raise_each_notice_once_and_on_its_day(
     raised_messages = [row.alert_id for row in sent if row.purpose == "raised"]
     assert len(raised_messages) == len(set(raised_messages))
     assert {row.student for row in raised} == {None}
+    assert rebuild.differences(town.rooms.log, make.BOARD) == []
+
+
+def test_jobs_that_run_at_the_same_moment_raise_and_close_once(
+    town: Town, clock: MovableClock
+) -> None:
+    child = town.kids[town.classes[0]][0]
+    town.publish("may", date(2026, 5, 7), [child])
+
+    def together() -> None:
+        threads = [threading.Thread(target=town.job) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    together()
+    [out] = town.notices(LIST_PUBLISHED)
+    clock.move_to(at(date(2026, 5, 12), 9))
+    town.review("may", child)
+    together()
+    with town.rooms.database.reading() as conn:
+        found = conn.execute(select(events.c.type).where(events.c.type.like("alert_%"))).scalars()
+        assert sorted(found) == ["alert_handled", "alert_raised"]
+    assert town.notices(LIST_PUBLISHED)[0].id == out.id
     assert rebuild.differences(town.rooms.log, make.BOARD) == []
 
 

@@ -12,9 +12,13 @@ from warning_service.access.gateway import NotYours
 from warning_service.access.tables import audit
 from warning_service.events.tables import events
 from warning_service.follow_up import opinions as told
-from warning_service.follow_up.tables import opinions
+from warning_service.follow_up.tables import digest_choices, opinions
+from warning_service.keeping.people import FormerStaff
+from warning_service.rights import collect_school
+from warning_service.rights.source import Source
 from warning_service.rooms import Rooms
 from warning_service.roster import service as roster_service
+from warning_service.roster.tables import duties
 
 
 @pytest.fixture
@@ -101,3 +105,40 @@ def test_counted_with_what_they_are_of_and_without_those_who_refuse(school: Scho
 
     assert counted(date(2026, 5, 1)) == {"alert": (1, 1, 1, 0, 0), "entry": (2, 1, 1, 0, 1)}
     assert counted(date(2026, 5, 12)) == {"alert": (0, 0, 0, 0, 0), "entry": (0, 0, 0, 0, 0)}
+
+
+def test_a_family_sees_opinions_but_not_those_of_a_call_for_help(school: School) -> None:
+    child = school.children["sakura-1"][0]
+    given = school.rooms.opinions
+    given.on_alert(school.who("homeroom"), school.alert(child), told.HELPFUL)
+    given.on_entry(school.who("homeroom"), school.warning_list([child]), child, told.DIFFERS)
+    with school.rooms.database.reading() as conn:
+        source = Source(
+            conn=conn, playbook=school.rooms.playbooks.of(make.BOARD), student=child,
+            until=school.rooms.clock.now(),
+        )  # fmt: skip
+        found = {record.title: record for record in collect_school.opinions(source)}
+    assert found["お知らせへの評価"].about_help
+    entry = found["予兆リストへの評価"]
+    assert not entry.about_help
+    assert entry.parts[0].text == "自分の見立てとちがう"
+
+
+def test_what_somebody_chose_about_digests_goes_with_them(rooms: Rooms) -> None:
+    make.places(rooms.database)
+    key = make.staff(rooms.database, "gone", ("nurse", make.SCHOOL))
+    stays = make.staff(rooms.database, "stays", ("nurse", make.SCHOOL))
+    with rooms.database.writing() as conn:
+        conn.execute(
+            duties.update()
+            .where(duties.c.staff == key)
+            .values(from_day=date(2018, 4, 1), until_day=date(2019, 4, 1))
+        )
+        for staff in (key, stays):
+            conn.execute(
+                digest_choices.insert().values(
+                    staff=staff, kind="morning", board=make.BOARD, at=rooms.clock.now()
+                )
+            )
+        FormerStaff().take(conn, make.BOARD, rooms.clock.today(), 10)
+    assert [row.staff for row in make.rows(rooms.database, digest_choices)] == [stays]
