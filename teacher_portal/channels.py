@@ -53,7 +53,7 @@ def index(request: Request, who: Clerk, tried: str = "") -> Response:
 def _page(request: Request, who: Principal, *, status: int = 200, **more: Any) -> Response:
     rooms = rooms_of(request)
     tried = rooms.routes.trial(more.pop("tried", "") or "-")
-    found = rooms.routes.of_board(who.board)
+    found = [one for one in rooms.routes.of_board(who.board) if not _by_people(one.channel)]
     places = _Places(request, rooms, who)
     groups: dict[str, list[Route]] = defaultdict(list)
     for one in found:
@@ -89,6 +89,8 @@ def _set_up(rooms: Rooms) -> frozenset[str]:
     """Channels the settings have; the others cannot be chosen."""
     found = set()
     for name, kind in kinds().items():
+        if kind.by_people:
+            continue
         try:
             there = kind.connect(rooms)
         except ValueError:
@@ -96,6 +98,12 @@ def _set_up(rooms: Rooms) -> frozenset[str]:
         if there is not None:
             found.add(name)
     return frozenset(found)
+
+
+def _by_people(channel: str) -> bool:
+    """Do people switch this channel on for themselves? Their devices are not the board's."""
+    kind = kinds().get(channel)
+    return kind is not None and kind.by_people
 
 
 @router.post("")
@@ -120,7 +128,7 @@ def put(
     }  # fmt: skip
     try:
         kind = kinds().get(channel)
-        if kind is None:
+        if kind is None or kind.by_people:
             raise Unfit("channel")
         if duty not in TOLD:
             raise Unfit("duty")
@@ -147,6 +155,8 @@ def remove(
     rooms = rooms_of(request)
     line = rooms.trail.look(who, "route_removed", place, f"{duty} {channel}", using=USING)
     try:
+        if _by_people(channel):
+            raise Unfit("gone")
         was = rooms.routes.remove(place, duty, channel, line)
     except Unfit as error:
         return _page(request, who, status=422, problem=error.key)
@@ -161,6 +171,8 @@ def send_trial(
     rooms = rooms_of(request)
     line = rooms.trail.look(who, "route_tried", place, f"{duty} {channel}", using=USING)
     try:
+        if _by_people(channel):
+            raise Unfit("gone")
         trial = rooms.routes.owe_trial(place, duty, channel, line)
     except Unfit as error:
         return _page(request, who, status=422, problem=error.key)

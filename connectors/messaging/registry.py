@@ -40,7 +40,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     `name`: as in routes and deliveries. `label`, `label_en`: on pages. `connect`: the channel as
     the settings have it; None when they have nothing about it. `fits`: may a route hold this
     address. `choices`: the addresses there are when a route can only name one of the settings'.
-    `hint`, `hint_en`: what an address looks like, for the form.
+    `hint`, `hint_en`: what an address looks like, for the form. `by_people`: people switch it on
+    for themselves (a device), and nobody sets a route of it for others.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     connect: Callable[[Rooms], Channel | None]
     fits: Callable[[Settings, str], bool] = _anything
     choices: Callable[[Settings], Sequence[str]] = _none
+    by_people: bool = False
 
 
 @cache

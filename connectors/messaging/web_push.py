@@ -191,5 +191,6 @@ KIND = Kind(
     hint="本人が「お知らせを受け取る端末」のページで登録します",
     hint_en="set by each person on the page for notices on this device",
     connect=_connect,
-    fits=lambda _settings, _address: False,  # people give themselves these routes
+    fits=lambda _settings, _address: False,
+    by_people=True,
 )

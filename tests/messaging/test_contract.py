@@ -179,6 +179,7 @@ def test_sends_and_changes(name: str, connect: Callable[..., Set]) -> None:
     kind = kinds()[name]
     assert one.channel.name == name
     assert kind.fits(one.rooms.settings, one.stand.address) is one.stand.routable
+    assert kind.by_people is not one.stand.routable
     for odd in ("", "../x", "x y", "http://169.254.169.254/", "先生", "a" * 2000):
         assert not kind.fits(one.rooms.settings, odd), odd
     remote = one.channel.send(one.message())

@@ -195,6 +195,22 @@ def test_only_who_keeps_accounts_may_and_only_with_the_forms_own_mark(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_devices_of_people_are_no_routes_of_the_boards(
+    rooms: Rooms, clerk: str, browsers: Browsers
+) -> None:
+    key = {"place": make.SCHOOL, "duty": "nurse", "channel": "web_push"}
+    with rooms.database.writing() as conn:
+        conn.execute(routes.insert().values(board=make.BOARD, **key, address="staff-clerk"))
+    who = browsers("clerk")
+    assert "staff-clerk" not in who.get("/portal/channels")
+    for path in ("/try", "/remove"):
+        assert who.post(f"/portal/channels{path}", **key).status_code == 422
+    answer = who.post("/portal/channels", **(NURSE | {"channel": "web_push"}))
+    assert answer.status_code == 422
+    assert len(make.rows(rooms.database, routes)) == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_route_of_a_channel_that_is_gone_from_the_settings_says_so(
     rooms: Rooms, clerk: str, browsers: Browsers
 ) -> None:
