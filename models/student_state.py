@@ -65,6 +65,7 @@ class StudentState(msgspec.Struct, array_like=True):
     the outcome item's total in that school year. `supported_on`: last day someone supported the
     child. `listed_on`, `running`: the last list date it was listed on and how many lists in a row.
     `scores`: (list date, score).
+    `risen`: rule -> the list date against which a sudden rise was told.
     `stopped`: items whose use was stopped at the family's request, and on which day.
     """
 
@@ -79,6 +80,7 @@ class StudentState(msgspec.Struct, array_like=True):
     running: int = 0
     scores: list[tuple[int, float]] = []
     stopped: dict[str, int] = {}
+    risen: dict[str, int] = {}
 
     # -- the roll ----
 

@@ -39,6 +39,7 @@ from warning_service.events.types import (
     ConsultationRequested,
     Event,
     NewEvent,
+    RiskRose,
     decode,
     derived_id,
     tag_of,
@@ -138,7 +139,8 @@ class AlertsConsumer:
         """Find the alerts of a batch; return what stores them."""
         asked = [e for e in events if isinstance(e.body, ConsultationRequested) and e.student]
         answered = [e for e in events if isinstance(e.body, CheckInSubmitted) and e.student]
-        if not asked and not answered:
+        rose = [e for e in events if isinstance(e.body, RiskRose) and e.student]
+        if not asked and not answered and not rose:
             return nothing
         playbook = self._playbooks.for_help(self._board)
         drafts = [
@@ -146,11 +148,12 @@ class AlertsConsumer:
         ]
         drafts += self._critical(answered, playbook.alert_rules)
         suspects = _suspects(answered, playbook.alert_rules)
-        if not drafts and not suspects:
+        if not drafts and not suspects and not rose:
             return nothing
         with self._log.database.reading() as conn:
             if suspects:
                 drafts += _by_rules(conn, suspects, playbook.alert_rules)
+            drafts += _risen(conn, rose, playbook.alert_rules)
             if not drafts:
                 return nothing
             raised, owed = self._settle(conn, drafts)
@@ -317,6 +320,28 @@ def _by_rules(
                 continue
             if fires:
                 found.append(Draft(event, SAME_DAY, rule.urgency, rule.id, ()))
+    return found
+
+
+def _risen(conn: Connection, rose: Sequence[Event], all_rules: Sequence[AlertRule]) -> list[Draft]:
+    """Sudden rises of risk, of children who have not opted out; the rule's own urgency, or today's.
+
+    One of long ago (a log played again) is nothing to look at today any more.
+    """
+    urgency = {rule.id: rule.urgency for rule in all_rules if rule.kind == "rise"}
+    refusals = _refusals(conn, sorted({event.student for event in rose if event.student}))
+    found = []
+    for event in rose:
+        assert isinstance(event.body, RiskRose) and event.student is not None
+        if event.body.rule not in urgency or any(
+            row.until_at is None or row.until_at > event.recorded_at
+            for row in refusals.get(event.student, ())
+            if row.from_at <= event.recorded_at
+        ):
+            continue
+        if day_of(event.recorded_at) - event.on <= SAME_DAY_WITHIN:
+            rule = event.body.rule
+            found.append(Draft(event, SAME_DAY, urgency[rule], rule, ()))
     return found
 
 

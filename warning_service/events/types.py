@@ -155,6 +155,16 @@ class ListPublished(Body, frozen=True, tag="list_published"):
     ranked: int
 
 
+class RiskRose(Body, frozen=True, tag="risk_rose"):
+    """A child's probability rose sharply above that of the list of `listed_on`, says `rule`."""
+
+    rule: str
+    score: float
+    before: float
+    listed_on: date
+    model_version: str
+
+
 class AlertRaised(Body, frozen=True, tag="alert_raised"):
     """An adult has to look. `source` is the event that gave rise to it; `duties` were told, and
     besides them, without what a child wrote being for them, those of `beside`.
@@ -357,6 +367,7 @@ AnyBody = (
     | ListDue
     | LogShortened
     | ListPublished
+    | RiskRose
     | AlertRaised
     | AlertDelivered
     | AlertSeen

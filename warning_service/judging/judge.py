@@ -41,16 +41,20 @@ from warning_service.events.types import (
     ReviewDecided,
     UseStopped,
 )
-from warning_service.judging import outcomes, rules
+from warning_service.judging import outcomes, rises, rules
 from warning_service.judging.publish import Occasion, Published, make
 from warning_service.judging.setup import Setup
 
 
 class Book(msgspec.Struct, array_like=True):
-    """Bookkeeping of a board: the last closed day, last list dates. No log positions."""
+    """Bookkeeping of a board: the last closed day, last list dates. No log positions.
+
+    `by_model`: the same of those schools whose last list the model made.
+    """
 
     closed: int = 0
     listed: dict[str, int] = {}
+    by_model: dict[str, int] = {}
 
 
 @dataclass
@@ -297,6 +301,13 @@ class Judge:
         self.spent.learning += cpu_seconds() - began
         if day % self.setup.sample_every == 0:
             self._sample(day)
+        if self.setup.rises and self.book.by_model:
+            risen = rises.find(
+                self.setup, self.learner, self.by_school(day), self.book.by_model,
+                board=self.board, day=day, model_version=self.model_version,
+            )  # fmt: skip
+            self.changes.events += risen
+            self.changes.students.update(event.student for event in risen if event.student)
 
     def _settle(self, day: int, position: int) -> None:
         data = self.changes.blocks.get(day)
@@ -377,6 +388,9 @@ class Judge:
             previous=previous,
         )
         self.book.listed[body.school] = day
+        self.book.by_model.pop(body.school, None)
+        if published.row["judge"] == "model":
+            self.book.by_model[body.school] = day
         self.changes.book_at = event.position
         self.changes.lists.append(published)
         self.changes.events.append(published.event)

@@ -21,6 +21,15 @@ ANSWER_FRESH_DAYS = 45
 
 
 @dataclass(frozen=True)
+class Rise:
+    """A rule for sudden rises: at least `at` now, and at least `by` above the latest list."""
+
+    rule: str
+    at: float
+    by: float
+
+
+@dataclass(frozen=True)
 class Use:
     """One item in use: what it is, how people call it, and its points. `points` 0: no points.
 
@@ -67,6 +76,7 @@ class Setup:
     scheme: str = ""
     support_classes: frozenset[str] = frozenset()
     support_actions: frozenset[str] = frozenset()
+    rises: tuple[Rise, ...] = ()
 
     @cached_property
     def schema(self) -> Schema:
@@ -107,6 +117,11 @@ def from_playbook(playbook: Playbook) -> Setup:
         scheme=playbook.review.scheme,
         support_classes=frozenset(playbook.review.supports),
         support_actions=frozenset(playbook.follow_up.support_actions),
+        rises=tuple(
+            Rise(rule.id, rule.at or 0.0, rule.by or 0.0)
+            for rule in playbook.alert_rules
+            if rule.kind == "rise"
+        ),
     )
 
 

@@ -157,7 +157,7 @@ def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
         InLog("extracts", facts, True, (), (foreign,)),
         InLog(
             "lists",
-            (tag_of(told.ReviewDecided),),
+            (tag_of(told.ReviewDecided), tag_of(told.RiskRose)),
             True,
             (
                 Rows(

@@ -60,6 +60,7 @@ COLLECTORS: tuple[Collector, ...] = (
         collect=collect_school.lists,
         tables=frozenset({"list_entries", "list_scores", "feature_states", "left_out"}),
     ),
+    Collector(collect=collect_log.rises, events=frozenset({"risk_rose"})),
     Collector(
         collect=collect_log.reviews,
         tables=frozenset({"reviews"}),

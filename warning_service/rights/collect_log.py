@@ -13,6 +13,7 @@ from warning_service.events.types import (
     ObservationRecorded,
     OutcomeRecorded,
     ReviewDecided,
+    RiskRose,
 )
 from warning_service.rights.held import Part, Record
 from warning_service.rights.source import Source
@@ -136,6 +137,29 @@ def facts(source: Source) -> Iterator[Record]:
 
 def _amount(value: float | None, unit: str) -> str:
     return "なかったこと" if value is None else f"{value:g}{unit}"
+
+
+def rises(source: Source) -> Iterator[Record]:
+    """Each time the model's score rose sharply between two lists."""
+    for event in source.events:
+        body = event.body
+        if isinstance(body, RiskRose):
+            yield Record(
+                id=event.id,
+                section="lists",
+                on=day_ja(event.on),
+                title="前回のリストの後の、大きな上がり",
+                parts=(
+                    Part(name="score", label="その日の度合い", text=f"{body.score:.3f}"),
+                    Part(
+                        name="before",
+                        label=f"{day_ja(body.listed_on)}のリストの度合い",
+                        text=f"{body.before:.3f}",
+                    ),
+                    Part(name="model", label="計算したモデル", text=body.model_version),
+                ),
+                source="risk_rose",
+            )
 
 
 def reviews(source: Source) -> Iterator[Record]:
