@@ -9,17 +9,24 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import column, insert, table, text
 from sqlmodel import SQLModel
 
 import warning_service.tables  # noqa: F401
 from tests import make
 from warning_service.access import row_security
+from warning_service.alerts import rebuild
 from warning_service.alerts.tables import alerts
 from warning_service.clock import MovableClock
 from warning_service.database import Database
 from warning_service.events.log import Log
-from warning_service.events.types import AlertRaised, NewEvent
+from warning_service.events.types import (
+    AlertAcknowledged,
+    AlertEscalated,
+    AlertHandled,
+    AlertRaised,
+    NewEvent,
+)
 from warning_service.migrate import SchemaNotCurrent, _config, check, migrate
 
 
@@ -101,3 +108,53 @@ def test_who_may_read_a_consultation_of_before_is_who_was_told_when_it_was_raise
     migrate(database)
     readers = {row.id: row.readers for row in make.rows(database, alerts)}
     assert readers == {"a1": "nurse,homeroom", "a2": ""}
+
+
+def test_alerts_of_before_have_the_life_their_events_tell(log: Log, clock: MovableClock) -> None:
+    """0010: what was taken on or recorded before has no deadline, and the rebuild agrees."""
+    database, now = log.database, clock.now()
+    room = make.places(database)[0]
+    go_down(database, "0009")
+    told: dict[str, list[AlertRaised | AlertEscalated | AlertAcknowledged | AlertHandled]] = {}
+    for alert in ("open", "taken", "done"):
+        raised = AlertRaised(
+            alert_id=alert, kind="consultation", urgency="urgent", rule="consultation",
+            source="e0", school=make.SCHOOL, class_id=room, step=0, duties=("nurse",),
+            raised_at=now, due_at=now,
+        )  # fmt: skip
+        escalated = AlertEscalated(alert_id=alert, step=1, duties=("management",), due_at=now)
+        told[alert] = [raised, escalated]
+    for alert in ("taken", "done"):
+        told[alert].append(AlertAcknowledged(alert_id=alert, via="portal", at=now))
+    told["done"].append(AlertHandled(alert_id="done", follow_up_id="f1", at=now))
+    states = {"open": "open", "taken": "acknowledged", "done": "handled"}
+    with log.unit_of_work() as unit:
+        for alert, state in states.items():
+            taken, done = alert != "open", alert == "done"
+            row = {
+                "id": alert, "board": make.BOARD, "school": make.SCHOOL, "class_id": room,
+                "student": "kid", "kind": "consultation", "urgency": "urgent",
+                "rule": "consultation", "source": "e0", "state": state, "step": 1,
+                "raised_at": now, "due_at": now, "duties": "nurse,management",
+                "readers": "nurse", "acknowledged_by": "s1" if taken else "",
+                "acknowledged_at": now if taken else None,
+                "acknowledged_via": "portal" if taken else "",
+                "handled_by": "s1" if done else "", "handled_at": now if done else None,
+            }  # fmt: skip
+            old = [alerts.c[name] for name in row]
+            unit.conn.execute(insert(table("alerts", *(column(c.name, c.type) for c in old))), row)
+            unit.append(
+                *(
+                    NewEvent(
+                        id=f"{alert}-{n}", board=make.BOARD, student="kid", on=clock.today(),
+                        actor="s1", body=body,
+                    )
+                    for n, body in enumerate(told[alert])
+                )
+            )  # fmt: skip
+    migrate(database)
+    assert rebuild.differences(log, make.BOARD) == []
+    rows = {row.id: row for row in make.rows(database, alerts)}
+    assert [rows[one].due_at for one in ("open", "taken", "done")] == [now, None, None]
+    assert [rows[one].version for one in ("open", "taken", "done")] == [1, 2, 3]
+    assert [rows[one].answered_at for one in ("open", "taken", "done")] == [None, now, now]

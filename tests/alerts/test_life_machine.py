@@ -277,7 +277,7 @@ def test_the_life_of_alerts_on_sqlite(sqlite_template: Path, tmp_path: Path) -> 
         shutil.copytree(sqlite_template, folder)
         return _on(f"sqlite:///{folder / 'kizashi.db'}", folder)
 
-    _run(fresh, examples=12, steps=20)
+    _run(fresh, examples=8, steps=18)
 
 
 def test_the_life_of_alerts_on_postgresql(postgres_databases: Databases, tmp_path: Path) -> None:
@@ -287,6 +287,6 @@ def test_the_life_of_alerts_on_postgresql(postgres_databases: Databases, tmp_pat
         names.append(postgres_databases.take())
         return _on(postgres_databases.url(names[-1]), tmp_path)
 
-    _run(fresh, examples=3, steps=20)
+    _run(fresh, examples=2, steps=15)
     for name in names:
         postgres_databases.give(name)
