@@ -23,7 +23,7 @@ from connectors.messaging.registry import kinds
 from connectors.messaging.web_push import new_private_key
 from tests import make
 from tests.messaging.services import LineWorks
-from tests.messaging.stands import STANDS, Stand
+from tests.messaging.stands import KEY, STANDS, Stand
 from warning_service.access.tables import audit
 from warning_service.alerts.deliver import Deliverer
 from warning_service.alerts.messages import NotDelivered, RateLimited
@@ -78,6 +78,8 @@ def test_the_settings_of_the_guide_are_fit_for_production(
     written = "\n".join(blocks(guide(name), "toml"))
     if name == "line_works":
         written = written.replace("(the key file's lines)", "AAAA")
+    if name == "webhook":
+        written = written.replace("whsec_0000", KEY)
     if name == "web_push":
         written = written.replace('"0000"', f'"{new_private_key()}"')
     base = {"secret_keys": [secret_key], "public_url": "https://kizashi.town.example"}
