@@ -22,7 +22,6 @@ def upgrade() -> None:
     op.add_column(
         "deliveries", sa.Column("in_place_of", sa.Text(), nullable=False, server_default="")
     )
-    op.add_column("deliveries", sa.Column("read_at", sa.DateTime(), nullable=True))
     # Which messages stand for several alerts is asked whenever one of those changes.
     op.create_index("ix_deliveries_sent", "deliveries", ["sent_at"])
     op.create_table(
@@ -41,7 +40,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("watchman_looks")
     op.drop_index("ix_deliveries_sent", "deliveries")
-    op.drop_column("deliveries", "read_at")
     op.drop_column("deliveries", "in_place_of")
     op.drop_column("deliveries", "turn")
     op.drop_column("routes", "priority")

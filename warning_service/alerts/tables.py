@@ -103,7 +103,6 @@ class DeliveryRow(SQLModel, table=True):
     last_error: str = Field(default="", sa_type=Text)
     turn: int = 1
     in_place_of: str = Field(default="", sa_type=Text)  # ids: , between them, ; between duties
-    read_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # where a channel says so
 
 
 class RouteRow(SQLModel, table=True):
