@@ -29,6 +29,7 @@ class GoogleChatChannel:
 
     name = "google_chat"
     can_update = False
+    seconds_between = 1.0  # one message a second in a space; more is answered with 429
 
     def __init__(self, settings: Settings) -> None:
         if settings.google_chat is None:

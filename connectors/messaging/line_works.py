@@ -32,6 +32,7 @@ RENEW_BEFORE = 10 * 60.0
 """A token is renewed that many seconds before its end, or at half of its life if that is short."""
 
 SHORTEST_TOKEN = 1.0
+LONGEST_TEXT = 300  # of a message with a button
 AFTER_A_FAILURE = 2.0
 """So long nobody else asks for a token after the one who asked got none: they would all hang."""
 
@@ -153,10 +154,11 @@ def _seconds(given: object) -> float:
 def body_of(message: Message) -> dict[str, Any]:
     """A line with a button that leads to the portal."""
     urgent = message.urgent and message.state in {"open", "escalated"}
+    said = f"{'【至急】' if urgent else ''}{message.title} {message.marks}"
     return {
         "content": {
             "type": "button_template",
-            "contentText": f"{'【至急】' if urgent else ''}{message.title} {message.marks}",
+            "contentText": said[:LONGEST_TEXT],
             "actions": [{"type": "uri", "label": "ポータルで開く", "uri": message.link}],
         }
     }
