@@ -13,9 +13,11 @@ from tests.alerts.town import BOARD, Town, principal
 from warning_service.access.gateway import NotYours
 from warning_service.access.tables import audit
 from warning_service.alerts import rebuild, states
+from warning_service.alerts.outbox import Owed, due
+from warning_service.alerts.sending import Writer
 from warning_service.alerts.service import AlertView, SnoozeRefused
 from warning_service.alerts.tables import alerts, deliveries
-from warning_service.clock import MovableClock
+from warning_service.clock import Clock, MovableClock
 from warning_service.events.types import (
     AlertClosed,
     AlertHandled,
@@ -320,6 +322,27 @@ def test_only_who_could_be_told_anyway_can_be_asked_about_a_call_for_help(town: 
             town.alerts.offer(view.id, principal("nurse1"), nobody)
     with pytest.raises(NotYours):
         town.alerts.candidates(principal("hr11"), view.id)
+
+
+def test_who_is_asked_gets_a_message_of_its_own_while_it_makes_sense(
+    town: Town, alert: str
+) -> None:
+    giver = principal("hr11")
+    town.alerts.acknowledge(alert, giver, "portal")
+    town.alerts.offer(alert, giver, "duty:management")
+
+    def offered() -> Owed:
+        with town.log.database.reading() as conn:
+            owed = due(conn, ["slack"], Clock().now(), limit=50)
+        [one] = [one for one in owed if one.purpose == "offered"]
+        return one
+
+    message = Writer("https://portal.example", names_class=False).of([offered()])
+    assert (message.title, message.waiting) == ("相談 1件:引き継ぎのお願い", ())
+    assert message.link == f"https://portal.example/portal/alerts/{alert}"
+    assert not offered().unneeded
+    town.alerts.undo(alert, giver)
+    assert offered().unneeded  # it is open, and everybody has been told
 
 
 def test_who_has_it_not_cannot_offer_it(town: Town, alert: str) -> None:
