@@ -123,6 +123,8 @@ class Walk:
         addresses = answer.headers.get("location", "") + "\n" + str(answer.request.url)
         if "text/html" in answer.headers.get("content-type", ""):
             addresses += links(answer.text)
+            if answer.headers.get("referrer-policy") not in {"same-origin", "no-referrer"}:
+                self.leaks.append(f"{at}: tells other sites where it was")
         if found := found_in(addresses, self.everything):
             self.leaks.append(f"{at}: in an address {found}")
         # A form that comes back with its problem is the asker's own page, not an error page.
