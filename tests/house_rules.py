@@ -145,6 +145,7 @@ _OWN_RIGHTS = (
     "warning_service/alerts/service.py", "warning_service/alerts/privacy.py",
     "warning_service/alerts/seeing.py", "warning_service/alerts/life.py",
     "warning_service/alerts/history.py", "warning_service/alerts/handing_over.py",
+    "warning_service/alerts/who_is_told.py", "warning_service/alerts/gap_watch.py",
     "warning_service/rights/service.py", "warning_service/keeping/outlook.py",
     "student_checkin/desk.py", "teacher_portal/status.py", "teacher_portal/watchman.py",
     "connectors/messaging/slack_actions.py", "warning_service/alerts/outside/",

@@ -352,6 +352,22 @@ class CaseReturned(Body, frozen=True, tag="case_returned"):
     at: datetime
 
 
+OfAlert = (
+    AlertRaised
+    | AlertDelivered
+    | AlertSeen
+    | AlertAcknowledged
+    | AlertTakenOver
+    | AlertOffered
+    | AlertOfferEnded
+    | AlertSnoozed
+    | AlertEscalated
+    | AlertOpenedAgain
+    | AlertHandled
+    | AlertClosed
+)
+"""What happens to one alert; each has its `alert_id`."""
+
 AnyBody = (
     EnrolmentStarted
     | EnrolmentEnded
@@ -368,40 +384,13 @@ AnyBody = (
     | LogShortened
     | ListPublished
     | RiskRose
-    | AlertRaised
-    | AlertDelivered
-    | AlertSeen
-    | AlertAcknowledged
-    | AlertTakenOver
-    | AlertOffered
-    | AlertOfferEnded
-    | AlertSnoozed
-    | AlertEscalated
-    | AlertOpenedAgain
-    | AlertHandled
-    | AlertClosed
+    | OfAlert
     | ReviewDecided
     | FollowUpRecorded
     | OpinionGiven
     | CaseHandedOver
     | CaseReturned
 )
-
-OfAlert = (
-    AlertRaised
-    | AlertDelivered
-    | AlertSeen
-    | AlertAcknowledged
-    | AlertTakenOver
-    | AlertOffered
-    | AlertOfferEnded
-    | AlertSnoozed
-    | AlertEscalated
-    | AlertOpenedAgain
-    | AlertHandled
-    | AlertClosed
-)
-"""What happens to one alert; each has its `alert_id`."""
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyBody] = msgspec.json.Decoder(AnyBody)
