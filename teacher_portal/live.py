@@ -2,22 +2,30 @@
 
 Server-sent events carry a log position and nothing else; the page then fetches its fragment, which
 goes through the gateway like any page. `Last-Event-ID` is a log position too, so a page that was
-away hears at once about what it missed. One watcher per board looks at the log, woken by the log's
+away, or whose server was started again, hears at once that it missed something; its position moves
+on only together with that news. One watcher per board looks at the log, woken by the log's
 hints and otherwise every half second, however many pages are open. A stream does not count as use
 of the session: a staff-room PC that nobody touches is signed out like any other.
+
+Streams are few for each session (a browser has six connections to a site, and pages need some) and
+not endlessly many for the process; a page that gets none looks every fifteen seconds instead.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from prometheus_client import Gauge
 
+from warning_service.access.pace import TooFast
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs, session_token
@@ -29,6 +37,7 @@ router = APIRouter()
 log = structlog.get_logger()
 
 LOOK_SECONDS = 0.5
+RETRY_MS = 2000
 HEARTBEAT_SECONDS = 15.0
 SESSION_SECONDS = 5.0
 FEWEST_SECONDS_BETWEEN_LOOKS = 0.05
@@ -36,6 +45,37 @@ UNSHOWN = frozenset({"alert_delivered", "alert_seen"})
 """Of these a list of alerts tells nothing; drawing it even writes the first."""
 MISSED_AT_MOST = 20_000
 """Events back to which a returning page's position is looked up; further back counts as missed."""
+
+
+MOST_OF_SESSION = 4
+MOST_OPEN = 4000
+BUSY_SECONDS = 30
+
+OPEN_STREAMS = Gauge("kizashi_live_streams", "Pages that listen for news in this process")
+
+
+class Streams:
+    """How many streams are open, of each session and together; on one event loop."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    def full(self, session: str) -> bool:
+        """Is there no room for one more of this session?"""
+        return self._open[session] >= MOST_OF_SESSION or self._open.total() >= MOST_OPEN
+
+    @contextmanager
+    def one_more(self, session: str) -> Iterator[None]:
+        """Count one while it is open."""
+        self._open[session] += 1
+        OPEN_STREAMS.inc()
+        try:
+            yield
+        finally:
+            OPEN_STREAMS.dec()
+            self._open[session] -= 1
+            if not self._open[session]:
+                del self._open[session]
 
 
 class Watcher:
@@ -133,7 +173,9 @@ async def live(
     request: Request,
     who: Annotated[Principal, Depends(Needs(Ability.SEE_ALERTS, quiet=True))],
 ) -> StreamingResponse:
-    """The stream: `alerts` events whose id and data are a log position."""
+    """The stream: `alerts` events whose id and data are a log position. Raises TooFast."""
+    if streams_of(request).full(who.token_hash):
+        raise TooFast(BUSY_SECONDS)
     return StreamingResponse(
         stream(request, who),
         media_type="text/event-stream",
@@ -143,37 +185,60 @@ async def live(
 
 async def stream(request: Request, who: Principal) -> AsyncIterator[str]:
     """The lines of one page's stream, until the page goes or its session ends."""
+    watcher = watcher_of(request, who.board)
+    with streams_of(request).one_more(who.token_hash):
+        try:
+            await watcher.join()
+            # Hearing begins now; what the page missed before is told once.
+            after = max(watcher.seen, watcher.alerts_at)
+            missed = await _missed(request, watcher, who.board)
+        except StorageUnavailable as error:
+            # The browser comes again by itself, from the position it has.
+            log.warning("live_storage_unavailable", error=str(error))
+            watcher.leave()
+            yield f"retry: {RETRY_MS}\n\n"
+            return
+        try:
+            known = after if missed is None else missed
+            yield f"retry: {RETRY_MS}\nid: {known}\nevent: ready\ndata: {after}\n\n"
+            if missed is not None:
+                yield f"id: {after}\nevent: alerts\ndata: {after}\n\n"
+            async for line in _news(request, watcher, after):
+                yield line
+        finally:
+            watcher.leave()
+
+
+async def _news(request: Request, watcher: Watcher, after: int) -> AsyncIterator[str]:
     rooms = rooms_of(request)
     token = session_token(request, child=False)
-    watcher = watcher_of(request, who.board)
-    await watcher.join()
-    try:
-        # Hearing begins now; what the page missed before is told once.
-        after = max(watcher.seen, watcher.alerts_at)
-        yield f"retry: 2000\nid: {after}\nevent: ready\ndata: {after}\n\n"
-        if await _missed(request, watcher, who.board):
+    silent_since = checked = monotonic()
+    while not await request.is_disconnected():
+        position = await watcher.next(after, 1.0)
+        if position > after:
+            after = position
+            silent_since = monotonic()
             yield f"id: {after}\nevent: alerts\ndata: {after}\n\n"
-        silent_since = checked = monotonic()
-        while not await request.is_disconnected():
-            position = await watcher.next(after, 1.0)
-            if position > after:
-                after = position
-                silent_since = monotonic()
-                yield f"id: {after}\nevent: alerts\ndata: {after}\n\n"
-            elif monotonic() - silent_since >= HEARTBEAT_SECONDS:
-                silent_since = monotonic()
-                yield f"id: {after}\nevent: still\ndata: {after}\n\n"
-            if monotonic() - checked >= SESSION_SECONDS:
-                checked = monotonic()
-                try:
-                    alive = await run_in_threadpool(rooms.sessions.find, token, touch=False)
-                except StorageUnavailable:
-                    continue
-                if alive is None:
-                    yield "event: signed-out\ndata: 0\n\n"
-                    return
-    finally:
-        watcher.leave()
+        elif monotonic() - silent_since >= HEARTBEAT_SECONDS:
+            silent_since = monotonic()
+            yield f"id: {after}\nevent: still\ndata: {after}\n\n"
+        if monotonic() - checked >= SESSION_SECONDS:
+            checked = monotonic()
+            try:
+                alive = await run_in_threadpool(rooms.sessions.find, token, touch=False)
+            except StorageUnavailable:
+                continue
+            if alive is None:
+                yield "event: signed-out\ndata: 0\n\n"
+                return
+
+
+def streams_of(request: Request) -> Streams:
+    """The count of this process."""
+    found: Streams | None = getattr(request.app.state, "live_streams", None)
+    if found is None:
+        found = request.app.state.live_streams = Streams()
+    return found
 
 
 def _last_event_id(request: Request) -> int | None:
@@ -181,21 +246,25 @@ def _last_event_id(request: Request) -> int | None:
     return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
 
 
-async def _missed(request: Request, watcher: Watcher, board: str) -> bool:
-    """Did alerts change between the position the page last knew and now?"""
+async def _missed(request: Request, watcher: Watcher, board: str) -> int | None:
+    """The position the page last knew, if alerts changed between it and now; else None.
+
+    A position ahead of the log is one of another log: the database was put back from a backup, and
+    what the page shows is of a time that has not been. That counts as missed too.
+    """
     last = _last_event_id(request)
-    if last is None or last >= watcher.seen:
-        return False
-    if watcher.seen - last > MISSED_AT_MOST:
-        return True
+    if last is None or last == watcher.seen:
+        return None
+    if last > watcher.seen or watcher.seen - last > MISSED_AT_MOST:
+        return last
     rooms = rooms_of(request)
 
     def look() -> bool:
         after = last
         while rows := rooms.log.types_after(board, after):
-            if any(_shows(kind) for _, kind in rows):
+            if any(kind.startswith("alert_") for _, kind in rows):
                 return True
             after = rows[-1][0]
         return False
 
-    return await run_in_threadpool(look)
+    return last if await run_in_threadpool(look) else None

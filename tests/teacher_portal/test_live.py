@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
 
+from teacher_portal import live
 from tests import make
 from tests.teacher_portal.conftest import Browser, Browsers
 from tests.teacher_portal.school import School
 from warning_service.clock import monotonic
+from warning_service.database import StorageUnavailable
 from warning_service.events import log as event_log
 
 WITHIN_SECONDS = 1.0
@@ -174,3 +177,72 @@ def test_listening_does_not_keep_an_idle_session_alive(
     )
     heard = stream.wait()
     assert heard is not None and heard[0] == "signed-out"
+
+
+def test_places_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = live.Streams()
+    with ExitStack() as held:
+        for _ in range(live.MOST_OF_SESSION):
+            assert not streams.full("mine")
+            held.enter_context(streams.one_more("mine"))
+        assert streams.full("mine") and not streams.full("another's")
+        monkeypatch.setattr(live, "MOST_OPEN", live.MOST_OF_SESSION)
+        assert streams.full("another's")
+    assert not streams.full("mine")
+
+
+def test_a_session_has_few_streams(nurse: Browser, listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MOST_OF_SESSION", 1)
+    listen()
+    refused = nurse.client.get("/portal/live")
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) > 0
+
+
+def test_the_process_has_a_bound(
+    school: School, nurse: Browser, listen, browsers: Browsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MOST_OPEN", 1)
+    listen()
+    assert browsers("homeroom").client.get("/portal/live").status_code == 429
+
+
+def test_a_page_that_knows_more_than_the_log_is_told_to_look_again(school: School, listen) -> None:
+    """The database was put back from a backup while the page was open."""
+    ahead = listen(headers={"last-event-id": "999999"})
+    heard = ahead.wait(1.0)
+    assert heard is not None and heard[0] == "alerts" and heard[1] < 999999
+
+
+def test_the_position_moves_on_only_with_the_news(school: School, nurse: Browser) -> None:
+    """A connection cut after the first lines must not lose what was missed."""
+    with school.rooms.database.reading() as conn:
+        before = event_log.head(conn, make.BOARD)
+    school.alert(school.children["sakura-1"][0])
+    with nurse.client.stream(
+        "GET", "/portal/live", headers={"last-event-id": str(before)}
+    ) as answer:
+        lines = answer.iter_lines()
+        seen = [next(lines) for _ in range(8)]
+    assert seen[1:3] == [f"id: {before}", "event: ready"]
+    assert "event: alerts" in seen and seen[seen.index("event: alerts") - 1] != f"id: {before}"
+    assert not [line for line in seen if not line.startswith(("retry:", "id:", "event:", "data:"))
+                and line]  # fmt: skip
+
+
+def test_storage_that_is_away_costs_no_news(
+    school: School, nurse: Browser, listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> list[object]:
+        raise StorageUnavailable("gone")
+
+    with school.rooms.database.reading() as conn:
+        before = event_log.head(conn, make.BOARD)
+    school.alert(school.children["sakura-1"][0])
+    headers = {"last-event-id": str(before)}
+    with monkeypatch.context() as broken:
+        broken.setattr(event_log.Log, "types_after", away)
+        with nurse.client.stream("GET", "/portal/live", headers=headers) as answer:
+            assert list(answer.iter_lines()) == ["retry: 2000", ""]
+    heard = listen(headers=headers).wait(1.0)
+    assert heard is not None and heard[0] == "alerts"
