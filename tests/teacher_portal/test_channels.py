@@ -223,3 +223,17 @@ def test_a_route_of_a_channel_that_is_gone_from_the_settings_says_so(
     page = browsers("clerk").get("/portal/channels")
     assert "設定がありません" in page
     assert "/portal/channels/try" not in page
+
+
+def test_what_no_id_holds_is_no_error_of_ours(rooms: Rooms, clerk: str, browsers: Browsers) -> None:
+    """A NUL above all, which PostgreSQL does not take."""
+    who, odd = browsers("clerk"), "a\x00b"
+    for field in ("school", "address", "duty", "channel", "turn", "place", "room", "grade"):
+        answer = who.post("/portal/channels", **(NURSE | {field: odd}))
+        assert answer.status_code in {200, 422}, field
+        assert odd not in str(make.rows(rooms.database, routes))
+    for path in ("try", "remove"):
+        for place, duty in ((odd, "nurse"), ("日本", "😀")):
+            answer = who.post(f"/portal/channels/{path}", place=place, duty=duty, channel="teams")
+            assert answer.status_code == 422
+    who.get("/portal/channels?tried=%00a")

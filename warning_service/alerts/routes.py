@@ -120,6 +120,7 @@ class Routes:
             raise Unfit("address")
         if not 1 <= wanted.priority <= MOST_PRIORITY:
             raise Unfit("priority")
+        _sound(wanted.place, "place")
         board = line.board
         values = {"address": wanted.address, "priority": wanted.priority}
         with self._database.writing() as conn:
@@ -139,6 +140,7 @@ class Routes:
 
     def remove(self, place: str, duty: str, channel: str, line: Look) -> Route:
         """Take a route off; return it, so that it can be put back. Raises Unfit `gone`."""
+        _sound(f"{place}{duty}{channel}", "gone")
         here = _is(line.board, place, duty, channel)
         with self._database.writing() as conn:
             before = conn.execute(select(routes).where(here)).first()
@@ -150,6 +152,7 @@ class Routes:
 
     def owe_trial(self, place: str, duty: str, channel: str, line: Look) -> str:
         """Owe a trial message to a route's address; its id. Raises Unfit `gone`."""
+        _sound(f"{place}{duty}{channel}", "gone")
         made = new_id()
         with self._database.writing() as conn:
             address = conn.execute(
@@ -168,6 +171,8 @@ class Routes:
 
     def trial(self, trial: str) -> Trial | None:
         """What has become of a trial so far; None for what is none. Raises StorageUnavailable."""
+        if not trial.isprintable():
+            return None
         d = deliveries.c
         with self._database.reading() as conn:
             row = conn.execute(select(deliveries).where(d.id == trial, d.purpose == TEST)).first()
@@ -196,6 +201,12 @@ def is_place(conn: Connection, board: str, duty: str, place: str) -> bool:
         school = conn.execute(found).scalar_one_or_none() or ""
     there = select(schools.c.id).where(schools.c.id == school, schools.c.board == board)
     return conn.execute(there).first() is not None
+
+
+def _sound(text: str, key: str) -> None:
+    """Raises Unfit for what a form can send and no id holds: PostgreSQL refuses a NUL as such."""
+    if not text.isprintable():
+        raise Unfit(key)
 
 
 def _is(board: str, place: str, duty: str, channel: str) -> ColumnElement[bool]:
