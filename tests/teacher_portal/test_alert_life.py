@@ -147,7 +147,9 @@ def test_urgent_ones_stand_singly_and_the_rest_by_class_and_child(
     school: School, browsers: Browsers, clock: MovableClock
 ) -> None:
     first, second = school.children["sakura-1"][0], school.children["sakura-2"][0]
-    calls = [school.alert(first, "nurse") for _ in range(2)]
+    for _ in range(2):
+        school.alert(first, "nurse")
+    calls = [view.id for view in school.rooms.alerts.of_student(first)]
     sad(school, clock, first, second)
     clock.move_by(timedelta(days=7))
     make.append(school.rooms.log, make.check_in(first, clock, days_ago=4, mood=0))
