@@ -94,7 +94,7 @@ _NAME_HOMES = (
 )  # fmt: skip
 _NAME_TABLES = {
     "students", "seats", "staff", "duties", "student_secrets", "rejects", "imports", "identities",
-    "expected_accounts",
+    "expected_accounts", "absences", "stand_ins", "working_days",
 }  # fmt: skip
 _NAME_SQL = re.compile(
     rf"\b(from|join|into|update)\s+roster\.({'|'.join(sorted(_NAME_TABLES))})\b", re.I

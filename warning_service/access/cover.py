@@ -11,12 +11,18 @@ from datetime import date, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, or_, select
 
 from warning_service.access.presence import PARTS, span_of
 from warning_service.access.roles import OFFICES, Place, Role
 from warning_service.clock import day_of
 from warning_service.roster import tables as roster
+
+OVER: tuple[tuple[Table, ColumnElement[Any]], ...] = (
+    (roster.absences, roster.absences.c.until_at),
+    (roster.stand_ins, roster.stand_ins.c.until_day),
+)
+"""Tables that are cleared some time after a row is over, and when it is, for retention."""
 
 
 class Held(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from warning_service.access import tables as access
+from warning_service.access.cover import OVER
 from warning_service.access.trail.audit import TrailKeys
 from warning_service.alerts import tables as alerts
 from warning_service.alerts.outside import tables as outside
@@ -34,7 +35,6 @@ from warning_service.keeping.people import (
 )
 from warning_service.rights import tables as rights
 from warning_service.rights.terms import State
-from warning_service.roster import tables as roster
 
 NOT_PERSONAL = {
     "boards": "places",
@@ -124,13 +124,7 @@ def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
                 ),
             ),
         ),
-        InTables(
-            "absences",
-            (
-                Rows(roster.absences, roster.absences.c.until_at),
-                Rows(roster.stand_ins, roster.stand_ins.c.until_day),
-            ),
-        ),
+        InTables("absences", tuple(Rows(table, over) for table, over in OVER)),
         Rejects(),
         InTables(
             "requests",
