@@ -88,6 +88,7 @@ class WebPushChannel:
         except StorageUnavailable as error:
             raise NotDelivered("storage") from error
         if not devices:
+            self._settle(message.address)
             raise NotDelivered("no_device", refused=True)
         plain = self.plain_of(message)
         reached, gone, troubles = [], [], []
@@ -104,6 +105,12 @@ class WebPushChannel:
         self._note(reached, gone)
         if not reached:
             raise troubles[0] if troubles else NotDelivered("no_device", refused=True)
+
+    def _settle(self, staff: str) -> None:
+        try:
+            self._devices.settle(staff)
+        except StorageUnavailable as error:
+            log.warning("push_devices_not_noted", error=str(error))
 
     def _note(self, reached: list[str], gone: list[str]) -> None:
         try:

@@ -170,6 +170,21 @@ def test_a_device_that_is_gone_is_taken_out_of_use(
     assert routed(database) == set()
 
 
+def test_a_route_without_devices_goes(
+    channel: WebPushChannel,
+    devices: Devices,
+    push: WebPushSettings,
+    service: PushService,
+    database: Database,
+) -> None:
+    switched_on(devices, push, service.subscribe())
+    with database.writing() as conn:
+        conn.execute(push_devices.delete())  # as retention does
+    assert routed(database) == {"nurse1"}
+    assert why(channel, to_nurse()) == ("no_device", True)
+    assert routed(database) == set()
+
+
 def routed(database: Database) -> set[str]:
     with database.reading() as conn:
         return {

@@ -107,6 +107,11 @@ class Devices:
             for staff in set(owners):
                 _routed(conn, staff)
 
+    def settle(self, staff: str) -> None:
+        """Take the person's route when no device is left (retention deletes devices alone)."""
+        with self._database.writing() as conn:
+            _routed(conn, staff)
+
     def reached(self, devices: Collection[str]) -> None:
         """These have just been sent something."""
         with self._database.writing() as conn:
