@@ -120,3 +120,29 @@ def test_only_a_child_has_an_own_name_and_it_leaves_no_trail(log: Log, gateway: 
     with pytest.raises(NotYours):
         gateway.own_name(who((Role.HOMEROOM, room), key=key))
     assert make.rows(log.database, trail) == []
+
+
+def test_colleagues_names_are_the_boards_and_no_childs(log: Log, gateway: Gateway) -> None:
+    room = make.places(log.database)[0]
+    key = make.staff(log.database, "sato", ("homeroom", room))
+    asker = who((Role.HOMEROOM, room))
+    assert gateway.staff_names(asker, [key, "unknown"]) == {key: "先生 sato"}
+    assert gateway.staff_names(asker, []) == {}
+    child = Principal(kind="child", key="kid", board=make.BOARD, csrf="c", duties=())
+    assert gateway.staff_names(child, [key]) == {}
+    elsewhere = Principal(
+        kind="staff", key="x", board="other", csrf="c", duties=(duty_at(Role.HOMEROOM, room),)
+    )
+    assert gateway.staff_names(elsewhere, [key]) == {}
+
+
+def test_places_of_the_asker_are_this_years_and_through_a_class_its_school(
+    log: Log, gateway: Gateway
+) -> None:
+    assert gateway.classes_of(who((Role.NURSE, make.SCHOOL)), using=Ability.SEE_STUDENT) == []
+    rooms = make.places(log.database, schools=2, classes=2)
+    nurse, teacher = who((Role.NURSE, make.SCHOOL)), who((Role.HOMEROOM, rooms[-1]))
+    ids = [row.id for row in gateway.classes_of(nurse, using=Ability.SEE_STUDENT)]
+    assert ids == [f"{make.SCHOOL}-1", f"{make.SCHOOL}-2"]
+    schools = gateway.schools_of(teacher, using=Ability.SEE_STUDENT)
+    assert [row.id for row in schools] == ["school2"]
