@@ -26,6 +26,7 @@ from warning_service.app import Jobs, Running, build, create_app, listen
 from warning_service.cli_accounts import ACTOR, accounts
 from warning_service.cli_channels import channel
 from warning_service.cli_keeping import keeping
+from warning_service.cli_told import telling
 from warning_service.clock import Clock
 from warning_service.console import err, out
 from warning_service.console import settings_or_exit as _settings
@@ -48,6 +49,7 @@ cli = typer.Typer(
 )
 cli.add_typer(keeping)
 cli.add_typer(accounts)
+cli.add_typer(telling)
 cli.add_typer(channel, name="channel")
 
 

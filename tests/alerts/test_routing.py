@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from tests.alerts.town import BOARD, CANARIES, Town, principal
+from tests.alerts.town import BOARD, CANARIES, Town
 from warning_service.access.principals import Duty, Principal
 from warning_service.access.roles import Role
 from warning_service.alerts import rebuild

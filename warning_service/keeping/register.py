@@ -42,7 +42,7 @@ NOT_PERSONAL = {
     "classes": "places",
     "closed_days": "days",
     "school_questionnaires": "which questionnaires a school uses",
-    "routes": "addresses of rooms in chat, not of people",
+    "routes": "where a duty is told; of a person a key or a mail address, until taken off",
     "seen_requests": "marks of signed requests; it clears itself of those past their time",
     "consumers": "how far readers came",
     "job_runs": "which jobs ran",
