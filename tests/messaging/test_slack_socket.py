@@ -201,7 +201,7 @@ def test_retry_after_is_waited_for_and_stopping_does_not_wait(
     assert len(socket_server.opened) == 2
 
 
-def test_pauses_grow_and_are_not_all_the_same(database_url: str) -> None:  # noqa: ARG001
+def test_pauses_grow_and_are_not_all_the_same(database_url: str) -> None:
     for failures, most in ((0, 0.5), (1, 1), (2, 2), (5, 16), (7, 60), (500, 60)):
         found = {slack_socket._backoff(failures) for _ in range(50)}
         assert all(most / 2 <= seconds <= most for seconds in found)
