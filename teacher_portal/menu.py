@@ -62,8 +62,11 @@ PAGES = (
         "/portal/notices",
         "frame.nav_notices",
         _may(
-            Ability.SEE_ALERTS, Ability.SEE_COUNTS, Ability.OPERATE,
-            Ability.SEE_TRAIL, Ability.HANDLE_REQUESTS,
+            Ability.SEE_ALERTS,
+            Ability.SEE_COUNTS,
+            Ability.OPERATE,
+            Ability.SEE_TRAIL,
+            Ability.HANDLE_REQUESTS,
         ),
     ),
 )

@@ -58,8 +58,8 @@ def wall_clock(path: Path, text: str) -> Iterator[str]:
 
 # Tokens are made and read in one place for each library: our own with python-jose behind the
 # wrapper of the doors; what a provider signed with authlib and joserfc, which know the algorithms
-# and key sets of providers. A chat service that wants a signed assertion gets it from joserfc. PyJWT
-# has no place.
+# and key sets of providers. A chat service that wants a signed assertion gets it from joserfc.
+# PyJWT has no place.
 _JWT_HOMES: dict[str, tuple[str, ...]] = {
     "jose": ("warning_service/access/doors/tokens.py",),
     "joserfc": ("connectors/sign_in/", "connectors/messaging/line_works.py"),

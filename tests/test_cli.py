@@ -98,6 +98,8 @@ def test_a_board_is_set_up_from_nothing(tmp_path: Path) -> None:
     assert not add_board(database, trail, "newtown", "新しい市", "nishinomiya", actor="system:cli")
     with pytest.raises(KeyError):
         add_board(database, trail, "other", "市", "no_such_playbook", actor="x")
+    with pytest.raises(ValueError, match="letters and digits"):
+        add_board(database, trail, "not/one", "市", "nishinomiya", actor="x")
     [line] = make.rows(database, audit)
     assert (line.actor, line.action, line.subject) == ("system:cli", "board_added", "newtown")
     log = Log(database, clock, Wakeups())

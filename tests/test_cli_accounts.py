@@ -32,7 +32,7 @@ def kizashi(
 
 
 def factors_with(database: Database, *keys: str) -> SecondFactors:
-    given = Settings(environment="test", secret_keys=list(keys), data_dir=Path("unused"))  # type: ignore[arg-type]
+    given = Settings(environment="test", secret_keys=list(keys), data_dir=Path("/nowhere"))  # type: ignore[arg-type]
     return SecondFactors(database, MovableClock(START), given)
 
 

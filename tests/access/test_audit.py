@@ -363,3 +363,17 @@ def test_purpose_and_duty_stand_beside_the_look(trail: Trail, database: Database
 
 def new_key() -> str:
     return Fernet.generate_key().decode()
+
+
+def test_a_shortened_trail_is_sealed_anew_where_it_begins(
+    filled: Trail, database: Database, settings: Settings
+) -> None:
+    with database.writing() as conn:
+        audit.shorten(conn, filled.keys, 3)
+    held = [key.get_secret_value() for key in settings.secret_keys]
+    newer = TrailKeys(
+        settings.model_copy(update={"secret_keys": [SecretStr(k) for k in (new_key(), *held)]})
+    )
+    with database.writing() as conn:
+        assert audit.seal_anew(conn, newer) == 6, "rows 4 to 6 still need the older key"
+        assert verify(conn, newer) == []

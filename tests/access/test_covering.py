@@ -242,3 +242,16 @@ def test_without_the_trail_nothing_changes(office: Office) -> None:
         )  # fmt: skip
     assert make.rows(office.rooms.database, t.absences) == []
     assert there(office, "homeroom", ROOM) == {"staff-mori"}
+
+
+def test_a_stand_in_nobody_entered_cannot_be_taken_back(office: Office) -> None:
+    with pytest.raises(NotYours):
+        office.rooms.covering.withdraw_stand_in(office.who("head"), "unknown")
+
+
+def test_the_plan_tells_which_days_a_colleague_works(office: Office) -> None:
+    covering, head = office.rooms.covering, office.who("head")
+    covering.set_working_days(head, "staff-nurse", {0: "day", 2: "am"})
+    colleagues = {c.staff: c for c in covering.plan(head, "sakura").colleagues}
+    assert colleagues["staff-nurse"].works == {0: "day", 2: "am"}
+    assert colleagues["staff-mori"].works == {}

@@ -31,7 +31,7 @@ def someone(key: str = "staff-a", session: str = "session-1") -> Principal:
 
 
 def settings_for(address: str) -> Settings:
-    return Settings(environment="test", public_url=address, data_dir=Path("unused"))
+    return Settings(environment="test", public_url=address, data_dir=Path("/nowhere"))
 
 
 @pytest.fixture

@@ -383,3 +383,14 @@ def test_welfare_has_its_cases_and_nobody_else(rooms: Rooms) -> None:
     )
     found = gateway.scope_of(who)
     assert found.students == {"k-1"} and not found.schools and not found.counts
+
+
+@ON_POSTGRESQL
+def test_where_the_wall_stands_it_is_not_built_again(database: Database) -> None:
+    row_security.install(database)
+    with database.writing() as conn:
+        before = conn.exec_driver_sql("SELECT oid, polname FROM pg_policy ORDER BY oid").all()
+    row_security.install(database)
+    with database.writing() as conn:
+        after = conn.exec_driver_sql("SELECT oid, polname FROM pg_policy ORDER BY oid").all()
+    assert before and after == before

@@ -27,7 +27,7 @@ WHO = "staff-tanaka"
 
 
 def settings_with(*keys: str) -> Settings:
-    return Settings(environment="test", secret_keys=list(keys), data_dir=Path("unused"))  # type: ignore[arg-type]
+    return Settings(environment="test", secret_keys=list(keys), data_dir=Path("/nowhere"))  # type: ignore[arg-type]
 
 
 @pytest.fixture

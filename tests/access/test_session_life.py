@@ -113,7 +113,6 @@ class Life(RuleBasedStateMachine):
             new = self.here.confirming.show_code(who, code, "10.0.0.1")
             again = self.here.confirming.show_code(who, code, "10.0.0.1")
             assert again is None  # never twice
-            self.here.confirming.tries.forget_factor(who.key)
             if new is None:  # used within these 30 seconds already
                 return token
         else:

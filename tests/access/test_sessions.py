@@ -25,6 +25,7 @@ from warning_service.access.sealing import CannotOpen, Sealer
 from warning_service.access.tables import sessions as table
 from warning_service.access.trail.audit import Trail, TrailKeys
 from warning_service.clock import MovableClock
+from warning_service.database import Database
 from warning_service.events.log import Log
 from warning_service.playbooks.service import Playbooks
 from warning_service.settings import Settings
@@ -194,3 +195,10 @@ def test_sealed_words_survive_a_new_key_and_not_the_loss_of_the_childs(
         conn.execute(delete(student_secrets))
     with pytest.raises(CannotOpen):
         Sealer(log.database, alone).open("s1", sealed)
+
+
+def test_without_a_key_of_the_house_no_failures_are_counted(
+    database: Database, clock: MovableClock, settings: Settings
+) -> None:
+    with pytest.raises(ValueError, match="secret_keys"):
+        Tries(database, clock, settings.model_copy(update={"secret_keys": []}))

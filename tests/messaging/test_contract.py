@@ -298,10 +298,10 @@ def test_a_fault_is_a_short_code_in_good_time(
 
 @ON_SQLITE
 @pytest.mark.parametrize("name", NAMES)
-def test_nobody_there(name: str, connect: Callable[..., Set]) -> None:
+def test_nobody_there(name: str, connect: Callable[..., Set], tmp_path: Path) -> None:
     one = connect(name)
     with ExitStack() as stack:
-        stand = stack.enter_context(STANDS[name](Path("unused")))
+        stand = stack.enter_context(STANDS[name](tmp_path))
         if not isinstance(stand, HttpStand) or not stand.routable:
             return  # a mail server's and a device's going away: test_mail.py, test_web_push.py
         gone = stand.settings

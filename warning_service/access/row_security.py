@@ -123,9 +123,9 @@ RULES: dict[str, Rule] = {
     ),
     "follow_ups": Rule(f"{_COUNTED} OR {_reached('follow_ups')}", analysis=True),
     "opinions": Rule(f"{_COUNTED} OR {_reached('opinions')}", analysis=True),
-    # Counts of what waits for somebody; each page asks for its reader's own.
-    "digests": Rule(f"board = {_one('staff')}", analysis=True),
-    "digest_choices": Rule(f"board = {_one('staff')}", analysis=True),
+    # Of one person each; their page reads them with the service's rights, by its reader's key.
+    "digests": SERVICE_ONLY,
+    "digest_choices": SERVICE_ONLY,
     "cases": Rule(f"school = {_ids('schools')} OR {_reached('cases')}", analysis=True),
     # A child's lists come along when it changes school within the board.
     "warning_lists": Rule(

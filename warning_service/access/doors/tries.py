@@ -148,11 +148,6 @@ class Tries:
             self._refuse(conn, one)
             self._forget(conn, one.account)
 
-    def forget_factor(self, staff: str) -> None:
-        """Start a person's second factor afresh."""
-        with self._database.writing() as conn:
-            self._forget(conn, f"factor:{staff}")
-
     def forget_seat(self, conn: Connection, class_id: str, seat: int) -> None:
         """Start a number afresh, everywhere, in the transaction that renews its secret."""
         for by_card in (False, True):
