@@ -149,6 +149,7 @@ _OWN_RIGHTS = (
     "warning_service/rights/service.py", "warning_service/keeping/outlook.py",
     "student_checkin/desk.py", "teacher_portal/status.py", "teacher_portal/watchman.py",
     "connectors/messaging/slack_actions.py", "warning_service/alerts/outside/",
+    "warning_service/follow_up/digests.py",
 )  # fmt: skip
 _PAGES = ("teacher_portal/", "student_checkin/")
 
