@@ -31,6 +31,7 @@ from warning_service.alerts.notices import (
 )
 from warning_service.alerts.notices_due import Rules
 from warning_service.alerts.seeing import AlertView
+from warning_service.alerts.watchman import ABOUT
 from warning_service.catalogue.items import all_items
 from warning_service.follow_up.notice_job import overdue_in_class, read_board
 from warning_service.rooms import Rooms, rooms_of
@@ -165,6 +166,10 @@ def _behind(request: Request, who: Principal, found: AlertView) -> dict[str, Any
         return {"list_id": found.source}
     if found.kind == EXTRACT_MISSING:
         return _extract(rooms, who, found.source, language(request))
+    if found.kind == SYSTEM_TROUBLE:
+        # Said in the words of the watchman's page; another's trouble is told by its code alone.
+        code = found.source.removeprefix(ABOUT)
+        return {"trouble": code.partition(":")[0] if code != found.source else ""}
     return {}
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
+from design.render import say
 from tests import make
 from tests.teacher_portal.conftest import Browsers
 from tests.teacher_portal.school import School
 from warning_service.access.tables import audit
+from warning_service.alerts import stuck
+from warning_service.alerts.gaps import GRAVE
 from warning_service.alerts.notices import (
+    DUTY_GAP,
     EXTRACT_MISSING,
     FOLLOW_UP_OVERDUE,
     LIST_PUBLISHED,
     SYSTEM_TROUBLE,
 )
+from warning_service.alerts.watchman import ABOUT
 from warning_service.clock import MovableClock, at
 from warning_service.follow_up.notice_job import RECORDS, NoticeJob
+
+BUTTON = '<a class="button second" href="/portal/cover">'
 
 
 def raised(town: School, kind: str, about: str, **where: str) -> str:
@@ -41,7 +48,7 @@ def test_a_list_that_is_out_is_told_to_the_lead_and_taken_on(
     assert "あなたが引き受けています" in lead.get("/portal/notices")
     assert "済みにする" in lead.get(f"/portal/notices/{notice}")
     assert lead.post(f"/portal/notices/{notice}/end").headers["location"].endswith("notice_done")
-    assert "お知らせはありません" in lead.get("/portal/notices")
+    assert "事務連絡はありません" in lead.get("/portal/notices")
     trail = [row.action for row in make.rows(school.rooms.database, audit)]
     assert "notice_done" in trail
 
@@ -103,3 +110,36 @@ def test_what_concerns_the_service_is_for_the_operator(
     assert operator.post(f"/portal/notices/{notice}/acknowledge").status_code == 303
     ended = operator.post(f"/portal/notices/{notice}/end").headers["location"]
     assert ended.endswith("notice_done" if kind == SYSTEM_TROUBLE else "too_late")
+
+
+@pytest.mark.parametrize("gap", sorted(GRAVE))
+def test_a_gap_says_what_is_missing_and_where_to_mend_it(
+    school: School, browsers: Browsers, gap: str
+) -> None:
+    make.staff(school.rooms.database, "head", ("management", make.SCHOOL))
+    notice = raised(school, DUTY_GAP, gap, school=make.SCHOOL)
+    page = browsers("head").get(f"/portal/notices/{notice}")
+    assert say("ja", f"gaps.kind_{gap}") in page
+    assert '<a class="button" href="/portal/told/gaps">' in page
+    assert BUTTON in page
+    # The guidance lead is told, and sees where, but plans no cover.
+    page = browsers("guidance").get(f"/portal/notices/{notice}")
+    assert '<a class="button" href="/portal/told/gaps">' in page
+    assert BUTTON not in page
+
+
+def test_a_trouble_is_told_in_words_and_the_board_whom_to_call(
+    school: School, browsers: Browsers, clock: MovableClock
+) -> None:
+    make.staff(school.rooms.database, "op", ("operator", make.BOARD))
+    notice = raised(school, SYSTEM_TROUBLE, f"{ABOUT}{stuck.LATE}:slack")
+    page = browsers("op").get(f"/portal/notices/{notice}")
+    assert say("ja", "watchman.found_late") in page
+    assert say("ja", "watchman.do_late") in page
+    assert '<a class="button" href="/portal/watchman">' in page
+    clock.move_to(clock.now() + timedelta(minutes=31))
+    school.rooms.alerts.escalate_due()
+    page = browsers("board").get(f"/portal/notices/{notice}")
+    assert say("ja", "watchman.found_late") in page
+    assert "運用担当に連絡してください" in page
+    assert "/portal/watchman" not in page
