@@ -75,6 +75,8 @@ def story(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("story")
+# A year on PostgreSQL takes as long again and goes through code the other tests ask of both.
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_town_is_built_kept_and_goes_on(settings: Settings) -> None:
     with pytest.raises(KeyboardInterrupt):
         prepare(settings, Stops(12), until=MAY)  # killed on the way: begun again, cleanly
