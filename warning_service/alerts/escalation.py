@@ -11,7 +11,8 @@ it comes back, and does not run through the whole chain in a second.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -46,7 +47,7 @@ def escalate_due(log_: Log, playbooks: Playbooks, wall: Clock) -> int:
                 .where(
                     alerts.c.state == states.OPEN,
                     alerts.c.due_at <= now,
-                    alerts.c.board.not_in(broken),
+                    alerts.c.id.not_in(broken),
                 )
                 .order_by(alerts.c.due_at, alerts.c.id)
                 .limit(AT_ONCE)
@@ -55,15 +56,38 @@ def escalate_due(log_: Log, playbooks: Playbooks, wall: Clock) -> int:
         for row in due:
             by_board.setdefault(row.board, []).append(row)
         for board, rows in by_board.items():
-            try:
-                moved += escalate_rows(log_, playbooks, wall, board, rows)
-            except StorageUnavailable:
-                raise
-            except Exception as error:  # a board whose playbook is broken must not hold up another
-                log.exception("escalation_of_board_failed", board=board, error=type(error).__name__)
-                broken.add(board)
+            done, failed = each(
+                rows, partial(escalate_rows, log_, playbooks, wall, board), "escalation_failed"
+            )
+            moved += done
+            broken |= failed
         if len(due) < AT_ONCE:
             return moved
+
+
+def each(
+    rows: Sequence[Any], do: Callable[[Sequence[Any]], int], failing: str
+) -> tuple[int, set[str]]:
+    """Let `do` move these alerts together or, if that breaks, each by itself.
+
+    One alert that cannot be moved must hold up no other, of its board or another. Returns how many
+    moved, and the ids of those that broke, logged as `failing`. Raises StorageUnavailable.
+    """
+    try:
+        return do(rows), set()
+    except StorageUnavailable:
+        raise
+    except Exception as error:
+        if len(rows) == 1:
+            log.error(failing, alert=rows[0].id, error=type(error).__name__)
+            return 0, {rows[0].id}
+        log.exception(failing, board=rows[0].board, count=len(rows), error=type(error).__name__)
+    moved, broken = 0, set[str]()
+    for row in rows:
+        done, failed = each([row], do, failing)
+        moved += done
+        broken |= failed
+    return moved, broken
 
 
 def escalate_rows(
@@ -96,7 +120,10 @@ def escalate_rows(
             duties=(*told.duties, *told.beside),
             due_at=told.due_at,
         )
-        owed = telling.deliveries(row.id, told, place, purpose=ESCALATED, wall=wall.now())
+        # By the row's version: two steps told one soon after the other can have one deadline.
+        owed = telling.deliveries(
+            row.id, told, place, purpose=ESCALATED, wall=wall.now(), mark=f":{row.version}"
+        )
         planned.append((row, told, body, owed))
     moved = 0
     with log_.unit_of_work() as unit:
@@ -105,7 +132,7 @@ def escalate_rows(
                 continue  # acknowledged meanwhile, or another process was first
             unit.append(
                 NewEvent(
-                    id=derived_id("alert_escalated", row.id, row.due_at.isoformat()),
+                    id=derived_id("alert_escalated", row.id, str(row.version)),
                     board=board, student=row.student or None, on=log_.clock.today(),
                     actor=ACTOR, body=body,
                 )

@@ -3,7 +3,8 @@
 A duty is reachable when somebody who holds it is there (the portal shows them the alert) or when,
 with no holder known, a channel has a route for it. A duty all of whose holders are away is not. A
 step nobody of whom is reachable is passed over at once: waiting for a deadline that nobody has
-heard of helps no child. On a day without lessons, whoever the school has on duty is told besides.
+heard of helps no child. When nobody is there at all, everybody is told, away or not. On a day
+without lessons, whoever the school has on duty is told besides.
 
 Loaded once for a batch of alerts, in some eight queries however many there are.
 """
@@ -64,7 +65,8 @@ class Told(NamedTuple):
     """Who is told, and by when somebody has to have acknowledged it.
 
     `tell_at`: when messages may go out, None for at once; the deadline runs from then. `beside`:
-    duties told besides, for whom a child's words are not (the one on duty in a vacation).
+    duties told besides, for whom a child's words are not (the one on duty in a vacation; when
+    nobody of the whole chain is there, those passed over).
     """
 
     step: int
@@ -166,11 +168,13 @@ class Telling:
             school=place.school,
         )
         told = there or duties
+        beside = self._beside(told, place, tell_at)
+        if not there:  # nobody at all: whoever was passed over hears of it too
+            passed = dict.fromkeys((*beside, *(duty for duty, _ in missed)))
+            beside = tuple(duty for duty in passed if duty not in told)
         return Told(
-            step, told, due,
-            tell_at=tell_at if tell_at > self._now else None,
-            beside=self._beside(told, place, tell_at),
-        ), missed  # fmt: skip
+            step, told, due, tell_at=tell_at if tell_at > self._now else None, beside=beside
+        ), missed
 
     def again(self, chain: Sequence[Step], place: Place, *, urgency: str, now: datetime) -> Told:
         """The chain is at its end: tell its last step again, and say when to do so next."""
@@ -218,7 +222,11 @@ class Telling:
         moment = told.tell_at or self._now
         held = timedelta(0) if told.tell_at is None else max(told.tell_at - self._now, timedelta(0))
         everybody = dict.fromkeys((*told.duties, *told.beside))
-        found = turns(self.routes(duty, place, moment) for duty in everybody)
+        if any(self.reachable(duty, place, moment) for duty in everybody):
+            found = turns(self.routes(duty, place, moment) for duty in everybody)
+        else:  # a message to somebody on leave is better than none to anybody
+            day = day_of(moment)
+            found = turns(self.all_routes(duty, place, day) for duty in everybody)
         due = told.due_at.isoformat() + mark
         ids = {
             (one.channel, one.address): derived_id(

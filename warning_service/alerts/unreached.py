@@ -11,7 +11,9 @@ It looks at urgent alerts only; what is due "today" goes on once its messages we
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -20,12 +22,11 @@ from sqlalchemy import and_, exists, func, or_, select
 
 from warning_service.alerts import states
 from warning_service.alerts.deadlines import URGENT
-from warning_service.alerts.escalation import AT_ONCE, escalate_rows
+from warning_service.alerts.escalation import AT_ONCE, each, escalate_rows
 from warning_service.alerts.outbox import FAILED, SENT, WAITING
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.alerts.telling import UPDATE
 from warning_service.clock import Clock
-from warning_service.database import StorageUnavailable
 from warning_service.events.log import Log
 from warning_service.playbooks.service import Playbooks
 
@@ -47,21 +48,19 @@ def escalate_unreached(log_: Log, playbooks: Playbooks, wall: Clock) -> int:
         by_board.setdefault(row.board, []).append(row)
     moved = 0
     for board, rows in by_board.items():
-        try:
-            playbook = playbooks.for_help(board)
-            ahead = [
-                row for row in rows if row.step + 1 < len(playbook.chain(row.kind, row.urgency))
-            ]
-            if ahead:
-                count = escalate_rows(log_, playbooks, wall, board, ahead)
-                log.error("alerts_reached_nobody_and_moved_on", board=board, count=count)
-                moved += count
-        except StorageUnavailable:
-            raise
-        except Exception as error:  # a board whose playbook is broken must not hold up another
-            log.exception("unreached_of_board_failed", board=board, error=type(error).__name__)
+        count, _ = each(rows, partial(_ahead, log_, playbooks, wall, board), "unreached_failed")
+        if count:
+            log.error("alerts_reached_nobody_and_moved_on", board=board, count=count)
+        moved += count
     UNREACHED.inc(moved)
     return moved
+
+
+def _ahead(log_: Log, playbooks: Playbooks, wall: Clock, board: str, rows: Sequence[Any]) -> int:
+    """Those of these (rows) whose chain goes on move a step; how many."""
+    playbook = playbooks.for_help(board)
+    ahead = [row for row in rows if row.step + 1 < len(playbook.chain(row.kind, row.urgency))]
+    return escalate_rows(log_, playbooks, wall, board, ahead) if ahead else 0
 
 
 def _unreached(log_: Log, wall: Clock) -> list[Any]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -22,6 +23,7 @@ from prometheus_client import Counter
 from sqlalchemy import Connection, select
 
 from warning_service.alerts import states
+from warning_service.alerts.escalation import each
 from warning_service.alerts.privacy import duties_of
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.alerts.telling import (
@@ -33,7 +35,6 @@ from warning_service.alerts.telling import (
     put_deliveries,
 )
 from warning_service.clock import Clock
-from warning_service.database import StorageUnavailable
 from warning_service.events.log import Log, UnitOfWork
 from warning_service.events.tables import events
 from warning_service.events.types import (
@@ -77,7 +78,7 @@ def wake_due(log_: Log, playbooks: Playbooks, wall: Clock) -> int:
                 .where(
                     a.state.in_([states.ACKNOWLEDGED, states.SNOOZED, states.HANDLED]),
                     a.due_at <= now,
-                    a.board.not_in(broken),
+                    a.id.not_in(broken),
                 )
                 .order_by(a.due_at, a.id)
                 .limit(AT_ONCE)
@@ -86,13 +87,11 @@ def wake_due(log_: Log, playbooks: Playbooks, wall: Clock) -> int:
         for row in due:
             by_board.setdefault(row.board, []).append(row)
         for board, rows in by_board.items():
-            try:
-                moved += _wake_board(log_, playbooks.for_help(board), wall, board, rows)
-            except StorageUnavailable:
-                raise
-            except Exception as error:  # one board's trouble must not hold up another
-                log.exception("waking_of_board_failed", board=board, error=type(error).__name__)
-                broken.add(board)
+            done, failed = each(
+                rows, partial(_wake_board, log_, playbooks, wall, board), "waking_failed"
+            )
+            moved += done
+            broken |= failed
         if len(due) < AT_ONCE:
             return moved
 
@@ -123,8 +122,11 @@ def note_delivered(log_: Log) -> int:
         )
 
 
-def _wake_board(log_: Log, playbook: Playbook, wall: Clock, board: str, due: Sequence[Any]) -> int:
+def _wake_board(
+    log_: Log, playbooks: Playbooks, wall: Clock, board: str, due: Sequence[Any]
+) -> int:
     now, plans = log_.clock.now(), []
+    playbook = playbooks.for_help(board)
     with log_.database.reading() as conn:
         telling = Telling(
             conn, board, playbook.escalation,

@@ -1,0 +1,121 @@
+"""Nothing about one alert keeps another from being told; nobody there is no reason for silence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, insert, select, update
+
+from tests.alerts.town import BOARD, STAFF, Town, principal
+from warning_service.alerts import escalation, rebuild
+from warning_service.alerts.tables import alerts, deliveries, routes
+from warning_service.alerts.unreached import escalate_unreached
+from warning_service.clock import Clock, MovableClock
+from warning_service.roster import tables as t
+
+TUESDAY_LATE = datetime(2026, 5, 12, 7, 55, tzinfo=UTC)
+
+
+def rows(town: Town) -> dict[str, Any]:
+    with town.log.database.reading() as conn:
+        return {row.id: row for row in conn.execute(select(alerts))}
+
+
+def addresses(town: Town) -> set[str]:
+    with town.log.database.reading() as conn:
+        return set(conn.execute(select(deliveries.c.address)).scalars())
+
+
+def own_chain(folder: Path) -> None:
+    """A board's own playbook in which two steps, told on one day, have one deadline."""
+    shipped = files("warning_service.playbooks") / "shipped" / "nishinomiya.toml"
+    text = shipped.read_text(encoding="utf-8")
+    for minutes in ("minutes = 120", "minutes = 240"):
+        assert text.count(minutes) == 1
+        text = text.replace(minutes, "school_days = 1")
+    (folder / "nishinomiya.toml").write_text(text, encoding="utf-8")
+
+
+def test_two_steps_with_one_deadline_are_two_steps(
+    town: Town, tmp_path: Path, clock: MovableClock
+) -> None:
+    own_chain(tmp_path)
+    with town.log.database.writing() as conn:  # one room is told of both steps
+        conn.execute(update(routes).where(routes.c.place == "s1").values(address="C-s1"))
+    for days_ago in (2, 1, 0):
+        town.answers("kid1", days_ago=days_ago, mood=3)
+    town.work()
+    with town.log.database.writing() as conn:
+        conn.execute(update(deliveries).values(state="failed"))
+    before = next(iter(rows(town).values())).due_at
+    assert escalate_unreached(town.log, town.playbooks, Clock()) == 1
+    assert next(iter(rows(town).values())).due_at == before
+
+    clock.move_to(TUESDAY_LATE)
+    town.asks("kid3", ["nurse"])
+    town.work()
+    clock.move_to(TUESDAY_LATE + timedelta(hours=1))
+    assert town.alerts.escalate_due() == 2
+    assert {row.kind: row.step for row in rows(town).values()} == {"consultation": 1, "same_day": 2}
+    assert rebuild.differences(town.log, BOARD) == []
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_an_alert_that_cannot_be_moved_holds_up_no_other(
+    town: Town, clock: MovableClock, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    sources = [town.asks(kid, ["nurse"]) for kid in ("kid1", "kid2", "kid3")]
+    town.work()
+    if taken:
+        for alert in rows(town):
+            assert town.alerts.acknowledge(alert, principal("nurse1"), "portal")
+    found = {row.source: row.id for row in rows(town).values()}
+    bad, move = found[sources[1]], escalation.states.move
+
+    def breaks(conn: Any, row: Any, actor: str, body: Any) -> bool:
+        if row.id == bad:
+            raise ValueError("this one")
+        return move(conn, row, actor, body)
+
+    monkeypatch.setattr(escalation.states, "move", breaks)
+    clock.move_to(clock.now() + timedelta(days=2))
+    assert town.alerts.escalate_due() == 2
+    assert {one for one, row in rows(town).items() if row.step == 0} == {bad}
+
+
+def test_when_nobody_at_all_is_there_everybody_is_told(town: Town, clock: MovableClock) -> None:
+    """As on a Saturday at a school that has entered everybody's working days."""
+    mine = ("nurse1", "hr11", "head1", "board1")
+    with town.log.database.writing() as conn:
+        conn.execute(delete(routes))
+        for key in STAFF:
+            conn.execute(
+                insert(routes).values(
+                    board=BOARD, place=key, duty="person", channel="web_push", address=key
+                )
+            )
+            for weekday in (0, 2, 3, 4):
+                conn.execute(
+                    insert(t.working_days).values(
+                        staff=key, weekday=weekday, part="day", board=BOARD
+                    )
+                )
+    clock.move_to(clock.now() + timedelta(days=1))
+    town.asks("kid1", ["nurse"])
+    town.work()
+    assert addresses(town) == {"nurse1", "head1", "board1"}
+    alert = next(iter(rows(town)))
+    assert town.alerts.one(principal("nurse1"), alert).id == alert
+    assert rebuild.differences(town.log, BOARD) == []
+    clock.move_to(clock.now() + timedelta(hours=2))
+    assert town.alerts.escalate_due() == 1  # and again at the chain's end
+    assert addresses(town) < set(mine)
+    # One who is there is enough for the others to be left alone.
+    clock.move_to(clock.now() + timedelta(days=1))
+    town.asks("kid4", ["nurse"])
+    town.work()
+    assert addresses(town) - set(mine) == {"nurse2"}
