@@ -13,7 +13,7 @@ import threading
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from connectors.messaging.registry import Kind, kinds
 from connectors.messaging.web_push import new_private_key
@@ -162,8 +162,11 @@ def _over(trial: Trial) -> bool:
 def routes(board: Board = "") -> None:
     """Whom each channel tells, where, and how the last messages went."""
     rooms = _rooms()
-    table = Table("place", "duty", "turn", "channel", "address", "last taken", "not taken")
-    for one in rooms.routes.of_board(_board(rooms, board)):
+    found = rooms.routes.of_board(_board(rooms, board))
+    # An address is copied from here: whatever else has to wrap on a narrow screen, it does not.
+    address = Column("address", min_width=max((len(one.address) for one in found), default=0))
+    table = Table("place", "duty", "turn", "channel", address, "last taken", "not taken")
+    for one in found:
         took = "" if one.took_at is None else f"{one.took_at.astimezone(JAPAN):%Y-%m-%d %H:%M}"
         table.add_row(
             one.place, one.duty, str(one.priority), one.channel, one.address, took, one.why

@@ -120,7 +120,7 @@ def walk(
             def run(self, line: str) -> tuple[int, str]:
                 words = shlex.split(line)
                 assert words[0] == "kizashi"
-                done = CliRunner().invoke(cli, words[1:], env={"COLUMNS": "200"})
+                done = CliRunner().invoke(cli, words[1:], env={"COLUMNS": "80"})
                 assert not isinstance(done.exception, Exception), done.exception
                 return done.exit_code, done.output
 
