@@ -125,8 +125,8 @@ class Adults:
             self._looks.write()
         self._rooms.alerts.acknowledge(alert.id, who, via)
         urgent = alert.urgency == "urgent"
-        if not urgent and rng.random() < 0.25:
-            return  # talked in passing, nothing written
+        if not urgent and rng.random() < 0.25 and alert.step == 0:
+            return  # talked in passing, nothing written; who is told next for that writes it down
         action = rng.choices(
             ("consulted", "talked", "home", "counsellor", "watched"),
             (6, 3, 2, 3, 0) if urgent else (2, 6, 1, 1, 3),

@@ -14,9 +14,9 @@ import msgspec
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 
-from design.render import day_text, language, say, texts, time_text
+from design.render import day_text, language, say, time_text
 from teacher_portal.alert_cards import whom
-from teacher_portal.frame import duty_words, go
+from teacher_portal.frame import duty_words, go, via_words
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
@@ -228,7 +228,7 @@ def _words(request: Request, board: str, step: Step, names: dict[str, str]) -> s
         case AlertOpenedAgain(duties=duties):
             said["duties"] = duty_words(request, duties)
         case AlertDelivered(via=via) | AlertAcknowledged(via=via):
-            said["via"] = _via(lang, via)
+            said["via"] = via_words(lang, via)
         case AlertTakenOver():
             said["before"] = names.get(step.body.before, "–")
             what = "accepted" if step.body.accepted else what
@@ -247,11 +247,6 @@ def _reason(request: Request, board: str, reason: str) -> str:
     english = language(request) == "en"
     found = {one.id: one.label_en if english else one.label for one in offered}
     return found.get(reason, reason)
-
-
-def _via(lang: str, via: str) -> str:
-    key = f"life.via_{via}"
-    return say(lang, key) if key in texts() else via
 
 
 def _moment(moment: datetime, lang: str) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from connectors.messaging import registry
 from design.render import language, page, say, texts
 from teacher_portal.menu import menu_of
 from warning_service.access.principals import Principal
@@ -137,3 +138,13 @@ def duty_words(request: Request, duties: list[str] | tuple[str, ...]) -> str:
     named = (f"portal.duty_{duty}" for duty in duties if duty)
     known = texts()
     return joiner.join(say(lang, key) if key in known else key[12:] for key in named)
+
+
+def via_words(lang: str, via: str) -> str:
+    """What a way of telling is called on pages: this portal, or the channel's own label."""
+    if via == "portal":
+        return say(lang, "life.via_portal")
+    kind = registry.kinds().get(via)
+    if kind is None:  # a channel that was taken away since
+        return via
+    return kind.label_en if lang == "en" else kind.label

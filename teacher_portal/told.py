@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from design.render import language, say
-from teacher_portal.frame import show
+from teacher_portal.frame import show, via_words
 from warning_service.access.principals import Principal
 from warning_service.access.roles import OFFICES, Ability, Place
 from warning_service.access.web import Needs
@@ -74,6 +74,7 @@ def tried(
         steps=steps,
         names=rooms.gateway.staff_names(who, sorted(keys)),
         problem=problem,
+        via_words=via_words,
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 
-from teacher_portal.frame import go, show
+from teacher_portal.frame import go, show, via_words
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
@@ -70,6 +70,7 @@ def messages(request: Request, who: Operator, again: str = "") -> Response:
         found = dead_letters.letters(conn, Clock().now())
     return show(
         request, who, "portal_messages.html", letters=found, most=dead_letters.MOST_SHOWN,
+        via_words=via_words,
         again=int(again) if again.isascii() and again.isdigit() and len(again) < 7 else None,
     )  # fmt: skip
 

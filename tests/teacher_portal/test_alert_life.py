@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from connectors.messaging import registry
+from teacher_portal.frame import via_words
 from tests import make
 from tests.teacher_portal.conftest import Browsers
 from tests.teacher_portal.school import School
@@ -198,3 +200,28 @@ def test_every_state_reads_in_both_languages(
     page = nurse.get(path)
     assert ("open again" if lang == "en" else "未対応に戻して") in page
     assert ("Close it" if lang == "en" else "終わりにする") in page
+
+
+def test_a_long_history_shows_the_latest_and_folds_the_rest(
+    school: School, browsers: Browsers, alert: str
+) -> None:
+    nurse, path = browsers("nurse"), f"/portal/alerts/{alert}"
+    for _ in range(6):
+        nurse.post(f"{path}/acknowledge")
+        nurse.post(f"{path}/put-back")
+    page = nurse.get(path)
+    shown, folded = page.split('id="history-head"')[1].split('<details class="more">')
+    said = re.findall(r"</time></td><td>([^<]*)</td>", shown)
+    assert len(said) == 8
+    assert said[-2:] == ["まちがえて始めた対応を戻した", "はじめて開いた"]
+    before = re.findall(r"</time></td><td>([^<]*)</td>", folded)
+    assert before[0].startswith("お知らせが出て")
+    assert f"それより前の経過 {len(before)}件" in page
+
+
+@pytest.mark.parametrize("lang", ["ja", "en"])
+def test_ways_of_telling_are_named_and_one_that_is_gone_keeps_its_own_name(lang: str) -> None:
+    for name in registry.kinds():
+        assert via_words(lang, name) not in {"", name}
+    assert via_words(lang, "portal") == ("the portal" if lang == "en" else "この画面")
+    assert via_words(lang, "fax") == "fax"

@@ -41,11 +41,11 @@ def test_before_the_first_and_the_switches(
     assert "まとめはまだありません" in nurse.get("/portal/digest")
     answer = nurse.post("/portal/digest/choice", kind=MORNING, wanted="no")
     assert answer.headers["location"] == "/portal/digest"
-    assert nurse.get("/portal/digest").count("受け取らない</button>") == 1
+    assert nurse.get("/portal/digest").count("受け取るのをやめる</button>") == 1
     clock.move_to(at(date(2026, 5, 18), 8))
     made(school)
     assert "staff-nurse" not in {r.staff for r in make.rows(school.rooms.database, digests)}
     nurse = browsers("nurse")
     nurse.post("/portal/digest/choice", kind=MORNING, wanted="yes")
-    assert nurse.get("/portal/digest").count("受け取らない</button>") == 2
+    assert nurse.get("/portal/digest").count("受け取るのをやめる</button>") == 2
     assert nurse.post("/portal/digest/choice", kind="hourly", wanted="no").status_code == 404
