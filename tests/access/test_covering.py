@@ -255,3 +255,28 @@ def test_the_plan_tells_which_days_a_colleague_works(office: Office) -> None:
     colleagues = {c.staff: c for c in covering.plan(head, "sakura").colleagues}
     assert colleagues["staff-nurse"].works == {0: "day", 2: "am"}
     assert colleagues["staff-mori"].works == {}
+
+
+def test_nobody_hands_on_a_duty_for_longer_than_it_is_theirs(office: Office) -> None:
+    covering = office.rooms.covering
+    given = {"first": TODAY, "last": NEXT, "instead_of": "staff-mori"}
+    covering.add_stand_in(office.who("mori"), "staff-nurse", "homeroom", ROOM, **given)  # type: ignore[arg-type]
+    nurse = office.who("nurse")
+
+    def hands_on(last: date) -> None:
+        covering.add_stand_in(
+            nurse, "staff-lead", "homeroom", ROOM, first=NEXT, last=last, instead_of="staff-nurse"
+        )
+
+    for days in (1, 60):
+        with pytest.raises(Unfit) as raised:
+            hands_on(NEXT + timedelta(days=days))
+        assert raised.value.key == "dates"
+    assert not there(office, "homeroom", ROOM, day=NEXT) & {"staff-lead"}
+    hands_on(NEXT)  # within their own days they may
+    assert "staff-lead" in there(office, "homeroom", ROOM, day=NEXT)
+    # Who plans for the school decides for themselves.
+    covering.add_stand_in(
+        office.who("head"), "staff-lead", "homeroom", ROOM,
+        first=NEXT + timedelta(days=1), last=NEXT + timedelta(days=9), instead_of="staff-nurse",
+    )  # fmt: skip

@@ -30,7 +30,7 @@ from warning_service.access.doors.accounts import Unfit
 from warning_service.access.doors.sessions import Sessions
 from warning_service.access.gateway import NotYours
 from warning_service.access.presence import PARTS, span_of
-from warning_service.access.principals import Principal
+from warning_service.access.principals import Duty, Principal
 from warning_service.access.roles import OFFICES, Ability, Place, Role
 from warning_service.access.trail.audit import Trail
 from warning_service.clock import Clock
@@ -176,8 +176,9 @@ class Covering:
     ) -> str:
         """`staff` holds the duty from `first` to `last`, both included; its id.
 
-        `instead_of` '': on the roster for days without lessons. Raises Unfit (own, role, place,
-        dates, inactive, duplicate), NotYours.
+        `instead_of` '': on the roster for days without lessons. Who does not plan gives their own
+        duty for no longer than they hold it: two stand-ins for a day could else pass a class to
+        and fro for ever. Raises Unfit (own, role, place, dates, inactive, duplicate), NotYours.
         """
         today, after = self._clock.today(), last + timedelta(days=1)
         if role not in COVERED:
@@ -193,8 +194,11 @@ class Covering:
                 raise NotYours
             people = people_at(conn, who.board, school, today)
             own = any(held.role == role and held.place == place for held in people.get(who.key, ()))
-            if not (self._plans(who, school) or (own and instead_of == who.key)):
+            plans = self._plans(who, school)
+            if not (plans or (own and instead_of == who.key)):
                 raise NotYours
+            if not plans and not _holds(conn, Duty(Role(role), place), who.key, (first, after)):
+                raise Unfit("dates")
             if staff not in people:
                 raise Unfit("inactive")
             if instead_of and not any(
@@ -288,3 +292,14 @@ class Covering:
     ) -> None:
         using = USING if who.may(USING) else None
         self._trail.write(conn, [self._trail.look(who, action, staff, detail, using=using)])
+
+
+def _holds(conn: Connection, duty: Duty, staff: str, days: tuple[date, date]) -> bool:
+    """Is the duty theirs on every one of `days`, from the first to before the second?"""
+    d, (first, after) = roster.duties.c, days
+    found = conn.execute(
+        select(d.staff)
+        .where(d.staff == staff, d.role == duty.role, d.place == duty.place, d.from_day <= first)
+        .where(or_(d.until_day.is_(None), d.until_day >= after))
+    ).first()
+    return found is not None
