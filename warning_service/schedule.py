@@ -229,7 +229,10 @@ class Scheduler:
         self._digests = DigestJob(rooms.log, rooms.playbooks, rooms.alerts, channels=channels)
         self._nights = Nights(rooms.log, rooms.trail, rooms.settings)
         self._leader = Leader(rooms.database)
-        self._scheduler = BackgroundScheduler(timezone="Asia/Tokyo")
+        # A busy machine at the start must not cost the first look: the next at gaps is an hour off.
+        self._scheduler = BackgroundScheduler(
+            timezone="Asia/Tokyo", job_defaults={"misfire_grace_time": None, "coalesce": True}
+        )
 
     def start(self) -> None:
         """Declare the job and start; memory store, because the slot rows are the memory."""
@@ -239,8 +242,6 @@ class Scheduler:
             seconds=EVERY_SECONDS,
             id="due_slots",
             max_instances=1,
-            coalesce=True,
-            misfire_grace_time=None,
         )
         self._scheduler.add_job(
             self._look_at_looking,
@@ -248,8 +249,6 @@ class Scheduler:
             seconds=WATCH_SECONDS,
             id="odd_looking",
             max_instances=1,
-            coalesce=True,
-            misfire_grace_time=None,
         )
         self._scheduler.add_job(
             self._notice,
@@ -257,8 +256,6 @@ class Scheduler:
             seconds=NOTICE_SECONDS,
             id="notices",
             max_instances=1,
-            coalesce=True,
-            misfire_grace_time=None,
         )
         self._scheduler.add_job(
             self._look_for_gaps,
@@ -266,8 +263,6 @@ class Scheduler:
             seconds=GAP_SECONDS,
             id="duty_gaps",
             max_instances=1,
-            coalesce=True,
-            misfire_grace_time=None,
         )
         self._scheduler.add_job(
             self._keep,
@@ -275,8 +270,6 @@ class Scheduler:
             seconds=KEEPING_SECONDS,
             id="keeping",
             max_instances=1,
-            coalesce=True,
-            misfire_grace_time=None,
         )
         self._scheduler.start()
         self._scheduler.add_job(self._tick, id="at_start")
