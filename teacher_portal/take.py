@@ -15,9 +15,9 @@ from fastapi.responses import Response
 from teacher_portal.frame import go, show
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
-from warning_service.access.roles import Ability
 from warning_service.access.trail.audit import REFUSED
 from warning_service.access.web import AnyStaff
+from warning_service.alerts.messages import page_of
 from warning_service.alerts.outside.ack_links import AckLinks, LinkRefused
 from warning_service.alerts.service import AlertView
 from warning_service.database import StorageUnavailable
@@ -35,7 +35,7 @@ def offered(request: Request, who: Somebody, token: Token) -> Response:
         found = _alert(request, who, _links(request).look(who, token))
     except (LinkRefused, NotYours):
         return _refused(request, who)
-    return show(request, who, "portal_take.html", alert=found, token=token)
+    return show(request, who, "portal_take.html", alert=found, page=_page_of(found), token=token)
 
 
 @router.post("/portal/take/{token}")
@@ -43,7 +43,7 @@ def taken(request: Request, who: Somebody, token: Token) -> Response:
     """Take the alert on. The link is used up by it, also when somebody else was first."""
     links, rooms = _links(request), rooms_of(request)
     try:
-        _alert(request, who, links.look(who, token))
+        found = _alert(request, who, links.look(who, token))
         alert_id = links.use(who, token)
     except (LinkRefused, NotYours):
         return _refused(request, who)
@@ -52,7 +52,8 @@ def taken(request: Request, who: Somebody, token: Token) -> Response:
     except StorageUnavailable:
         links.give_back(who, token)
         raise
-    return go(f"/portal/alerts/{alert_id}", saved="acknowledged" if first else "too_late")
+    taken_on = "acknowledged" if found.student else "notice_taken"
+    return go(_page_of(found), saved=taken_on if first else "too_late")
 
 
 def _links(request: Request) -> AckLinks:
@@ -60,10 +61,16 @@ def _links(request: Request) -> AckLinks:
 
 
 def _alert(request: Request, who: Principal, alert_id: str) -> AlertView:
-    """The alert, for somebody who may see it. Raises NotYours."""
-    if not who.may(Ability.SEE_ALERTS):
-        raise NotYours
+    """The alert, or the notice, for somebody who may see it. Raises NotYours.
+
+    One about a child is for those whose duties give SEE_ALERTS there; a notice for those told of it
+    (an operator sees no alert of a child's, and has to be able to take on what is broken).
+    """
     return rooms_of(request).alerts.one(who, alert_id)
+
+
+def _page_of(alert: AlertView) -> str:
+    return f"/portal/{page_of(alert.kind)}/{alert.id}"
 
 
 def _refused(request: Request, who: Principal) -> Response:

@@ -173,3 +173,23 @@ def test_an_address_nobody_is_routed_to_gets_no_link(school: School, alert: str)
     assert links.make(alert, "mail", "nobody@x.example", good_for=ALWAYS) is None
     assert links.make("no-such-alert", "mail", TO, good_for=ALWAYS) is None
     assert make.rows(school.rooms.database, ack_links) == []
+
+
+def test_who_sees_no_childs_alert_takes_on_a_notice_that_was_for_them(
+    school: School, browsers: Browsers
+) -> None:
+    """An operator is called at night, and the link in the mail has to work."""
+    rooms = school.rooms
+    make.staff(rooms.database, "op", ("operator", make.BOARD))
+    routed(rooms, "operator", make.BOARD)
+    notice = rooms.notices.raise_notice(make.BOARD, "system_trouble", "watchman:behind")
+    assert notice is not None
+    path = link(rooms, notice)
+    assert browsers("nurse").client.get(path, headers=HTML).status_code == 404
+    operator = browsers("op")
+    page = operator.get(path)
+    assert f"/portal/notices/{notice}" in page and "/portal/alerts/" not in page
+    done = operator.post(path)
+    assert done.headers["location"] == f"/portal/notices/{notice}?saved=notice_taken"
+    assert state_of(rooms, notice) == ("acknowledged", "staff-op", "mail")
+    assert "あなたが引き受けました" in operator.get(done.headers["location"])
