@@ -119,3 +119,21 @@ def test_when_nobody_at_all_is_there_everybody_is_told(town: Town, clock: Movabl
     town.asks("kid4", ["nurse"])
     town.work()
     assert addresses(town) - set(mine) == {"nurse2"}
+
+
+def test_an_old_call_does_not_drop_off_the_list_behind_newer_alerts(town: Town) -> None:
+    town.asks("kid1", ["nurse"])
+    town.work()
+    [old] = rows(town).values()
+    newer = [
+        {
+            **old._mapping, "id": f"newer{number}", "kind": "same_day", "urgency": "today",
+            "state": "acknowledged", "acknowledged_by": "hr11",
+            "raised_at": old.raised_at + timedelta(minutes=number + 1),
+        }
+        for number in range(8)
+    ]  # fmt: skip
+    with town.log.database.writing() as conn:
+        conn.execute(insert(alerts), newer)
+    found = town.alerts.inbox(principal("nurse1"), limit=5)
+    assert [alert.id for alert in found] == ["newer7", "newer6", "newer5", "newer4", old.id]

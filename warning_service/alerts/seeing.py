@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, case, select
 
 from warning_service.access.gateway import NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.trail.audit import Trail
 from warning_service.alerts import states
+from warning_service.alerts.deadlines import URGENT
 from warning_service.alerts.listeners import Listeners, listeners
 from warning_service.alerts.notices import NO_CHILD, is_told
 from warning_service.alerts.privacy import CONSULTATION, Sight, duties_of
@@ -45,6 +46,13 @@ _AS_STORED = (
     "delivered_at", "delivered_via", "seen_at", "seen_by", "offered_to", "offered_at",
     "snoozed_by", "snoozed_at", "snooze_reason", "closed_by", "closed_at",
 )  # fmt: skip
+
+
+_PRESSING = case(
+    ((alerts.c.state == states.OPEN) & (alerts.c.urgency == URGENT), 0),
+    (alerts.c.state == states.OPEN, 1),
+    else_=2,
+)
 
 
 class AlertView(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,15 +127,17 @@ class Seeing:
         """Alerts of the asker's classes and schools, newest first; those that wait for a record.
 
         Calls for help that are for others are only counted. `include_done` adds those that were
-        handled and closed. At most `limit`.
+        handled and closed. At most `limit`; of those that wait, what nobody has comes first, urgent
+        ones before all: an old call must not drop off the end behind many that are newer.
         """
         query = select(alerts).where(self._covered(who), alerts.c.board == who.board)
         query = query.where(alerts.c.student != NO_CHILD)  # notices have a page of their own
         if not include_done:
-            query = query.where(alerts.c.state.in_(states.WAITING))
+            query = query.where(alerts.c.state.in_(states.WAITING)).order_by(_PRESSING)
         query = query.order_by(alerts.c.raised_at.desc(), alerts.c.id.desc()).limit(limit)
         with self._log.database.reading() as conn:
             rows = conn.execute(query).all()
+        rows = sorted(rows, key=lambda row: (row.raised_at, row.id), reverse=True)
         sight = self._sight(rows)
         mine = [row for row in rows if sight.sees(who, row)]
         hidden = sum(row.state in states.WAITING for row in rows) - sum(
