@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -97,3 +98,17 @@ def test_one_leads_and_the_next_follows(town: Rooms, tmp_path: Path) -> None:
     first.resign()
     assert second.leads()
     second.resign()
+
+
+def test_jobs_that_begin_side_by_side_do_not_shut_each_other_out(town: Rooms) -> None:
+    for _ in range(10):
+        leader, together = Leader(town.database), threading.Barrier(4)
+
+        def ask(leader: Leader = leader, together: threading.Barrier = together) -> bool:
+            together.wait()
+            return leader.leads()
+
+        with ThreadPoolExecutor(4) as pool:
+            answers = [one.result() for one in [pool.submit(ask) for _ in range(4)]]
+        leader.resign()
+        assert answers == [True] * 4

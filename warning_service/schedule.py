@@ -168,10 +168,13 @@ class Leader:
         self._database = database
         self._file: IO[str] | None = None
         self._conn: Connection | None = None
+        # Jobs begin side by side: two that try for the lock at once would shut each other out.
+        self._one_at_a_time = threading.Lock()
 
     def leads(self) -> bool:
         """Try to become the leader, or confirm that we still are."""
-        return self._leads_file() if self._database.is_sqlite else self._leads_postgres()
+        with self._one_at_a_time:
+            return self._leads_file() if self._database.is_sqlite else self._leads_postgres()
 
     def _leads_file(self) -> bool:
         if self._file is None:
