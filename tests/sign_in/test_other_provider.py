@@ -27,6 +27,9 @@ from warning_service.rooms import Rooms
 from warning_service.roster import tables as roster
 from warning_service.settings import SignInProvider
 
+# What is tried here is another provider; what is stored of it is tried on both in test_staff.py.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 TEACHER = {
     "sub": "teacher", "email": "tanaka@school.example", "email_verified": True,
     "hd": "school.example", "tid": TENANT, "oid": "o-1",
