@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from tests.alerts.town import BOARD, STAFF, Town, principal
-from warning_service.alerts import escalation, rebuild
+from warning_service.alerts import escalation, rebuild, waking
 from warning_service.alerts.tables import alerts, deliveries, routes
 from warning_service.alerts.unreached import escalate_unreached
 from warning_service.clock import Clock, MovableClock
+from warning_service.events.types import AlertDelivered, FollowUpRecorded, NewEvent, new_id
 from warning_service.roster import tables as t
 
 TUESDAY_LATE = datetime(2026, 5, 12, 7, 55, tzinfo=UTC)
@@ -137,3 +138,64 @@ def test_an_old_call_does_not_drop_off_the_list_behind_newer_alerts(town: Town) 
         conn.execute(insert(alerts), newer)
     found = town.alerts.inbox(principal("nurse1"), limit=5)
     assert [alert.id for alert in found] == ["newer7", "newer6", "newer5", "newer4", old.id]
+
+
+def records(town: Town, alert: str) -> None:
+    """The nurse writes down, from this alert, what was done."""
+    record = new_id()
+    body = FollowUpRecorded(
+        follow_up_id=record, action="talked", change="same", list_id=None, alert_id=alert,
+        sealed=None,
+    )  # fmt: skip
+    with town.log.unit_of_work() as unit:
+        unit.append(
+            NewEvent(
+                id=record, board=BOARD, student="kid1", on=town.log.clock.today(),
+                actor="nurse1", body=body,
+            )
+        )  # fmt: skip
+        assert town.alerts.handle(unit, alert, record, "nurse1")
+
+
+@pytest.mark.parametrize("about_help", [False, True])
+def test_what_was_done_about_something_else_answers_no_call_for_help(
+    town: Town, clock: MovableClock, about_help: bool
+) -> None:
+    call = town.asks("kid1", ["nurse"])
+    if about_help:
+        town.asks("kid1", ["nurse"])  # the same child calls twice: one talk is an answer to both
+    else:
+        for days_ago in (2, 1, 0):
+            town.answers("kid1", days_ago=days_ago, mood=3)
+    town.work()
+    found = {row.source: row.id for row in rows(town).values()}
+    mine = found.pop(call)
+    [other] = found.values()
+    for alert in (mine, other):
+        assert town.alerts.acknowledge(alert, principal("nurse1"), "portal")
+    clock.move_to(clock.now() + timedelta(hours=1))
+    records(town, other)
+    clock.move_to(clock.now() + timedelta(days=1))
+    town.alerts.escalate_due()
+    assert rows(town)[mine].state == ("handled" if about_help else "open")
+    assert rows(town)[other].state == "handled"
+    assert rebuild.differences(town.log, BOARD) == []
+
+
+def test_a_note_of_what_arrived_holds_up_nobody(
+    town: Town, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.asks("kid1", ["nurse"])
+    town.work()
+    with town.log.database.writing() as conn:
+        conn.execute(update(deliveries).values(state="sent", sent_at=Clock().now()))
+    move = waking.states.move
+
+    def breaks(conn: Any, row: Any, actor: str, body: Any) -> bool:
+        if isinstance(body, AlertDelivered):
+            raise ValueError("this note")
+        return move(conn, row, actor, body)
+
+    monkeypatch.setattr(waking.states, "move", breaks)
+    clock.move_to(clock.now() + timedelta(hours=1))
+    assert town.alerts.escalate_due() == 1

@@ -7,12 +7,17 @@ waking, is started here and done in modules of those names. Nothing is decided h
 
 from __future__ import annotations
 
+import structlog
+
 from warning_service.access.principals import Principal
 from warning_service.alerts import escalation, history, waking
 from warning_service.alerts.handing_over import Candidate, HandingOver
 from warning_service.alerts.history import Step
 from warning_service.alerts.life import SnoozeRefused
 from warning_service.alerts.seeing import AlertView, Inbox
+from warning_service.database import StorageUnavailable
+
+log = structlog.get_logger()
 
 __all__ = ["AlertView", "Alerts", "Candidate", "Inbox", "SnoozeRefused", "Step"]
 
@@ -26,7 +31,12 @@ class Alerts(HandingOver):
         What was snoozed or has no record in time wakes first, so that it is told in the same look
         as others. Safe to call from any number of processes at once. Raises StorageUnavailable.
         """
-        waking.note_delivered(self._log)
+        try:
+            waking.note_delivered(self._log)
+        except StorageUnavailable:
+            raise
+        except Exception as error:  # a note of what arrived must not hold up who is told next
+            log.exception("delivered_not_noted", error=type(error).__name__)
         moved = waking.wake_due(self._log, self._playbooks, self._wall)
         return moved + escalation.escalate_due(self._log, self._playbooks, self._wall)
 

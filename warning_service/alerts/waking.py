@@ -23,6 +23,7 @@ from prometheus_client import Counter
 from sqlalchemy import Connection, select
 
 from warning_service.alerts import states
+from warning_service.alerts.deadlines import URGENT
 from warning_service.alerts.escalation import each
 from warning_service.alerts.privacy import duties_of
 from warning_service.alerts.tables import alerts, deliveries
@@ -181,13 +182,27 @@ def _recorded(conn: Connection, row: Any) -> AlertHandled | None:
         .where(e.student == row.student, e.type == tag_of(FollowUpRecorded))
         .where(e.actor == row.acknowledged_by, e.recorded_at >= row.acknowledged_at)
         .order_by(e.position)
-        .limit(1)
-    ).one_or_none()
-    if found is None:
-        return None
-    body = decode(found.body)
-    assert isinstance(body, FollowUpRecorded)
-    return AlertHandled(alert_id=row.id, follow_up_id=body.follow_up_id, at=found.recorded_at)
+    )
+    for record in found:
+        body = decode(record.body)
+        assert isinstance(body, FollowUpRecorded)
+        if _answers(conn, row, body.alert_id):
+            return AlertHandled(
+                alert_id=row.id, follow_up_id=body.follow_up_id, at=record.recorded_at
+            )
+    return None
+
+
+def _answers(conn: Connection, row: Any, of_alert: str | None) -> bool:
+    """Can a record made from `of_alert` (None: from none) be about this alert as well?
+
+    Several calls of one child are answered by one talk; a call for help never by what was done
+    about something else, as a falling mood.
+    """
+    if of_alert in {None, row.id} or row.urgency != URGENT:
+        return True
+    kind = conn.execute(select(alerts.c.kind).where(alerts.c.id == of_alert)).scalar_one_or_none()
+    return bool(kind == row.kind)
 
 
 def _opened(telling: Telling, playbook: Playbook, row: Any, now: datetime, wall: Clock) -> _Plan:
