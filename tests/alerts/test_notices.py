@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+import tomllib
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from tests.alerts.town import BOARD, Town, principal
+from warning_service import playbooks
 from warning_service.alerts import rebuild
 from warning_service.alerts.notices import (
     EXTRACT_MISSING,
@@ -20,6 +23,7 @@ from warning_service.alerts.notices import (
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.clock import MovableClock
 from warning_service.events.tables import events
+from warning_service.playbooks.kinds import Kinds
 
 
 @pytest.fixture
@@ -112,3 +116,12 @@ def test_what_is_no_notice_is_refused(town: Town, notices: Notices) -> None:
     assert view is not None
     with town.log.unit_of_work() as unit, pytest.raises(ValueError, match="record"):
         notices.close(unit, view, "hr11")
+
+
+def test_the_shipped_playbooks_say_of_every_kind_how_it_is_told() -> None:
+    files = sorted(Path(playbooks.__file__).parent.glob("shipped/*.toml"))
+    assert files
+    for file in files:
+        said = tomllib.loads(file.read_text("utf-8"))["kinds"]
+        assert said.keys() == Kinds.model_fields.keys(), file.name
+        Kinds.model_validate(said)
