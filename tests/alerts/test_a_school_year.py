@@ -279,4 +279,6 @@ def test_a_day_nobody_covers_goes_up_at_once(town: Town, clock: MovableClock) ->
     town.asks("kid2")
     town.work()
     [last] = town.alerts.of_student("kid2")
-    assert last.duties == ("board",)  # nobody at all: it still stands, with the last step named
+    # Nobody at all: it still stands, with the last step named, and all passed over are told too.
+    assert last.readers == ("board",)
+    assert last.duties == ("board", "homeroom", "nurse", "grade_lead", "guidance", "management")
