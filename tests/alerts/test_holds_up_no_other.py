@@ -13,7 +13,9 @@ from sqlalchemy import delete, insert, select, update
 from tests.alerts.town import BOARD, STAFF, Town, principal
 from warning_service.alerts import escalation, rebuild, waking
 from warning_service.alerts.tables import alerts, deliveries, routes
+from warning_service.alerts.telling import Place
 from warning_service.alerts.unreached import escalate_unreached
+from warning_service.alerts.who_is_told import WhoIsTold
 from warning_service.clock import Clock, MovableClock
 from warning_service.events.types import AlertDelivered, FollowUpRecorded, NewEvent, new_id
 from warning_service.roster import tables as t
@@ -111,6 +113,12 @@ def test_when_nobody_at_all_is_there_everybody_is_told(town: Town, clock: Movabl
     assert addresses(town) == {"nurse1", "head1", "board1"}
     alert = next(iter(rows(town)))
     assert town.alerts.one(principal("nurse1"), alert).id == alert
+    told = WhoIsTold(town.log, town.playbooks).of_class(
+        BOARD, Place("s1", "c11"), kind="consultation", at=clock.now(), duties=("nurse",)
+    )
+    [step] = [step for step in told if step.at is not None and not step.again]
+    assert {duty.duty for duty in step.duties} >= {"board", "nurse", "management"}
+    assert not any(duty.beside for duty in step.duties)  # none of them is the one on duty
     assert rebuild.differences(town.log, BOARD) == []
     clock.move_to(clock.now() + timedelta(hours=2))
     assert town.alerts.escalate_due() == 1  # and again at the chain's end

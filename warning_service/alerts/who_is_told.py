@@ -105,7 +105,14 @@ def walk(
                 number=told.step, at=when, due_at=told.due_at, held=when > moment,
                 duties=(
                     *(_reaching(telling, duty, place, when) for duty in named),
-                    *(_reaching(telling, duty, place, when, beside=True) for duty in told.beside),
+                    # Those passed over, told as nobody at all is there, are not on duty (日直).
+                    *(
+                        _reaching(
+                            telling, duty, place, when,
+                            beside=telling.reachable(duty, place, when),
+                        )
+                        for duty in told.beside
+                    ),
                 ),
             )
         )  # fmt: skip
