@@ -27,7 +27,7 @@ def run(*words: str) -> Result:
 
 @pytest.fixture
 def town(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> Rooms:
-    """A class with a child and no teacher, and a nurse; what the commands open is this installation."""
+    """A class with a child and no teacher, and a nurse; the commands open this installation."""
     make.places(rooms.database)
     make.children(rooms.log, ROOM, 1)
     make.staff(rooms.database, "nurse", ("nurse", make.SCHOOL))
