@@ -17,10 +17,10 @@ demo: $(VENV)/.run  ## Build the made-up town (first time: one to two minutes) a
 	$(BIN)/kizashi demo
 
 test: cover  ## Run all tests, PostgreSQL and browser included; those of access/ are measured
-	$(BIN)/pytest -n 4 --dist loadgroup $(addprefix --ignore=,$(ACCESS))
+	$(BIN)/pytest -n 3 --dist loadgroup $(addprefix --ignore=,$(ACCESS))
 
 cover: $(VENV)/.dev $(VENV)/.browser  ## Only the tests of access/; names each branch they leave out, fails below 100 %
-	$(BIN)/pytest -n 4 --dist loadgroup $(ACCESS) --cov=warning_service.access --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+	$(BIN)/pytest -n 3 --dist loadgroup $(ACCESS) --cov=warning_service.access --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 check: $(VENV)/.dev  ## Linters, types, import rules, migrations head, house rules, security
 	$(BIN)/ruff check .

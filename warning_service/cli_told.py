@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from warning_service.alerts.gaps import GRAVE
 from warning_service.alerts.telling import Place
@@ -61,7 +61,9 @@ def told(
     if room is None or board is None:
         err.print("no such class", markup=False)
         raise typer.Exit(1)
-    table = Table("step", "at", "until", "duty", "people", "channels")
+    # Whatever else wraps on a narrow screen, a moment is read in one piece.
+    moments = (Column(name, no_wrap=True, min_width=16) for name in ("at", "until"))
+    table = Table("step", *moments, "duty", "people", "channels")
     for step in rooms.who_is_told.of_class(
         board, Place(room.school, room.id), kind=kind, at=moment
     ):

@@ -34,7 +34,7 @@ from warning_service.events.types import new_id
 from warning_service.judging.rebuild import rebuild
 from warning_service.settings import Settings
 
-ROUNDS = int(os.environ.get("KIZASHI_FAULT_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("KIZASHI_FAULT_ROUNDS", "2"))
 TABLETS = 8
 
 

@@ -188,6 +188,7 @@ def child(url: str, class_id: str) -> tuple[httpx.Client, dict[str, str]]:
     return client, {"X-Kizashi-CSRF": session["csrf"]}
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_no_canary_is_found_where_it_should_not_be(
     school: School,
     browsers: Browsers,
