@@ -119,21 +119,23 @@ def test_urgent_and_other_alerts_are_never_one_message(
     ]  # fmt: skip
 
 
-def test_one_message_a_second_to_an_address_and_what_comes_meanwhile_is_one_more(
+def test_a_few_calls_go_at_once_then_one_message_a_second_with_what_came_meanwhile(
     town: Town, channel: SlackChannel, slack: SlackServer, soon: Soon
 ) -> None:
+    at_once = 1 + lanes_module.URGENT_BURST
     with delivering(town, {"slack": channel}):
-        town.asks("kid1", ["nurse"])
-        town.work()
-        soon(lambda: len(slack.faults.calls) == 1)
+        for n in range(at_once):
+            town.asks(f"kid{n % 3 + 1}", ["nurse"])
+            town.work()
+            soon(lambda n=n: len(slack.faults.calls) == n + 1)
         for child in ("kid2", "kid3", "kid1"):
             town.asks(child, ["nurse"])
         town.work()
-        soon(lambda: [row.state for row in rows(town)] == ["sent"] * 4)
+        soon(lambda: [row.state for row in rows(town)] == ["sent"] * (at_once + 3))
     times = [at for *_, at, _ in slack.faults.calls]
-    assert len(times) == 2
-    assert times[1] - times[0] >= 1.0
-    assert sum(text.count("#") for text in texts(slack, "C-nurse1")) == 4
+    assert len(times) == at_once + 1, "the last three are one message"
+    assert times[-1] - times[0] >= 1.0, "in the long run one a second"
+    assert sum(text.count("#") for text in texts(slack, "C-nurse1")) == at_once + 3
 
 
 def test_a_change_of_a_message_does_not_hold_up_a_new_call(

@@ -25,6 +25,10 @@ HOLD_SECONDS = LEASE.total_seconds() / 2
 LIMITED_LANES = 3
 """So many addresses told to slow down, and none that was served since: it is the whole channel."""
 
+URGENT_BURST = 3
+"""So many urgent messages may go to one address without a pause; services bear short bursts, and
+one that does not says 429, which is honoured. The pauses are made up for afterwards."""
+
 
 class _State:
     def __init__(self) -> None:
@@ -35,11 +39,15 @@ class _State:
         # Changes have a limit of their own where there is one: they never hold up a new message.
         self.ready_at = {True: 0.0, False: 0.0}
 
-    def head(self, now: float) -> tuple[int, float]:
-        """Place of the first message that may go now (-1: none), else when one may."""
+    def head(self, now: float, ahead: float) -> tuple[int, float]:
+        """Place of the first message that may go now (-1: none), else when one may.
+
+        `ahead`: seconds by which a new urgent message may be before its turn.
+        """
         soonest = float("inf")
         for place, (_, owed) in enumerate(self.queue):
-            ready = self.ready_at[owed.purpose == UPDATE]
+            change = owed.purpose == UPDATE
+            ready = self.ready_at[change] - (0.0 if change or owed.rank else ahead)
             if ready <= now:
                 return place, now
             soonest = min(soonest, ready)
@@ -156,7 +164,7 @@ class Lanes:
             suspect = state.failures > 0
             if suspect and suspects >= self._suspects_at_once:
                 continue
-            place, ready = (0, now) if at_once else state.head(now)
+            place, ready = (0, now) if at_once else state.head(now, URGENT_BURST * self._between)
             if place < 0:
                 soonest = min(soonest, ready)
                 continue
@@ -180,7 +188,7 @@ class Lanes:
             state = self._lanes[lane]
             state.busy = False
             state.failures = 0
-            state.ready_at[update] = monotonic() + self._between
+            state.ready_at[update] = max(state.ready_at[update], monotonic()) + self._between
             if state.idle(monotonic()):
                 del self._lanes[lane]
             self._ready.notify_all()
