@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from warning_service.catalogue.items import Item, all_items
 from warning_service.playbooks.alert_life import AlertLife
+from warning_service.playbooks.judging import Bands, Difficulty, Judgement, ListRule
 from warning_service.playbooks.kinds import Escalation, Kind, Kinds, Part, Step, Urgency
 
 
@@ -42,29 +43,21 @@ class Outcome(Part):
 
 
 class ItemInUse(Part):
-    """An item of the catalogue in this playbook, with the points rule for the cold start.
+    """An item of the catalogue in this playbook, and what it does to a score without a model.
 
-    `points` count when the sum (counts, flags) or mean (measures) over the last `window_days`
-    reaches `at`, in the direction the catalogue calls worse.
+    It is *reached* when the sum (counts, flags) or mean (measures) over the last `window_days` is
+    `at` or worse, in the direction the catalogue calls worse; `points` then count. A formula adds
+    `coefficient` times that sum or mean (below 0: it lowers the score). `types`: the difficulties
+    it speaks for; none: all. `hidden`: it feeds the score and is shown to nobody in a meeting.
     """
 
     id: str
-    points: float = Field(ge=0)
+    points: float = Field(ge=0, default=0.0)
     at: float
     window_days: int = Field(ge=1, default=28)
-
-
-class ListRule(Part):
-    """When lists are made, and how long they may be."""
-
-    cadence: Literal["first_school_day_of_month"]
-    hour: int = Field(ge=0, le=23, default=7)
-    budget_share: float = Field(gt=0, le=1, description="Places as a share of the school's roll.")
-    budget_least: int = Field(ge=1, description="A small school gets at least so many places.")
-    new_first: bool = Field(description="Children without current support take places first.")
-    supported_days: int = Field(
-        ge=1, description="A follow-up within so many days counts as already supported."
-    )
+    coefficient: float = 0.0
+    types: tuple[str, ...] = ()
+    hidden: bool = False
 
 
 class HandOver(Part):
@@ -182,7 +175,10 @@ class Playbook(Part):
     source: str
     questionnaires: tuple[str, ...]
     outcome: Outcome
+    types: tuple[Difficulty, ...] = ()
     items: tuple[ItemInUse, ...] = Field(min_length=1)
+    judgement: Judgement = Judgement()
+    bands: Bands | None = None
     list: ListRule
     hand_over: HandOver
     alert_rules: tuple[AlertRule, ...]
@@ -206,6 +202,7 @@ class Playbook(Part):
                 name.startswith("q.") and name in self.sharing.welfare_sees
             ):
                 raise ValueError(f"sharing names '{name}', which is not in the catalogue")
+        self._judging_fits()
         classes = {choice.id for choice in self.review.classes}
         if unknown := set(self.review.supports) - classes:
             raise ValueError(f"review.supports names unknown classes: {sorted(unknown)}")
@@ -214,6 +211,33 @@ class Playbook(Part):
         if unknown := set(self.follow_up.better) - {c.id for c in self.follow_up.changes}:
             raise ValueError(f"follow_up.better: unknown {sorted(unknown)}")
         return self
+
+    def _judging_fits(self) -> None:
+        """What is judged by must be there to be judged by."""
+        used = {item.id for item in self.items}
+        types = {one.id for one in self.types}
+        if len(used) != len(self.items):
+            raise ValueError("items names an item twice")
+        for item in self.items:
+            if unknown := set(item.types) - types:
+                raise ValueError(f"item '{item.id}': unknown types {sorted(unknown)}")
+            if item.coefficient and self.judgement.method != "formula":
+                raise ValueError(f"item '{item.id}': only a formula has coefficients")
+        rule = self.list
+        conditions = [*rule.leave_out, *rule.later]
+        if self.judgement.similar_to is not None:
+            conditions.append(self.judgement.similar_to)
+        named = [c.item for c in conditions if c.item]
+        named += [item.id for item in rule.second.items] if rule.second else []
+        if unknown := set(named) - used:
+            raise ValueError(f"the list asks for items that are not in use: {sorted(unknown)}")
+        if (self.judgement.method == "none") != (rule.cadence == "none"):
+            raise ValueError("method 'none' and cadence 'none' go together")
+        for pick in rule.picks:
+            if pick.by == "type" and not any(one.at is not None for one in self.types):
+                raise ValueError(f"pick '{pick.id}': no type says from where on it is reached")
+            if pick.each == "type" and not types:
+                raise ValueError(f"pick '{pick.id}': there are no types")
 
     def chain(self, kind: str, urgency: str) -> tuple[Step, ...]:
         """Who is told of an alert of that kind, step by step.
