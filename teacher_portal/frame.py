@@ -17,7 +17,7 @@ from connectors.messaging import registry
 from design.render import language, page, say, texts
 from teacher_portal.menu import menu_of
 from warning_service.access.principals import Principal
-from warning_service.playbooks.model import Choice
+from warning_service.playbooks.follow_up import Choice
 from warning_service.rooms import rooms_of
 from warning_service.roster import queries as roster
 

@@ -34,7 +34,7 @@ from warning_service.follow_up import cases
 from warning_service.follow_up.hand_over import HandOvers
 from warning_service.follow_up.tables import follow_ups, reviews
 from warning_service.judging.tables import list_entries, warning_lists
-from warning_service.playbooks.model import Choice
+from warning_service.playbooks.follow_up import Choice
 from warning_service.playbooks.service import Playbooks
 from warning_service.playbooks.sharing import Side
 from warning_service.roster import queries as roster

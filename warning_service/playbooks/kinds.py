@@ -55,8 +55,21 @@ class QuietHours(Part):
 class Escalation(Part):
     """Chains by urgency, quiet hours, and the hours that bound deadlines of what is not urgent."""
 
-    urgent: tuple[Step, ...] = Field(min_length=1)
-    today: tuple[Step, ...] = Field(min_length=1)
+    urgent: tuple[Step, ...] = Field(
+        default=(
+            Step(duties=("homeroom", "nurse"), minutes=10),
+            Step(duties=("grade_lead", "guidance", "management"), minutes=15),
+            Step(duties=("board",), minutes=30),
+        ),
+        min_length=1,
+    )
+    today: tuple[Step, ...] = Field(
+        default=(
+            Step(duties=("homeroom", "nurse"), minutes=120),
+            Step(duties=("grade_lead", "guidance", "management"), minutes=240),
+        ),
+        min_length=1,
+    )
     routine: tuple[Step, ...] = Field(
         default=(
             Step(duties=("management", "guidance"), school_days=3),

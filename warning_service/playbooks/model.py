@@ -12,22 +12,15 @@ import tomllib
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from warning_service.catalogue.items import Item, all_items
 from warning_service.playbooks.alert_life import AlertLife
+from warning_service.playbooks.follow_up import Choice, FollowUp
 from warning_service.playbooks.judging import Bands, Difficulty, Judgement, ListRule
 from warning_service.playbooks.kinds import Escalation, Kind, Kinds, Part, Step, Urgency
-
-
-class Choice(Part):
-    """A choice people make, with its wording."""
-
-    id: str
-    label: str
-    label_en: str
 
 
 class Outcome(Part):
@@ -49,22 +42,37 @@ class ItemInUse(Part):
     `at` or worse, in the direction the catalogue calls worse; `points` then count. A formula adds
     `coefficient` times that sum or mean (below 0: it lowers the score). `types`: the difficulties
     it speaks for; none: all. `hidden`: it feeds the score and is shown to nobody in a meeting.
+
+    A file that does not say otherwise looks back 28 days for what happens day by day (counts and
+    answers), and for everything else as long as the catalogue calls it fresh.
     """
 
     id: str
     points: float = Field(ge=0, default=0.0)
-    at: float
+    at: float = 1.0
     window_days: int = Field(ge=1, default=28)
     coefficient: float = 0.0
     types: tuple[str, ...] = ()
     hidden: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_long_as_fresh(cls, data: Any) -> Any:
+        known = all_items().get(data.get("id", "")) if isinstance(data, dict) else None
+        if known is None or known.kind == "count" or "window_days" in data:
+            return data
+        return {**data, "window_days": known.fresh_days}
+
 
 class HandOver(Part):
     """When the model may make the list in place of the points rule."""
 
-    least_hits: int = Field(ge=1, description="Outcomes known before the model is trusted.")
-    least_gain: float = Field(description="AUC of the model minus AUC of the rule, at least.")
+    least_hits: int = Field(
+        default=20, ge=1, description="Outcomes known before the model is trusted."
+    )
+    least_gain: float = Field(
+        default=0.0, description="AUC of the model minus AUC of the rule, at least."
+    )
 
 
 class AlertRule(Part):
@@ -96,6 +104,17 @@ class AlertRule(Part):
         if (self.kind == "rise") == bool(self.question):
             raise ValueError(f"alert rule '{self.id}': a question, and none for a rise")
         return self
+
+
+_LIFE_OR_DEATH = AlertRule(
+    id="wants_to_vanish",
+    kind="critical",
+    question="vanish",
+    at=1,
+    urgency="urgent",
+    label="命にかかわるかもしれない回答です",
+    label_en="An answer that may concern life and death",
+)
 
 
 Listener = Literal["homeroom", "nurse", "counsellor", "social_worker", "guidance", "management"]
@@ -140,17 +159,6 @@ class Review(Part):
     supports: tuple[str, ...] = Field(description="Class ids that count as 'support agreed'.")
 
 
-class FollowUp(Part):
-    """What an adult can record in 20 seconds."""
-
-    actions: tuple[Choice, ...] = Field(min_length=1)
-    changes: tuple[Choice, ...] = Field(min_length=1)
-    support_actions: tuple[str, ...] = Field(description="Actions that count as support given.")
-    better: tuple[str, ...] = Field(
-        description="Change ids that count as 'changed for the better'."
-    )
-
-
 class SignIn(Part):
     """How the board's children sign in.
 
@@ -180,12 +188,12 @@ class Playbook(Part):
     judgement: Judgement = Judgement()
     bands: Bands | None = None
     list: ListRule
-    hand_over: HandOver
-    alert_rules: tuple[AlertRule, ...]
-    escalation: Escalation
+    hand_over: HandOver = HandOver()
+    alert_rules: tuple[AlertRule, ...] = (_LIFE_OR_DEATH,)
+    escalation: Escalation = Escalation()
     kinds: Kinds = Kinds()
     review: Review
-    follow_up: FollowUp
+    follow_up: FollowUp = FollowUp()
     sign_in: SignIn = SignIn()
     alert_life: AlertLife = AlertLife()
     consultations: Consultations = Consultations()

@@ -11,7 +11,8 @@ from warning_service.access.asked_about import roles_held
 from warning_service.catalogue.questionnaires import consultation, plain
 from warning_service.events import log
 from warning_service.events.types import Event
-from warning_service.playbooks.model import Choice, Playbook
+from warning_service.playbooks.follow_up import Choice
+from warning_service.playbooks.model import Playbook
 from warning_service.rights.words import roles_ja
 
 
