@@ -21,6 +21,9 @@ from warning_service.playbooks.alert_life import AlertLife
 from warning_service.playbooks.follow_up import Choice, FollowUp
 from warning_service.playbooks.judging import Bands, Difficulty, Judgement, ListRule
 from warning_service.playbooks.kinds import Escalation, Kind, Kinds, Part, Step, Urgency
+from warning_service.playbooks.meetings import Meeting, Review, chain_fits
+from warning_service.playbooks.resources import Resource, resources_fit
+from warning_service.playbooks.sheets import Sheet, sheets_fit
 
 
 class Outcome(Part):
@@ -138,25 +141,27 @@ class Consultations(Part):
         return self
 
 
+class Basis(Choice):
+    """On what another division may look at a child. `consent`: somebody agreed, on a day that is
+    recorded; else a rule of law (an ordinance) that the label names.
+    """
+
+    consent: bool = False
+
+
 class Sharing(Part):
     """Items that cross between school and welfare office beyond what the catalogue says.
 
     Ids of the catalogue; for the welfare office also answers (`q.mood`, or `q.*` for all of them).
+    `bases`: one of them is recorded with each case handed over for support, before the office sees
+    anything; none: nothing is asked. `item_by_item`: the giving side chooses for each case which of
+    its items the office sees, and nothing else of what it holds is shown.
     """
 
     school_sees: tuple[str, ...] = ()
     welfare_sees: tuple[str, ...] = ()
-
-
-class Review(Part):
-    """The classes a meeting sorts entries into; letters mean nothing without the scheme's name."""
-
-    scheme: str
-    scheme_label: str
-    scheme_label_en: str
-    classes: tuple[Choice, ...] = Field(min_length=2)
-    directions: tuple[Choice, ...]
-    supports: tuple[str, ...] = Field(description="Class ids that count as 'support agreed'.")
+    bases: tuple[Basis, ...] = ()
+    item_by_item: bool = False
 
 
 class SignIn(Part):
@@ -193,6 +198,9 @@ class Playbook(Part):
     escalation: Escalation = Escalation()
     kinds: Kinds = Kinds()
     review: Review
+    meetings: tuple[Meeting, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
+    resources: tuple[Resource, ...] = ()
     follow_up: FollowUp = FollowUp()
     sign_in: SignIn = SignIn()
     alert_life: AlertLife = AlertLife()
@@ -211,14 +219,40 @@ class Playbook(Part):
             ):
                 raise ValueError(f"sharing names '{name}', which is not in the catalogue")
         self._judging_fits()
-        classes = {choice.id for choice in self.review.classes}
-        if unknown := set(self.review.supports) - classes:
-            raise ValueError(f"review.supports names unknown classes: {sorted(unknown)}")
+        self._meetings_fit(set(known))
         if unknown := set(self.follow_up.support_actions) - {c.id for c in self.follow_up.actions}:
             raise ValueError(f"follow_up.support_actions: unknown {sorted(unknown)}")
         if unknown := set(self.follow_up.better) - {c.id for c in self.follow_up.changes}:
             raise ValueError(f"follow_up.better: unknown {sorted(unknown)}")
         return self
+
+    def _meetings_fit(self, known: set[str]) -> None:
+        """Each meeting follows from an earlier one; what is shown there is there."""
+        chain_fits(self.review, self.meetings)
+        if (self.review.of == "cases") != (self.judgement.method == "none"):
+            raise ValueError(
+                "review.of is 'cases' where no list is made (method 'none'), only there"
+            )
+        sheets_fit(self.sheets, [one.id for one in self.sittings], known)
+        directions = {choice.id for one in self.sittings for choice in one.directions}
+        resources_fit(self.resources, directions)
+
+    @property
+    def sittings(self) -> tuple[Review | Meeting, ...]:
+        """All meetings, in order; the first is the review."""
+        return (self.review, *self.meetings)
+
+    def sitting(self, meeting_id: str) -> Review | Meeting:
+        """A meeting by its id; '' is the first. Raises KeyError."""
+        for one in self.sittings:
+            if one.id == (meeting_id or self.review.id):
+                return one
+        raise KeyError(meeting_id)
+
+    @property
+    def support_classes(self) -> frozenset[tuple[str, str]]:
+        """(scheme, class) of every decision that means "support agreed", in any meeting."""
+        return frozenset((one.scheme, chosen) for one in self.sittings for chosen in one.supports)
 
     def _judging_fits(self) -> None:
         """What is judged by must be there to be judged by."""
