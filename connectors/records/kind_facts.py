@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from connectors.records.cells import Cells
 from connectors.records.job import Job
+from warning_service.catalogue.items import all_items
 from warning_service.events.tables import events as events_table
 from warning_service.events.types import NewEvent, ObservationRecorded, derived_id
 from warning_service.rights.amend import stopped_of
@@ -33,6 +34,7 @@ _ATTENDANCE = {
     "出席": "-", "出席停止": "-", "忌引": "-",
 }  # fmt: skip
 _WELFARE = {
+    **{i.label: i.id for i in all_items().values() if i.extract == "welfare" and i.kind == "flag"},
     "要対協登録": "youtaikyo_case", "要対協": "youtaikyo_case",
     "生活保護": "public_assistance",
     "児童扶養手当": "child_allowance",

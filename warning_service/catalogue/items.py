@@ -1,8 +1,11 @@
-"""Reads `items.toml`, the catalogue of data items, and gives each item by its id.
+"""Reads the catalogue of data items (`items*.toml`) and gives each item by its id.
 
 An item says what a number *is*: `count` (an amount on that day; a day on the roll without a row is
 0), `measure` (a value when observed; no row = not observed) or `flag` (it happened), and which
 direction is worse. How much an item weighs is not here: that is the playbook's.
+
+Labels are as the field says them. Legal bases are as cities have arranged them for themselves (事例集
+R7): a board checks them against its own arrangement before linking.
 """
 
 from __future__ import annotations
@@ -44,12 +47,21 @@ class Item(BaseModel):
     basic: int | None = Field(default=None, ge=1, le=19)
 
 
+_FILES = ("items", "items_school", "items_sheets", "items_welfare", "items_health")
+
+
 @lru_cache(maxsize=1)
 def all_items() -> dict[str, Item]:
-    """Every item of the catalogue by id, in the file's order."""
-    text = files(__package__).joinpath("items.toml").read_text("utf-8")
-    listed = [Item.model_validate(entry) for entry in tomllib.loads(text)["items"]]
+    """Every item of the catalogue by id, in the files' order.
+
+    What a file's `[defaults]` say holds for all its items that do not say otherwise.
+    """
+    listed: list[Item] = []
+    for name in _FILES:
+        told = tomllib.loads(files(__package__).joinpath(f"{name}.toml").read_text("utf-8"))
+        shared = told.get("defaults", {})
+        listed += [Item.model_validate({**shared, **entry}) for entry in told["items"]]
     found = {item.id: item for item in listed}
     if len(found) != len(listed):
-        raise ValueError("items.toml names an item twice")
+        raise ValueError("the catalogue names an item twice")
     return found
