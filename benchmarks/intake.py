@@ -342,7 +342,7 @@ def compare(seconds: float, connections: int, count: int) -> float:
                 for kind, port in (("kizashi", ours), ("plain", theirs)):
                     span = each if number >= 0 else min(each, 2.0)
                     todo = [
-                        check_in(chance.choice(made), chance) for _ in range(int(15_000 * span))
+                        check_in(chance.choice(made), chance) for _ in range(int(25_000 * span))
                     ]
                     tally = uvloop.run(closed_loop(port, todo, span, connections))
                     if tally.other:

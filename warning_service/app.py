@@ -58,7 +58,6 @@ from warning_service.alerts.watchman import Watchman
 from warning_service.alerts.who_is_told import WhoIsTold
 from warning_service.asking import NobodyYet
 from warning_service.clock import Clock, monotonic
-from warning_service.collecting import collect_seldom
 from warning_service.database import Database, StorageUnavailable
 from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.intake import Intake
@@ -68,6 +67,7 @@ from warning_service.follow_up.circles import FollowUpCircles
 from warning_service.follow_up.digests import Digests
 from warning_service.follow_up.opinions import Opinions
 from warning_service.follow_up.service import FollowUps
+from warning_service.interpreter import settle_in
 from warning_service.judging.consumer import JudgingConsumer
 from warning_service.keeping.night import Remover
 from warning_service.playbooks.service import Playbooks
@@ -344,7 +344,7 @@ def create_app(rooms: Rooms, jobs: Jobs | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         with Running(rooms, jobs or Jobs()):
-            collect_seldom()
+            settle_in()
             yield
 
     app = Application(

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import BindParameter, Connection, bindparam, or_, select
 
 from warning_service.clock import at, day_of
 from warning_service.roster import tables as roster
@@ -30,6 +30,28 @@ def span_of(day: date, part: str = "day") -> tuple[datetime, datetime]:
     )
 
 
+# Asked for every call for help, so built once: making a statement costs more than running it.
+_s, _d, _n, _a, _w = (
+    roster.staff.c, roster.duties.c, roster.stand_ins.c, roster.absences.c, roster.working_days.c,
+)  # fmt: skip
+_places: BindParameter[str] = bindparam("places", expanding=True)
+_boards: BindParameter[str] = bindparam("boards", expanding=True)
+_HELD = (
+    select(_d.staff, _d.role, _d.place, _d.from_day, _d.until_day, _s.board)
+    .join(roster.staff, _s.staff == _d.staff)
+    .where(_d.place.in_(_places), _s.active)
+    .where(or_(_d.until_day.is_(None), _d.until_day > bindparam("first")))
+)
+_ON_DUTY = select(_n.place, _n.from_day, _n.until_day).where(
+    _n.place.in_(_places), _n.instead_of == "",
+    _n.until_day > bindparam("first"), _n.withdrawn_at.is_(None),
+)  # fmt: skip
+_AWAY = select(_a.staff, _a.from_at, _a.until_at).where(
+    _a.board.in_(_boards), _a.until_at > bindparam("since"), _a.withdrawn_at.is_(None)
+)
+_WORKS = select(roster.working_days).where(_w.board.in_(_boards))
+
+
 class Presence:
     """Holders of duties at `places`, from the day of `since` on, and when they are away.
 
@@ -39,28 +61,16 @@ class Presence:
     def __init__(self, conn: Connection, places: Collection[str], since: datetime) -> None:
         first = day_of(since)
         self._held: dict[tuple[str, str], list[Any]] = {}
-        s, d, n = roster.staff, roster.duties, roster.stand_ins
         wanted = sorted(places)
         boards: set[str] = set()
         self._rostered: dict[str, list[Any]] = {}
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
-            rows = conn.execute(
-                select(d.c.staff, d.c.role, d.c.place, d.c.from_day, d.c.until_day, s.c.board)
-                .join(s, s.c.staff == d.c.staff)
-                .where(d.c.place.in_(part), s.c.active)
-                .where(or_(d.c.until_day.is_(None), d.c.until_day > first))
-            )
+            rows = conn.execute(_HELD, {"places": part, "first": first})
             for row in rows:
                 self._held.setdefault((row.role, row.place), []).append(row)
                 boards.add(row.board)
-            on_duty = conn.execute(
-                select(n.c.place, n.c.from_day, n.c.until_day).where(
-                    n.c.place.in_(part), n.c.instead_of == "",
-                    n.c.until_day > first, n.c.withdrawn_at.is_(None),
-                )
-            )  # fmt: skip
-            for guard in on_duty:
+            for guard in conn.execute(_ON_DUTY, {"places": part, "first": first}):
                 self._rostered.setdefault(guard.place, []).append(guard)
         self.anybody_rostered = bool(self._rostered)
         self._away = _away(conn, boards, since)
@@ -105,21 +115,14 @@ class Presence:
 def _away(
     conn: Connection, boards: Collection[str], since: datetime
 ) -> dict[str, list[tuple[datetime, datetime]]]:
-    a = roster.absences
     found: dict[str, list[tuple[datetime, datetime]]] = {}
-    rows = conn.execute(
-        select(a.c.staff, a.c.from_at, a.c.until_at).where(
-            a.c.board.in_(sorted(boards)), a.c.until_at > since, a.c.withdrawn_at.is_(None)
-        )
-    )
-    for row in rows:
+    for row in conn.execute(_AWAY, {"boards": sorted(boards), "since": since}):
         found.setdefault(row.staff, []).append((row.from_at, row.until_at))
     return found
 
 
 def _works(conn: Connection, boards: Collection[str]) -> dict[str, dict[int, str]]:
-    w = roster.working_days
     found: dict[str, dict[int, str]] = {}
-    for row in conn.execute(select(w).where(w.c.board.in_(sorted(boards)))):
+    for row in conn.execute(_WORKS, {"boards": sorted(boards)}):
         found.setdefault(row.staff, {})[row.weekday] = row.part
     return found

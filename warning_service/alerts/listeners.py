@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 
 from warning_service.alerts.deadlines import URGENT
 from warning_service.alerts.privacy import CONSULTATION
@@ -92,6 +92,17 @@ def listeners(
     )
 
 
+# Asked for every call for help, so built once: making a statement costs more than running it.
+_ROLLS = (
+    select(enrolments)
+    .where(
+        enrolments.c.student.in_(bindparam("students", expanding=True)),
+        or_(enrolments.c.until_day.is_(None), enrolments.c.until_day > enrolments.c.from_day),
+    )
+    .order_by(enrolments.c.from_day, enrolments.c.class_id)
+)
+
+
 def places(conn: Connection, asked: Collection[tuple[str, date]]) -> dict[tuple[str, date], Place]:
     """Where these children (student key, day) were on the roll.
 
@@ -101,18 +112,7 @@ def places(conn: Connection, asked: Collection[tuple[str, date]]) -> dict[tuple[
     students = sorted({student for student, _ in asked})
     by_student: dict[str, list[Any]] = {}
     for start in range(0, len(students), 500):
-        rows = conn.execute(
-            select(enrolments)
-            .where(
-                enrolments.c.student.in_(students[start : start + 500]),
-                or_(
-                    enrolments.c.until_day.is_(None),
-                    enrolments.c.until_day > enrolments.c.from_day,
-                ),
-            )
-            .order_by(enrolments.c.from_day, enrolments.c.class_id)
-        )
-        for row in rows:
+        for row in conn.execute(_ROLLS, {"students": students[start : start + 500]}):
             by_student.setdefault(row.student, []).append(row)
     found = {}
     for student, on in asked:

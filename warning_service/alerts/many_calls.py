@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 from prometheus_client import Counter
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from warning_service.alerts import states
 from warning_service.alerts.privacy import CONSULTATION, duties_of
@@ -24,6 +24,14 @@ MOST_CALLS = 20
 WITHIN = timedelta(hours=1)
 
 JOINED = Counter("kizashi_calls_joined_total", "Calls shown with an earlier alert, not rung again")
+
+
+_a = alerts.c
+_CALLS = select(_a.id, _a.student, _a.raised_at, _a.readers, _a.state).where(
+    _a.student.in_(bindparam("students", expanding=True)),
+    _a.kind == CONSULTATION,
+    _a.raised_at > bindparam("since"),
+)
 
 
 class _Call(msgspec.Struct, frozen=True):
@@ -39,16 +47,9 @@ class ManyCalls:
     def __init__(self, conn: Connection, students: Collection[str], since: datetime) -> None:
         self._calls: dict[str, list[_Call]] = {}
         wanted = sorted(students)
-        a = alerts
         for start in range(0, len(wanted), 500):
-            rows = conn.execute(
-                select(a.c.id, a.c.student, a.c.raised_at, a.c.readers, a.c.state).where(
-                    a.c.student.in_(wanted[start : start + 500]),
-                    a.c.kind == CONSULTATION,
-                    a.c.raised_at > since - WITHIN,
-                )
-            )
-            for row in rows:
+            asked = {"students": wanted[start : start + 500], "since": since - WITHIN}
+            for row in conn.execute(_CALLS, asked):
                 self._calls.setdefault(row.student, []).append(
                     _Call(
                         row.id,

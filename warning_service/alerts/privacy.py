@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from warning_service.access.principals import Principal
 from warning_service.access.roles import AT_SCHOOL, OFFICES, Ability, Role
@@ -42,16 +42,17 @@ def where(duty: str, *, board: str, school: str, class_id: str, grade: int = 0) 
     return school if duty in AT_SCHOOL else board
 
 
+_GRADES = select(classes.c.id, classes.c.grade).where(
+    classes.c.id.in_(bindparam("classes", expanding=True))
+)
+
+
 def grades_of(conn: Connection, class_ids: Collection[str]) -> dict[str, int]:
     """Class id -> its grade, of those that are known."""
     found: dict[str, int] = {}
     wanted = sorted(set(class_ids) - {""})
     for start in range(0, len(wanted), 500):
-        rows = conn.execute(
-            select(classes.c.id, classes.c.grade).where(
-                classes.c.id.in_(wanted[start : start + 500])
-            )
-        )
+        rows = conn.execute(_GRADES, {"classes": wanted[start : start + 500]})
         found |= {row.id: row.grade for row in rows}
     return found
 

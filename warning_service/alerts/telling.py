@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from warning_service.access.presence import Presence
 from warning_service.alerts.deadlines import (
@@ -362,14 +362,17 @@ def owe_updates(
     )  # fmt: skip
 
 
+_ROUTES = select(routes).where(
+    routes.c.board == bindparam("of"), routes.c.place.in_(bindparam("places", expanding=True))
+)
+
+
 def _routes(
     conn: Connection, board: str, places: Sequence[str]
 ) -> dict[tuple[str, str], set[Route]]:
     found: dict[tuple[str, str], set[Route]] = {}
     for start in range(0, len(places), 500):
-        part = places[start : start + 500]
-        rows = conn.execute(select(routes).where(routes.c.board == board, routes.c.place.in_(part)))
-        for row in rows:
+        for row in conn.execute(_ROUTES, {"of": board, "places": places[start : start + 500]}):
             route = Route(row.channel, row.address, row.priority)
             found.setdefault((row.duty, row.place), set()).add(route)
     return found
