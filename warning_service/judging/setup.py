@@ -6,7 +6,7 @@ on. Shares are exact fractions, because 0.10 of 30 children is 3 places and not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Literal
@@ -14,6 +14,14 @@ from typing import Literal
 from models.features import Schema
 from models.items import SLACK, WINDOW, ItemSpec
 from warning_service.catalogue.questionnaires import Question, plain, questionnaire
+from warning_service.playbooks.judging import (
+    Bands,
+    Condition,
+    Difficulty,
+    ListRule,
+    Method,
+    Sibling,
+)
 from warning_service.playbooks.model import ItemInUse, Playbook, fingerprint
 from warning_service.playbooks.sharing import Side, shown_to
 
@@ -34,6 +42,8 @@ class Use:
     """One item in use: what it is, how people call it, and its points. `points` 0: no points.
 
     `answers`: of a question, (value, Japanese, English) of each answer a child can choose.
+    `types`: the difficulties it speaks for; none: all. `basic`: one of the 19 basic linkage items.
+    `hidden`: feeds the score only; its `shown` is "score_only", whatever the catalogue says.
     """
 
     spec: ItemSpec
@@ -47,14 +57,23 @@ class Use:
     window: int = WINDOW
     answers: tuple[tuple[float, str, str], ...] = ()
     question_en: str = ""
+    coefficient: float = 0.0
+    types: tuple[str, ...] = ()
+    basic: bool = False
+    hidden: bool = False
+
+    def speaks_for(self, difficulty: str) -> bool:
+        """Does the item say anything of that type of difficulty?"""
+        return not self.types or difficulty in self.types
 
 
 @dataclass(frozen=True)
 class Setup:
-    """One board's judging. `rules`: "points" of the playbook, or "generic" without one.
+    """One board's judging. `rules`: "points", a playbook's `method`; "generic": without a playbook.
 
     `outcome_item`: sums to `threshold` within a school year make the outcome (None: outcomes come
-    from outside only). `share` of the ranked, at least `least`, is the list's budget in places.
+    from outside only). `share` of the ranked, at least `least`, is the list's budget in places, or
+    `places`; with neither there is none. `rule`: who is picked; None: the highest scores.
     """
 
     playbook: str
@@ -67,7 +86,7 @@ class Setup:
     threshold: float
     horizon: int
     delay: int
-    share: Fraction
+    share: Fraction | None
     least: int
     new_first: bool
     supported_days: int
@@ -77,6 +96,14 @@ class Setup:
     support_classes: frozenset[str] = frozenset()
     support_actions: frozenset[str] = frozenset()
     rises: tuple[Rise, ...] = ()
+    method: Method = "points"
+    intercept: float = 0.0
+    sibling: Sibling | None = None
+    similar_to: Condition | None = None
+    types: tuple[Difficulty, ...] = ()
+    bands: Bands | None = None
+    rule: ListRule | None = None
+    places: int | None = None
 
     @cached_property
     def schema(self) -> Schema:
@@ -88,15 +115,42 @@ class Setup:
         """Days between two training samples: weekly, denser for short horizons."""
         return max(1, min(7, self.horizon // 4))
 
+    @property
+    def whole_board(self) -> bool:
+        """Are children picked from the whole board, and not from each school?"""
+        return self.rule is not None and self.rule.scope == "board"
+
+    @property
+    def needs_households(self) -> bool:
+        """Does a child's score or place depend on its siblings?"""
+        picks = self.rule.picks if self.rule is not None else ()
+        return self.sibling is not None or any(pick.by == "siblings" for pick in picks)
+
     def budget(self, ranked: int) -> int:
-        """Places on a list of `ranked` students: exact, rounded up, never more than there are."""
-        places = -((-self.share * ranked) // 1)
-        return min(ranked, max(self.least, int(places)))
+        """Places on a list of `ranked` students: exact, rounded up, never more than there are.
+
+        Without a budget there is a place for each of them: the list is as long as the picks say.
+        """
+        if self.places is not None:
+            return min(ranked, self.places)
+        if self.share is None:
+            return ranked
+        return min(ranked, max(self.least, share_of(self.share, ranked)))
+
+
+def share_of(share: Fraction, whole: int) -> int:
+    """So many of `whole`, rounded up."""
+    return int(-((-share * whole) // 1))
+
+
+def exact(share: float) -> Fraction:
+    """The share as it was written: 0.1 is a tenth, and not the binary number next to it."""
+    return Fraction(str(share))
 
 
 def from_playbook(playbook: Playbook) -> Setup:
     """The judging part of a playbook."""
-    chosen = playbook.outcome
+    chosen, rule, how = playbook.outcome, playbook.list, playbook.judgement
     return Setup(
         playbook=f"{playbook.id}:{playbook.version}:{fingerprint(playbook)}",
         uses=tuple(_use(playbook, item) for item in sorted(playbook.items, key=lambda i: i.id)),
@@ -108,10 +162,10 @@ def from_playbook(playbook: Playbook) -> Setup:
         threshold=chosen.threshold,
         horizon=chosen.horizon_days,
         delay=chosen.label_delay_days,
-        share=Fraction(str(playbook.list.budget_share)),
-        least=playbook.list.budget_least,
-        new_first=playbook.list.new_first,
-        supported_days=playbook.list.supported_days,
+        share=None if rule.budget_share is None else exact(rule.budget_share),
+        least=rule.budget_least,
+        new_first=rule.new_first,
+        supported_days=rule.supported_days,
         least_hits=playbook.hand_over.least_hits,
         least_gain=playbook.hand_over.least_gain,
         scheme=playbook.review.scheme,
@@ -122,31 +176,44 @@ def from_playbook(playbook: Playbook) -> Setup:
             for rule in playbook.alert_rules
             if rule.kind == "rise"
         ),
+        method=how.method,
+        intercept=how.intercept,
+        sibling=how.sibling,
+        similar_to=how.similar_to,
+        types=playbook.types,
+        bands=playbook.bands,
+        rule=rule,
+        places=rule.budget_places,
     )
 
 
 def _use(playbook: Playbook, item: ItemInUse) -> Use:
-    keep = max(WINDOW, item.window_days) + SLACK
+    again = playbook.list.second.items if playbook.list.second is not None else ()
+    windows = [item.window_days, *(one.window_days for one in again if one.id == item.id)]
+    keep = max(WINDOW, *windows) + SLACK
     known = playbook.catalogue_items().get(item.id)
+    question = None if known is not None else _question(playbook, item.id)
     if known is not None:
-        return Use(
+        use = Use(
             ItemSpec(id=item.id, kind=known.kind, worse=known.worse, keep_days=keep),
             known.label, known.label_en, known.unit,
             shown_to(Side.SCHOOL, known, playbook), known.fresh_days,
-            item.points, item.at, item.window_days,
+            basic=known.basic is not None,
         )  # fmt: skip
-    question = _question(playbook, item.id)
-    spec = ItemSpec(id=item.id, kind="measure", worse="high", keep_days=keep)
-    if question is None:
-        return Use(
-            spec, item.id, item.id,
-            points=item.points, at=item.at, window=item.window_days,
+    else:
+        spec = ItemSpec(id=item.id, kind="measure", worse="high", keep_days=keep)
+        use = Use(spec, item.id, item.id)
+    if question is not None:
+        use = replace(
+            use, label_ja=plain(question.label),
+            label_en=question.id.replace("_", " ").capitalize(),
+            answers=tuple((a.value, plain(a.text), plain(a.text_en)) for a in question.answers),
+            question_en=plain(question.text_en),
         )  # fmt: skip
-    return Use(
-        spec, plain(question.label), question.id.replace("_", " ").capitalize(),
-        points=item.points, at=item.at, window=item.window_days,
-        answers=tuple((a.value, plain(a.text), plain(a.text_en)) for a in question.answers),
-        question_en=plain(question.text_en),
+    return replace(
+        use, points=item.points, at=item.at, window=item.window_days,
+        coefficient=item.coefficient, types=item.types, hidden=item.hidden,
+        shown="score_only" if item.hidden else use.shown,
     )  # fmt: skip
 
 

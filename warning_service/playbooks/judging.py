@@ -20,8 +20,14 @@ Method = Literal["points", "count", "formula", "similarity", "none"]
 
 `points`: the points of every item that is reached. `count`: one for every item that is reached.
 `formula`: coefficients, as the probability 1 / (1 + exp(-(intercept + sum))). `similarity`: how
-like the children with a support history, 0 to 1. `none`: nobody is scored; records are looked up,
-written and shared.
+like the children with a support history, 0 to 1: the weights of the items a child reaches, an item
+weighing the more the more often those children reach it than others do (judging/alike.py). `none`:
+nobody is scored; records are looked up, written and shared.
+
+A *mark* in this file (`at`) is in the method's own terms: points, items, a probability, a likeness.
+While a learned model makes the list, marks in points, items and likeness still apply to those, and
+the model only says who comes first; a formula's marks then apply to the model's calibrated
+probability. A type's score is always the method's.
 """
 
 
@@ -38,7 +44,11 @@ class Difficulty(Part):
 
 
 class Sibling(Part):
-    """A child with a sibling (same 世帯番号) of at least `at` gets `points` more, once."""
+    """A child with a sibling (same 世帯番号) of at least `at` gets `points` more, once.
+
+    The sibling's own score counts, without what it gets from others; whatever its school; never
+    that of a child whose family refuses. The points are of no type.
+    """
 
     at: float
     points: float = Field(gt=0)
@@ -47,8 +57,9 @@ class Sibling(Part):
 class Condition(Part):
     """Children for whom something holds: an item on record, or support already given.
 
-    `now`: on record within the item's own freshness; `ever`: at any time before. `supported`: by
-    the list's `supported_days`.
+    `now`: on record within the item's own freshness; `ever`: at any time before. On record is any
+    amount of a count or flag but 0, and any value of a measure. `supported`: by the list's
+    `supported_days`.
     """
 
     item: str = ""
@@ -95,7 +106,10 @@ class Reached(Part):
 
 
 class Second(Part):
-    """A second screening: of those picked, only children who reach `least` of the items stay."""
+    """A second screening: of those picked, only children who reach `least` of the items stay.
+
+    Siblings who come for a listed child's sake are not screened.
+    """
 
     least: int = Field(ge=1)
     items: tuple[Reached, ...] = Field(min_length=1)
@@ -112,14 +126,18 @@ class Pick(Part):
 
     `top`: the `n` highest scores. `top_share`: the highest `share`, rounded up. `at_least`: a score
     of `at` or more. `type`: a type of difficulty that is reached. `items`: `n` or more items
-    reached. `top_items`: the `n` with the most items reached. `siblings`: siblings of those the
-    others picked, whatever their own score. `top` and `top_share` never take a score of nothing.
+    reached. `top_items`: the `n` with the most items reached, at least one; ties by score.
+    `siblings`: siblings of those the others brought onto the list, whatever their own score. `top`
+    and `top_share` never take a score of nothing (0 points, items or likeness).
 
     `each`: of the whole scope, of each grade (学年 stands for age), or by each type's own score.
     `grades`: only children of these grades, ends included; 1-9 at school, 0 and below before it
-    (0: the year before school).
+    (0: the year before school). A share is of those ranked within `grades`, and of each grade.
     `of`: all items, the basic ones (基本連携データ項目), or the others. `unless`: not whom these
-    picks of the same list have already taken (Beppu's "10 more").
+    picks of the same list have already taken (Beppu's "10 more"), screened out or not.
+
+    Ties go by student key. Siblings take places after those of their kind who were picked
+    themselves, in the order of whom they came with, and only beside a child that has a place.
     """
 
     id: str
@@ -149,13 +167,18 @@ class Pick(Part):
                 )
         if self.by in ("siblings", "type", "items", "top_items") and self.each != "scope":
             raise ValueError(f"pick '{self.id}': '{self.by}' does not take 'each'")
+        if self.by == "siblings" and self.unless:
+            raise ValueError(f"pick '{self.id}': siblings are of whom all the others picked")
         if self.of != "all" and self.by not in ("items", "top_items"):
             raise ValueError(f"pick '{self.id}': '{self.by}' does not take 'of'")
         return self
 
 
 class Band(Part):
-    """A level (レベル): children from this score on, or the first `share` of the scope."""
+    """A level (レベル): children from this score on, or the first `share` of the scope.
+
+    The share is of those ranked, rounded up, and takes no score of nothing.
+    """
 
     id: str
     label: str
@@ -204,7 +227,13 @@ class ListRule(Part):
 
     The budget is what people can look at: `budget_share` of those ranked, at least `budget_least`,
     or exactly `budget_places`; with neither, everybody picked is listed. Without `picks` the
-    highest scores fill the budget.
+    highest scores fill the budget. A budget is never exceeded, by siblings neither. With the scope
+    "board" there is one choice and one budget for the whole board, and each school gets its part.
+
+    Ranked is who is on the roll, not inside an outcome that is known, not refused, and not left
+    out. Picks name candidates; the second screening drops some; then places are given: others
+    before `later`, with `new_first` the children without current support before the supported, then
+    by score, then by student key.
     """
 
     cadence: Cadence
@@ -222,7 +251,9 @@ class ListRule(Part):
     )
     picks: tuple[Pick, ...] = ()
     second: Second | None = None
-    leave_out: tuple[Condition, ...] = ()
+    leave_out: tuple[Condition, ...] = Field(
+        default=(), description="Not ranked and never listed; siblings still count them."
+    )
     later: tuple[Condition, ...] = Field(
         default=(), description="Come after all others, whatever their score."
     )
@@ -238,10 +269,14 @@ class ListRule(Part):
             raise ValueError("no list is made: 'picks', 'second' and 'months' mean nothing")
         if any(not 1 <= month <= 12 for month in self.months):
             raise ValueError("months are 1 to 12")
+        if self.picks and all(pick.by == "siblings" for pick in self.picks):
+            raise ValueError("'siblings' alone pick nobody: siblings of whom?")
         ids = [pick.id for pick in self.picks]
         if len(set(ids)) != len(ids):
             raise ValueError("two picks have one id")
         for at, pick in enumerate(self.picks):
             if unknown := set(pick.unless) - set(ids[:at]):
                 raise ValueError(f"pick '{pick.id}': 'unless' names no earlier {sorted(unknown)}")
+            if any(one.by == "siblings" and one.id in pick.unless for one in self.picks):
+                raise ValueError(f"pick '{pick.id}': 'unless' cannot name siblings, they come last")
         return self
