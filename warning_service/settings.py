@@ -119,6 +119,11 @@ class Settings(BaseSettings):
         description="Keys that were in secret_keys. They prove older rows of the audit trail and do"
         " nothing else: what they sealed otherwise has been wrapped anew by `kizashi rewrap`.",
     )
+    pool_keys: list[SecretStr] = Field(
+        default_factory=list,
+        description="Fernet keys that all boards of a pool share, newest first: what one tells of"
+        " its model is sealed with the first, and believed under any.",
+    )
     intake_queue: int = Field(default=4000, ge=1, description="Check-ins waiting for a commit.")
     intake_batch: int = Field(default=500, ge=1, description="Check-ins in one transaction.")
     staff_session_idle: int = Field(default=30 * 60, ge=60)
@@ -223,7 +228,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_unsafe(self) -> Settings:
-        for key in (*self.secret_keys, *self.trail_keys):
+        for key in (*self.secret_keys, *self.trail_keys, *self.pool_keys):
             Fernet(key.get_secret_value())  # raises ValueError for anything that is not a key
         if not self.sqlalchemy_url.startswith(
             ("sqlite:///", "postgresql://", "postgresql+psycopg://")

@@ -36,7 +36,7 @@ OTHER_KEYS = {
     "facts": "about the installation",
 }
 
-ABOUT_NO_STUDENT = {"day_closed", "list_due", "list_published", "log_shortened"}
+ABOUT_NO_STUDENT = {"day_closed", "list_due", "list_published", "log_shortened", "pool_taken"}
 
 
 def might_know_a_child(table: Table) -> bool:

@@ -141,6 +141,15 @@ class LogShortened(Body, frozen=True, tag="log_shortened"):
     judged: bool
 
 
+class PoolTaken(Body, frozen=True, tag="pool_taken"):
+    """From here on this board judges with what others told of their models; '': alone again.
+
+    `pool`: the numbers (models/pooling.Pool) as JSON text, no record of anybody.
+    """
+
+    pool: str
+
+
 # --- what followed ------------------------------------------------------------------------------
 
 
@@ -382,6 +391,7 @@ AnyBody = (
     | DayClosed
     | ListDue
     | LogShortened
+    | PoolTaken
     | ListPublished
     | RiskRose
     | OfAlert
