@@ -7,6 +7,9 @@ The model is calibrated on the memory, a fair sample of all that ever settled. (
 latest days was measured to make it worse: a cohort's labels settle together, and the last days are
 not the next ones.)
 
+The challenger (challenger.py) takes the same labels into a sample of its own, and its scores are
+measured on the same pairs once it has given any. What it costs is counted apart.
+
 Not here: when a block is due and what the labels are (the judging room), and which judge may make
 a list (judging/hand_over).
 """
@@ -20,9 +23,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from models.challenger import Challenger
 from models.evaluation import calibrate, within_groups
 from models.memory import Kept, Memory, mixed, priority
 from models.online import Folded, OnlineModel
+from models.pooling import Pool, blend, of_text, to_bytes
+from warning_service.clock import cpu_seconds
 
 BLOCKS = 12
 """Settled days on which the judges are measured."""
@@ -43,6 +49,7 @@ class TrainingBlock(msgspec.Struct, array_like=True):
 
     `rows` is float32 of shape (students, columns + 1): the features, and the rule's points as the
     last column. `learned`: how many labels the model had learned when it gave its scores.
+    `challenger_scores`: empty while the challenger was silent.
     """
 
     day: int
@@ -52,6 +59,7 @@ class TrainingBlock(msgspec.Struct, array_like=True):
     groups: list[str]
     model_scores: bytes
     rows: bytes
+    challenger_scores: bytes = b""
 
     def without(self, students: Collection[str]) -> TrainingBlock:
         """The block without these students; the same object when none is in it."""
@@ -69,14 +77,16 @@ class TrainingBlock(msgspec.Struct, array_like=True):
             groups=[self.groups[at] for at in keep],
             model_scores=kept(self.model_scores, 4),
             rows=kept(self.rows, wide),
+            challenger_scores=kept(self.challenger_scores, 4) if self.challenger_scores else b"",
         )
 
 
 class Settled(msgspec.Struct, array_like=True):
-    """How both judges did on one settled day, and a fair sample of points with outcomes.
+    """How the judges did on one settled day, and a fair sample of points with outcomes.
 
     Days on which the model had not learned anything yet say nothing about it: they have no pairs.
-    `compared`: hits that stand in those pairs.
+    `compared`: hits that stand in those pairs. `challenger_right`: None when the challenger had
+    given no scores that day.
     """
 
     day: int
@@ -88,6 +98,17 @@ class Settled(msgspec.Struct, array_like=True):
     rules_right: float
     rules_points: list[float]
     were_hits: list[bool]
+    challenger_right: float | None = None
+
+
+class Three(msgspec.Struct, frozen=True):
+    """Within-group AUC of all three on the same pairs, and how easily it differs by chance."""
+
+    challenger: float
+    model: float
+    rules: float
+    doubt: float
+    pairs: int
 
 
 class Standing(msgspec.Struct, array_like=True):
@@ -110,8 +131,22 @@ class Standing(msgspec.Struct, array_like=True):
 
         That of an AUC of 1/2 with many negatives, sqrt(1 / (12 hits)) (Mann and Whitney 1947).
         """
-        compared = sum(s.compared for s in self.recent)
-        return math.sqrt(1.0 / (12.0 * compared)) if compared else None
+        return _doubt(sum(s.compared for s in self.recent))
+
+    @property
+    def three(self) -> Three | None:
+        """All three on the days on which the challenger spoke, too; None without such days."""
+        days = [s for s in self.recent if s.challenger_right is not None and s.pairs]
+        pairs, doubt = sum(s.pairs for s in days), _doubt(sum(s.compared for s in days))
+        if doubt is None:
+            return None
+        return Three(
+            sum(s.challenger_right or 0.0 for s in days) / pairs,
+            sum(s.model_right for s in days) / pairs,
+            sum(s.rules_right for s in days) / pairs,
+            doubt,
+            pairs,
+        )
 
     @property
     def auc_model(self) -> float | None:
@@ -130,6 +165,10 @@ class Standing(msgspec.Struct, array_like=True):
         return sum(s.hits for s in self.recent) / counted if counted else None
 
 
+def _doubt(compared: int) -> float | None:
+    return math.sqrt(1.0 / (12.0 * compared)) if compared else None
+
+
 class _Stored(msgspec.Struct, array_like=True):
     online: bytes
     standing: Standing
@@ -143,11 +182,38 @@ class Learner:
         self.online = OnlineModel(names)
         self.columns = len(self.online.names)
         self.memory = Memory()
+        self.pool: Pool | None = None
+        self.challenger = Challenger(len(self.names))
+        self.challenger_cpu = 0.0
         self.standing = Standing()
+
+    @property
+    def learned(self) -> int:
+        """Labels behind the scores: the own model's, and the pool's where one is used."""
+        return self.online.steps + (self.pool.labels if self.pool else 0)
 
     def folded(self) -> Folded:
         """The model's calibrated log-odds, over features and the rule's points behind them."""
-        return self.online.folded().scaled(*self.standing.model)
+        return self._raw().scaled(*self.standing.model)
+
+    def _raw(self) -> Folded:
+        own = self.online.folded()
+        if self.pool is None:
+            return own
+        return blend(own, self.pool, self.standing.hits, learned=self.online.steps > 0)
+
+    def use_pool(self, pool: Pool | None) -> bool:
+        """From here on judge with what other boards know, too; None: alone.
+
+        The own model goes on learning as if there were none. False, and nothing changed, when the
+        pool is of other columns.
+        """
+        if pool is not None and (pool.schema, len(pool.weights)) != (self.schema, self.columns):
+            return False
+        self.pool = pool
+        if self.memory.hits or self.memory.negatives:
+            self._calibrate()
+        return True
 
     def settle(self, block: TrainingBlock, labels: Sequence[bool | None]) -> None:
         """Measure, recalibrate and learn one day whose labels are all sure.
@@ -165,6 +231,27 @@ class Learner:
         rows = np.frombuffer(block.rows, dtype="<f4").reshape(len(block.students), self.columns)
         self._measure(block, use, hits, hashes, rows)
         self._learn(block, use, hits, hashes, rows)
+        began = cpu_seconds()
+        self.challenger.add([block.students[at] for at in use], hashes, hits, rows[use])
+        self.challenger_cpu += cpu_seconds() - began
+
+    def ask_challenger(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+        """The challenger's calibrated log-odds; None while it is silent."""
+        began = cpu_seconds()
+        found = self.challenger.score(rows)
+        self.challenger_cpu += cpu_seconds() - began
+        return found
+
+    def fit_challenger(self, day: int) -> bool:
+        """Fit it for the lists of `day`, once for all of them; False when that was done."""
+        began = cpu_seconds()
+        done = self.challenger.fit(day)
+        self.challenger_cpu += cpu_seconds() - began
+        return done
+
+    def forget(self, student: str) -> tuple[bool, bool]:
+        """Take a student out of the memory and the challenger's sample: was it in (either)?"""
+        return self.memory.forget(student), self.challenger.forget(student)
 
     def _measure(
         self,
@@ -177,10 +264,14 @@ class Learner:
         model = np.frombuffer(block.model_scores, dtype="<f4").astype(np.float64)[use]
         rules = rows[use, -1].astype(np.float64)
         model_right, rules_right, pairs = 0.0, 0.0, 0
+        challenger_right: float | None = None
         if block.learned:
             groups = [block.groups[at] for at in use]
             model_right, pairs = within_groups(model, hits, groups)
             rules_right, _ = within_groups(rules, hits, groups)
+            if block.challenger_scores:
+                theirs = np.frombuffer(block.challenger_scores, dtype="<f4").astype(np.float64)
+                challenger_right, _ = within_groups(theirs[use], hits, groups)
         sample = sorted(range(len(use)), key=lambda at: hashes[at])[:PAIRS]
         standing = self.standing
         standing.recent.append(
@@ -194,6 +285,7 @@ class Learner:
                 rules_right,
                 [float(rules[at]) for at in sample],
                 [bool(hits[at]) for at in sample],
+                challenger_right,
             )
         )
         del standing.recent[:-BLOCKS]
@@ -221,8 +313,11 @@ class Learner:
             (self._kept(block, use[at], hashes[at], rows) for at in order if hits[at]),
             (self._kept(block, use[at], hashes[at], rows) for at in order if not hits[at]),
         )
+        self._calibrate()
+
+    def _calibrate(self) -> None:
         labels, weights = self.memory.labels()
-        raw = self.online.folded().score(self.memory.rows(self.columns)).astype(np.float64)
+        raw = self._raw().score(self.memory.rows(self.columns)).astype(np.float64)
         slope, shift = MODEL_PRIOR
         self.standing.model = calibrate(
             raw, labels, slope=slope, shift=shift, weights=weights, trust=MODEL_TRUST
@@ -242,7 +337,11 @@ class Learner:
         """Canonical bytes of the memory."""
         return msgspec.msgpack.encode(self.memory)
 
-    def restore(self, model: bytes | None, memory: bytes | None) -> None:
+    def pool_bytes(self) -> bytes:
+        """Canonical bytes of the pool in use, b"" for none."""
+        return b"" if self.pool is None else to_bytes(self.pool)
+
+    def restore(self, model: bytes | None, memory: bytes | None, pool: bytes = b"") -> None:
         """Put stored bytes back. Raises ValueError or msgspec.ValidationError for others' bytes."""
         if model is not None:
             stored = msgspec.msgpack.decode(model, type=_Stored)
@@ -250,3 +349,4 @@ class Learner:
             self.standing = stored.standing
         if memory is not None:
             self.memory = msgspec.msgpack.decode(memory, type=Memory)
+        self.pool = of_text(pool.decode())

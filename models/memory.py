@@ -42,13 +42,24 @@ class Memory(msgspec.Struct, array_like=True):
     hits_seen: int = 0
     negatives_seen: int = 0
 
-    def add(self, hits: Iterable[Kept], negatives: Iterable[Kept]) -> None:
-        """Take in newly settled rows and keep the smallest hashes."""
+    def add(
+        self,
+        hits: Iterable[Kept],
+        negatives: Iterable[Kept],
+        *,
+        most: tuple[int, int] = (HITS, NEGATIVES),
+        seen: tuple[int, int] | None = None,
+    ) -> None:
+        """Take in newly settled rows and keep the `most` smallest hashes of (hits, negatives).
+
+        `seen`: how many (hits, negatives) settled, where not all of them are handed over.
+        """
         new_hits, new_negatives = list(hits), list(negatives)
-        self.hits_seen += len(new_hits)
-        self.negatives_seen += len(new_negatives)
-        self.hits = _smallest([*self.hits, *new_hits], HITS)
-        self.negatives = _smallest([*self.negatives, *new_negatives], NEGATIVES)
+        of_hits, of_negatives = seen or (len(new_hits), len(new_negatives))
+        self.hits_seen += of_hits
+        self.negatives_seen += of_negatives
+        self.hits = _smallest([*self.hits, *new_hits], most[0])
+        self.negatives = _smallest([*self.negatives, *new_negatives], most[1])
 
     def forget(self, student: str) -> bool:
         """Take a student out; False when it was not in."""
@@ -58,10 +69,10 @@ class Memory(msgspec.Struct, array_like=True):
         self.hits, self.negatives = hits, negatives
         return found
 
-    def rows(self, columns: int) -> npt.NDArray[np.float32]:
-        """All kept rows, hits first, as (kept, columns)."""
+    def rows(self, columns: int, kind: str = "<f4") -> npt.NDArray[np.float32]:
+        """All kept rows, hits first, as (kept, columns). `kind`: how their numbers are kept."""
         data = b"".join(kept.row for kept in (*self.hits, *self.negatives))
-        return np.frombuffer(data, dtype="<f4").reshape(-1, columns)
+        return np.frombuffer(data, dtype=kind).reshape(-1, columns)
 
     def labels(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
         """(hit, weight) of each row of `rows`.

@@ -20,6 +20,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, Table, delete, select
 
+from models import challenger
 from models.learner import Learner
 from models.online import library_versions
 from models.student_state import StudentState, from_bytes, to_bytes
@@ -27,8 +28,9 @@ from warning_service.database import insert_new, upsert
 from warning_service.events.log import Log, UnitOfWork, read
 from warning_service.events.tables import consumers
 from warning_service.events.types import Event, NewEvent
+from warning_service.judging.changes import Changes, Spent
 from warning_service.judging.gone import gone_by, latest
-from warning_service.judging.judge import Book, Changes, Gone, Judge, Spent
+from warning_service.judging.judge import Book, Gone, Judge
 from warning_service.judging.setup import Setup, from_playbook
 from warning_service.judging.tables import (
     feature_states,
@@ -45,7 +47,8 @@ log = structlog.get_logger()
 
 NAME = "judging"
 BATCH = 5000
-MODEL, MEMORY, BOOK = "model", "memory", "book"
+POOL = "pool"
+MODEL, MEMORY, CHALLENGER, BOOK = "model", "memory", "challenger", "book"
 STATE = (feature_states, left_out, training_blocks, model_snapshots)
 """What is derived and can be put in another's place; the lists are not."""
 
@@ -168,7 +171,7 @@ class Writes(msgspec.Struct):
 
 def versions_of(setup: Setup) -> str:
     """What a snapshot's bytes depend on, as JSON: library versions, feature schema."""
-    told = {**library_versions(), "schema": setup.schema.hash}
+    told = {**library_versions(), **challenger.library_versions(), "schema": setup.schema.hash}
     return msgspec.json.encode(told, order="deterministic").decode()
 
 
@@ -177,6 +180,8 @@ def encode(judge: Judge, changes: Changes, board: str) -> Writes:
     wanted: list[tuple[str, int, Callable[[], bytes]]] = [
         (MODEL, changes.model_at, judge.learner.model_bytes),
         (MEMORY, changes.memory_at, judge.learner.memory_bytes),
+        (CHALLENGER, changes.challenger_at, judge.learner.challenger.to_bytes),
+        (POOL, changes.pool_at, judge.learner.pool_bytes),
         (BOOK, changes.book_at, lambda: encode_book(judge.book)),
     ]
     settled = set(changes.settled)
@@ -298,7 +303,10 @@ def _restore_model(learner: Learner, rows: dict[str, Any]) -> None:
     learner.restore(
         rows[MODEL].state if MODEL in rows else None,
         rows[MEMORY].state if MEMORY in rows else None,
+        bytes(rows[POOL].state) if POOL in rows else b"",
     )
+    if CHALLENGER in rows:
+        learner.challenger.restore(rows[CHALLENGER].state)
 
 
 def _states(conn: Connection, table: Table, board: str) -> dict[str, StudentState]:
@@ -339,7 +347,9 @@ def play(
         whole.events += changes.events
         whole.model_at = changes.model_at or whole.model_at
         whole.memory_at = changes.memory_at or whole.memory_at
+        whole.challenger_at = changes.challenger_at or whole.challenger_at
         whole.book_at = changes.book_at or whole.book_at
+        whole.pool_at = changes.pool_at or whole.pool_at
     return judge, whole
 
 

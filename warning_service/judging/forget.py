@@ -13,10 +13,11 @@ from datetime import date
 import msgspec
 from sqlalchemy import Connection, delete, select, update
 
+from models import challenger
 from models.learner import TrainingBlock
 from models.memory import Memory
 from warning_service.events.tables import consumers
-from warning_service.judging.consumer import MEMORY, NAME
+from warning_service.judging.consumer import CHALLENGER, MEMORY, NAME
 from warning_service.judging.removal import drop_begun
 from warning_service.judging.tables import (
     feature_states,
@@ -40,20 +41,39 @@ def forget_at_once(conn: Connection, board: str, students: Collection[str], last
     for table in (feature_states, left_out):
         conn.execute(delete(table).where(table.c.board == board, table.c.student.in_(students)))
     _from_memory(conn, board, students)
+    _from_sample(conn, board, students)
     _from_blocks(conn, board, students, last_day)
 
 
 def _from_memory(conn: Connection, board: str, students: Collection[str]) -> None:
-    t = model_snapshots
-    mine = (t.c.board == board, t.c.name == MEMORY)
-    data = conn.execute(select(t.c.state).where(*mine)).scalar_one_or_none()
+    data = _snapshot(conn, board, MEMORY)
     if data is None:
         return
-    memory = msgspec.msgpack.decode(bytes(data), type=Memory)
+    memory = msgspec.msgpack.decode(data, type=Memory)
     if sum(memory.forget(student) for student in students):
-        state = msgspec.msgpack.encode(memory)
-        sha = hashlib.sha256(state).hexdigest()
-        conn.execute(update(t).where(*mine).values(state=state, sha256=sha))
+        _put(conn, board, MEMORY, msgspec.msgpack.encode(memory))
+
+
+def _from_sample(conn: Connection, board: str, students: Collection[str]) -> None:
+    data = _snapshot(conn, board, CHALLENGER)
+    left = None if data is None else challenger.without(data, students)
+    if left is not None:
+        _put(conn, board, CHALLENGER, left)
+
+
+def _snapshot(conn: Connection, board: str, name: str) -> bytes | None:
+    t = model_snapshots
+    data = conn.execute(
+        select(t.c.state).where(t.c.board == board, t.c.name == name)
+    ).scalar_one_or_none()
+    return None if data is None else bytes(data)
+
+
+def _put(conn: Connection, board: str, name: str, state: bytes) -> None:
+    t, sha = model_snapshots, hashlib.sha256(state).hexdigest()
+    conn.execute(
+        update(t).where(t.c.board == board, t.c.name == name).values(state=state, sha256=sha)
+    )
 
 
 def _from_blocks(conn: Connection, board: str, students: Collection[str], last_day: date) -> None:

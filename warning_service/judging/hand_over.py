@@ -1,12 +1,15 @@
-"""Who makes the list: the points rule, or the model once it has earned it.
+"""Who makes the list: the points rule, the model once it has earned it, or the challenger.
 
 In a first year rules beat models. The model, which starts as the rule and learns where the rule is
 wrong, takes over when enough outcomes are known, unless on settled days its scores of that day put
 fewer pairs in the right order within a school than the rule's did: fewer than the playbook's margin
 asks for, by more than chance easily makes of two equal judges. (Asking for a better figure outright
-was measured to let noise choose, and to hand the list back and forth.) The comparison is made again
-for every list, so the model can also lose the place. What it was decided on is frozen with the
-list.
+was measured to let noise choose, and to hand the list back and forth.)
+
+The challenger, refitted trees that start from nothing, has to be clearly better than whoever would
+make the list without it: by the playbook's margin and CLEARLY times what chance easily makes, on
+pairs that all three have scored before anything was known. The comparison is made again for every
+list, so whoever has the place can also lose it. What it was decided on is frozen with the list.
 """
 
 from __future__ import annotations
@@ -18,18 +21,23 @@ import msgspec
 from models.learner import Standing
 from warning_service.judging.setup import Setup
 
+Name = Literal["rules", "model", "challenger"]
+
+CLEARLY = 2.0
+"""So many standard errors ahead is more than chance: one time in forty for two equal judges."""
+
 
 class Decision(msgspec.Struct, frozen=True):
     """The judge in charge and the evidence for it."""
 
-    judge: Literal["rules", "model"]
+    judge: Name
     why: dict[str, Any]
     measured: bool
     """Are there enough known outcomes to speak of probabilities?"""
 
 
-def decide(setup: Setup, standing: Standing) -> Decision:
-    """Who judges now."""
+def decide(setup: Setup, standing: Standing, *, challenger: bool = False) -> Decision:
+    """Who judges now. `challenger`: has it trees to judge with?"""
     model, rules = standing.auc_model, standing.auc_rules
     enough = standing.hits >= setup.least_hits
     doubt = standing.doubt
@@ -39,13 +47,16 @@ def decide(setup: Setup, standing: Standing) -> Decision:
         and doubt is not None
         and model >= rules + setup.least_gain - doubt
     )
-    judge: Literal["rules", "model"] = "model" if enough and better else "rules"
+    judge: Name = "model" if enough and better else "rules"
     if not enough:
         reason = "too_few_outcomes"
     elif not better:
         reason = "rules_measured_better"
     else:
         reason = "model_measured_no_worse"
+    against = _challenged(setup, standing, judge)
+    if enough and challenger and against["challenger"] == "clearly_better":
+        judge, reason = "challenger", "challenger_measured_better"
     why: dict[str, Any] = {
         "judge": judge,
         "reason": reason,
@@ -58,5 +69,24 @@ def decide(setup: Setup, standing: Standing) -> Decision:
         "pairs": standing.pairs,
         "days_measured": len(standing.recent),
         "base_rate": None if standing.base_rate is None else round(standing.base_rate, 5),
+        **against,
     }
     return Decision(judge, why, enough)
+
+
+def _challenged(setup: Setup, standing: Standing, present: Name) -> dict[str, Any]:
+    """How the challenger stands against the present judge, on the pairs it has scored itself."""
+    three = standing.three
+    if three is None:
+        return {"challenger": "silent"}
+    holder = three.model if present == "model" else three.rules
+    lead, needed = three.challenger - holder, max(0.0, setup.least_gain) + CLEARLY * three.doubt
+    return {
+        "challenger": "clearly_better" if lead > needed else "not_clearly_better",
+        "against": present,
+        "auc_challenger": round(three.challenger, 4),
+        "auc_of_present": round(holder, 4),
+        "challenger_lead": round(lead, 4),
+        "challenger_needs": round(needed, 4),
+        "challenger_pairs": three.pairs,
+    }

@@ -21,6 +21,7 @@ import msgspec
 from models.features import extract
 from models.labels import label, matures_on
 from models.learner import Learner, TrainingBlock
+from models.pooling import of_text
 from models.student_state import Outcome, Spell, StudentState
 from warning_service.clock import cpu_seconds
 from warning_service.events.types import (
@@ -32,17 +33,18 @@ from warning_service.events.types import (
     Event,
     FollowUpRecorded,
     ListDue,
-    NewEvent,
     ObservationCorrected,
     ObservationRecorded,
     OptOutRecorded,
     OptOutWithdrawn,
     OutcomeRecorded,
+    PoolTaken,
     ReviewDecided,
     UseStopped,
 )
 from warning_service.judging import outcomes, rises, rules
-from warning_service.judging.publish import Occasion, Published, make
+from warning_service.judging.changes import Changes, Spent
+from warning_service.judging.publish import Occasion, make
 from warning_service.judging.setup import Setup
 
 
@@ -55,34 +57,6 @@ class Book(msgspec.Struct, array_like=True):
     closed: int = 0
     listed: dict[str, int] = {}
     by_model: dict[str, int] = {}
-
-
-@dataclass
-class Changes:
-    """What happened since it was last collected. Days are ordinals.
-
-    `students`: whose state or place on the roll changed; `moved`: those of them who refused or came
-    back, so that what is stored on the other side has to go.
-    """
-
-    students: set[str] = field(default_factory=set)
-    moved: set[str] = field(default_factory=set)
-    blocks: dict[int, bytes] = field(default_factory=dict)
-    settled: list[int] = field(default_factory=list)
-    lists: list[Published] = field(default_factory=list)
-    events: list[NewEvent] = field(default_factory=list)
-    model_at: int = 0
-    memory_at: int = 0
-    book_at: int = 0
-
-
-@dataclass
-class Spent:
-    """CPU seconds spent thinking, by what for, and labels learned from."""
-
-    learning: float = 0.0
-    scoring: float = 0.0
-    labels: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,7 +107,9 @@ class Judge:
     def model_version(self) -> str:
         """A name for the model as it stands: a hash over everything it has learned."""
         if not self._version:
-            self._version = "online-" + hashlib.sha256(self.learner.model_bytes()).hexdigest()[:12]
+            kind, pool = "pooled" if self.learner.pool else "online", self.learner.pool_bytes()
+            learned = hashlib.sha256(self.learner.model_bytes() + pool).hexdigest()
+            self._version = f"{kind}-{learned[:12]}"
         return self._version
 
     # -- events ----
@@ -145,6 +121,8 @@ class Judge:
             self._close(event)
         elif isinstance(body, ListDue):
             self._list(event, body)
+        elif isinstance(body, PoolTaken):
+            self._pool(body.pool, event.position)
         elif event.actor == outcomes.ACTOR:
             return  # what judging found out itself was applied when it found it out
         elif event.student is not None and self._about(event, event.student):
@@ -157,8 +135,7 @@ class Judge:
             return self._standing(self._away(student), body, day)
         if isinstance(body, OptOutRecorded):
             self._away(student)
-            if self.learner.memory.forget(student):
-                self.changes.memory_at = event.position
+            self._forget(student, event.position)
             return True
         away = self.away.get(student)
         if isinstance(body, OptOutWithdrawn):
@@ -245,8 +222,8 @@ class Judge:
         body = event.body
         if isinstance(body, UseStopped):
             news = any(item not in state.stopped for item in body.items)
-            if news and self.learner.memory.forget(event.student or ""):
-                self.changes.memory_at = event.position
+            if news:
+                self._forget(event.student or "", event.position)
             state.stop(body.items, day)
             if self.setup.outcome_item in body.items:
                 state.year_sum = 0.0
@@ -260,6 +237,14 @@ class Judge:
         if spec is not None:
             state.correct(spec, day, body.was, body.value)
         return spec is not None or body.item == self.setup.outcome_item
+
+    def _forget(self, student: str, position: int) -> None:
+        """Take a student's rows out of what the models keep of settled days."""
+        from_memory, from_sample = self.learner.forget(student)
+        if from_memory:
+            self.changes.memory_at = position
+        if from_sample:
+            self.changes.challenger_at = position
 
     def _state(self, student: str) -> StudentState:
         found = self.students.get(student)
@@ -294,11 +279,13 @@ class Judge:
                 state.put_outcome(found)
                 self.changes.students.add(student)
                 self.changes.events.append(outcomes.event(self.board, student, self.setup, found))
-        began = cpu_seconds()
+        began, apart = cpu_seconds(), self.learner.challenger_cpu
         for waiting in list(self.waiting):
             if matures_on(waiting, self.setup.horizon, self.setup.delay) <= day:
                 self._settle(waiting, event.position)
-        self.spent.learning += cpu_seconds() - began
+        if self.learner.pool is not None and day > self.learner.pool.until:
+            self._pool("", event.position)
+        self.spent.learning += self._without_challenger(began, apart)
         if day % self.setup.sample_every == 0:
             self._sample(day)
         if self.setup.rises and self.book.by_model:
@@ -308,6 +295,11 @@ class Judge:
             )  # fmt: skip
             self.changes.events += risen
             self.changes.students.update(event.student for event in risen if event.student)
+
+    def _without_challenger(self, began: float, apart: float) -> float:
+        """CPU seconds since `began` but for the challenger's, which stood at `apart` then."""
+        self.spent.challenger = self.learner.challenger_cpu
+        return cpu_seconds() - began - (self.learner.challenger_cpu - apart)
 
     def _settle(self, day: int, position: int) -> None:
         data = self.changes.blocks.get(day)
@@ -323,41 +315,50 @@ class Judge:
         self.spent.labels += sum(1 for found in labels if found is not None)
         self.waiting.remove(day)
         self.changes.settled.append(day)
-        self.changes.model_at = self.changes.memory_at = position
+        self.changes.model_at = self.changes.memory_at = self.changes.challenger_at = position
         self._version = ""
 
     def _sample(self, day: int) -> None:
-        """Keep today's features and both judges' scores until their labels are known."""
-        began = cpu_seconds()
+        """Keep today's features and all judges' scores until their labels are known."""
+        began, apart = cpu_seconds(), self.learner.challenger_cpu
         folded, schema = self.learner.folded(), self.setup.schema
-        rows: list[tuple[str, str, bytes, bytes]] = []
+        rows: list[tuple[str, str, bytes, bytes, bytes]] = []
         for school, states in self.by_school(day).items():
             group = extract(schema, list(states), list(states.values()), day)
             points = rules.total(rules.points_by_item(self.setup, group), len(states))
             judged = rules.beside(group.block, points)
             scores = folded.score(judged).astype("<f4")
+            theirs = self.learner.ask_challenger(group.block)
             for at, (student, state) in enumerate(states.items()):
                 if not state.inside_known(day):
                     rows.append(
                         (
                             student, school, scores[at].tobytes(), judged[at].tobytes(),
+                            b"" if theirs is None else theirs[at].tobytes(),
                         )
                     )  # fmt: skip
-        self.spent.scoring += cpu_seconds() - began
+        self.spent.scoring += self._without_challenger(began, apart)
         if not rows:
             return
         rows.sort()
         block = TrainingBlock(
             day,
             schema.hash,
-            self.learner.online.steps,
+            self.learner.learned,
             [r[0] for r in rows],
             [r[1] for r in rows],
             b"".join(r[2] for r in rows),
             b"".join(r[3] for r in rows),
+            b"".join(r[4] for r in rows),
         )
         self.changes.blocks[day] = msgspec.msgpack.encode(block)
         self.waiting.append(day)
+
+    def _pool(self, text: str, position: int) -> None:
+        """Use what other boards told of their models, or nothing of it any more."""
+        if self.learner.use_pool(of_text(text)):
+            self.changes.model_at = self.changes.pool_at = position
+            self._version = ""
 
     def by_school(self, day: int) -> dict[str, dict[str, StudentState]]:
         """Students on the roll on `day` whose families did not refuse, by school, keys sorted."""
@@ -376,7 +377,9 @@ class Judge:
         previous = self.book.listed.get(body.school, 0)
         if day <= previous:
             return  # asked twice for one list: the first one stands
-        began = cpu_seconds()
+        began, apart = cpu_seconds(), self.learner.challenger_cpu
+        if self.learner.fit_challenger(day):
+            self.changes.challenger_at = event.position
         states = self.by_school(day).get(body.school, {})
         known_until = day if self.book.closed >= day else day - 1
         published = make(
@@ -395,4 +398,4 @@ class Judge:
         self.changes.lists.append(published)
         self.changes.events.append(published.event)
         self.changes.students.update(row["student"] for row in published.scores)
-        self.spent.scoring += cpu_seconds() - began
+        self.spent.scoring += self._without_challenger(began, apart)

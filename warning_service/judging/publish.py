@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,9 +20,10 @@ from models.learner import Learner
 from models.student_state import StudentState
 from warning_service.events.types import ListPublished, NewEvent, derived_id
 from warning_service.judging import evidence, rules
+from warning_service.judging.evidence_of_trees import from_trees
 from warning_service.judging.facts import Facts
-from warning_service.judging.hand_over import Decision, decide
-from warning_service.judging.lists import choose, on_grid, order, probability, score_block
+from warning_service.judging.hand_over import Decision, Name, decide
+from warning_service.judging.lists import F32, choose, on_grid, order, probability, score_block
 from warning_service.judging.setup import Setup
 
 SCORES_KEPT = 12
@@ -78,13 +79,22 @@ def make(
     group = extract(setup.schema, students, held, occasion.facts_until)
     points = rules.points_by_item(setup, group)
     total = rules.total(points, len(students))
-    decision = decide(setup, learner.standing)
+    theirs = learner.ask_challenger(group.block)
+    decision = decide(setup, learner.standing, challenger=theirs is not None)
+    if decision.judge == "challenger" and learner.challenger.forest is not None:
+        model_version = learner.challenger.forest.version
     folded = learner.folded()
-    if decision.judge == "model":
-        scores = score_block(rules.beside(group.block, total), folded)
-    else:
-        slope, shift = learner.standing.rules
-        scores = on_grid((total * slope + shift).astype(np.float32))
+    slope, shift = learner.standing.rules
+    everybody: dict[Name, F32 | None] = {
+        "rules": on_grid((total * slope + shift).astype(np.float32)),
+        "model": score_block(rules.beside(group.block, total), folded)
+        if learner.online.steps
+        else None,
+        "challenger": None if theirs is None else on_grid(theirs),
+    }
+    judged = everybody[decision.judge]
+    assert judged is not None
+    scores = judged
     ranked = np.array(
         [at for at, s in enumerate(held) if not s.inside_known(occasion.day)], dtype=np.int64
     )
@@ -112,11 +122,12 @@ def make(
         state.running = state.running + 1 if again else 1
         state.listed_on = occasion.day
         by_points = decision.judge == "rules" and setup.rules == "points"
-        factors = (
-            evidence.from_model(setup, group, folded, points, row)
-            if decision.judge == "model"
-            else evidence.from_rules(setup, points, row)
-        )
+        if decision.judge == "model":
+            factors = evidence.from_model(setup, group, folded, points, row)
+        elif decision.judge == "challenger":
+            factors = from_trees(setup, group, learner.challenger, row)
+        else:
+            factors = evidence.from_rules(setup, points, row)
         raising, lowering = evidence.told(facts, row, factors, by_points=by_points)
         chance = chances[at] if decision.measured else None
         entries.append(
@@ -158,6 +169,7 @@ def make(
                 "student": student,
                 "score": chance,
                 "rules_score": round(float(total[int(ranked[at])]), 6),
+                **said(everybody, int(ranked[at])),
                 "rank": ranks[at],
                 "listed": at in listed,
             }
@@ -192,6 +204,14 @@ def make(
     )
 
 
+def said(everybody: Mapping[Name, F32 | None], row: int) -> dict[str, float | None]:
+    """What each of the three judges would have said: probabilities; None for who is silent."""
+    return {
+        f"{name}_chance": None if given is None else probability(float(given[row]))
+        for name, given in everybody.items()
+    }
+
+
 def _trend(state: StudentState, day: date, chance: float) -> list[dict[str, Any]]:
     past = [{"date": date.fromordinal(d).isoformat(), "score": s} for d, s in state.scores]
     return [*past, {"date": day.isoformat(), "score": chance}][-SCORES_KEPT:]
@@ -207,14 +227,13 @@ def _list_row(
     budget: int,
     ranked: int,
 ) -> dict[str, Any]:
-    judge: Literal["rules", "model"] = decision.judge
     return {
         "id": list_id,
         "board": occasion.board,
         "school": occasion.school,
         "list_date": date.fromordinal(occasion.day),
         "as_of": occasion.position,
-        "judge": judge,
+        "judge": decision.judge,
         "judge_why": _json.encode(decision.why).decode(),
         "model_version": model_version,
         "playbook": setup.playbook,

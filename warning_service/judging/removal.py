@@ -26,6 +26,7 @@ from warning_service.events.log import Log, read
 from warning_service.events.tables import consumers
 from warning_service.events.types import Event
 from warning_service.judging import gone
+from warning_service.judging.changes import Changes
 from warning_service.judging.consumer import (
     NAME,
     STATE,
@@ -34,7 +35,7 @@ from warning_service.judging.consumer import (
     clear,
     position_of,
 )
-from warning_service.judging.judge import Changes, Gone
+from warning_service.judging.judge import Gone
 from warning_service.judging.setup import Setup
 from warning_service.judging.tables import derivations
 

@@ -85,7 +85,7 @@ class ListRow(SQLModel, table=True):
     school: str = Field(index=True)
     list_date: date
     as_of: int = Field(sa_type=BigInteger)  # log position
-    judge: str  # rules or model
+    judge: str  # rules, model or challenger
     judge_why: str = Field(sa_type=Text)  # JSON: the evidence for who judged
     model_version: str
     playbook: str  # id:version:fingerprint
@@ -111,7 +111,11 @@ class EntryRow(SQLModel, table=True):
 
 
 class ScoreRow(SQLModel, table=True):
-    """Every ranked child's score on a list date, listed or not: what evaluation counts."""
+    """Every ranked child's score on a list date, listed or not: what evaluation counts.
+
+    `…_chance`: the probability each of the three judges gave, whoever made the list; None while it
+    was silent (and for lists that are older than these columns).
+    """
 
     __tablename__ = "list_scores"
 
@@ -119,6 +123,9 @@ class ScoreRow(SQLModel, table=True):
     student: str = Field(primary_key=True)
     score: float
     rules_score: float
+    rules_chance: float | None = None
+    model_chance: float | None = None
+    challenger_chance: float | None = None
     rank: int
     listed: bool
 

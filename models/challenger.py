@@ -1,0 +1,295 @@
+"""The challenger: gradient boosting (scikit-learn), fitted anew for every list, beside the others.
+
+It learns from a bounded uniform sample of settled student-dates (memory.py), which is all it keeps
+of children; a child can be taken out of that exactly. Three thirds of the children are each left
+out of one fit: their scores by the fit that did not know them calibrate the whole, and the mean of
+the three judges. What was fitted is kept as plain arrays, no pickle, and walked through here, so
+that scoring needs no scikit-learn and equal rows get equal scores wherever they stand.
+
+It sees the features alone, not the rule's points, and says nothing before enough hits are known.
+Fitting runs on one thread with a fixed seed: the same sample gives the same trees. Whether it may
+make a list is decided elsewhere (judging/hand_over.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from models.evaluation import calibrate
+from models.memory import Kept, Memory, priority
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+LEAST_HITS = 50
+"""Hits in the sample before it speaks: with fewer, each third has next to none to be tried on."""
+SAMPLE_BYTES = 600_000
+"""The sample's feature rows take at most so much, so that a board's state stays near a megabyte."""
+MOST_ROWS = 3000
+HITS_SHARE = 3  # a third of the places is for hits
+TREES, DEPTH, RATE, LEAF, PULL = 60, 3, 0.07, 25, 1.0
+FOLDS = 3
+TRUST = 100.0
+"""Student-dates of evidence that its scores are calibrated already, against the sample's."""
+AT_ONCE = 2048
+"""Rows walked through the trees together: what fits into a processor's cache."""
+LARGEST = 60_000.0  # half-precision numbers end at 65,504
+
+
+def library_versions() -> dict[str, str]:
+    """Versions that change what is fitted; kept with every snapshot."""
+    return {"scikit-learn": version("scikit-learn")}
+
+
+def halved(rows: F32) -> npt.NDArray[np.float16]:
+    """Rows in half precision, as the sample keeps them and the trees see them."""
+    return np.clip(rows, -LARGEST, LARGEST).astype("<f2")
+
+
+def places(columns: int) -> tuple[int, int]:
+    """How many (hits, negatives) the sample holds of rows with so many columns."""
+    rows = min(MOST_ROWS, SAMPLE_BYTES // (2 * max(1, columns)))
+    return max(1, rows // HITS_SHARE), max(1, rows - rows // HITS_SHARE)
+
+
+class Forest(msgspec.Struct, array_like=True, frozen=True):
+    """Fitted trees, node by node behind each other, as little-endian arrays.
+
+    A leaf points to itself. `values`: what a node says in log-odds; of an inner node the mean of
+    what is below it, by how many of the sample came there. `slope`, `shift`: the calibration.
+    `roots`: where each tree begins. A score is the mean over FOLDS fits.
+    """
+
+    roots: bytes  # i4
+    features: bytes  # i4
+    thresholds: bytes  # f8
+    left: bytes  # i4
+    right: bytes  # i4
+    values: bytes  # f8
+    base: float
+    slope: float
+    shift: float
+    hits: int
+    rows: int
+
+    @property
+    def version(self) -> str:
+        """A name for what was fitted: a hash over it."""
+        return "boosting-" + hashlib.sha256(msgspec.msgpack.encode(self)).hexdigest()[:12]
+
+    def score(self, rows: F32) -> F32:
+        """Calibrated log-odds of a block of shape (students, columns), row by row."""
+        walk = _Walk(self)
+        found = np.empty(len(rows), dtype=np.float64)
+        for start in range(0, len(rows), AT_ONCE):
+            part = halved(rows[start : start + AT_ONCE]).astype(np.float32)
+            found[start : start + AT_ONCE] = walk.values[walk.leaves(part)].sum(axis=1)
+        raw = self.base + found / FOLDS
+        return (raw * self.slope + self.shift).astype(np.float32)
+
+    def contributions(self, row: F32) -> F64:
+        """What each column adds to one row's calibrated log-odds, against the sample's mean.
+
+        Going down a tree, each step moves the value; the step is the column's that decided it
+        (Saabas 2014). The parts add up exactly to the score minus the mean score.
+        """
+        walk = _Walk(self)
+        parts = np.zeros(len(row))
+        at = walk.roots.copy()
+        seen = halved(row[None, :]).astype(np.float32)[0]
+        for _ in range(DEPTH):
+            columns = walk.features[at]
+            below = np.where(seen[columns] <= walk.thresholds[at], walk.left[at], walk.right[at])
+            np.add.at(parts, columns, walk.values[below] - walk.values[at])
+            at = below
+        return parts * (self.slope / FOLDS)
+
+
+class _Walk:
+    """A forest's arrays, ready to be gone through."""
+
+    def __init__(self, forest: Forest) -> None:
+        def read(data: bytes, kind: str) -> npt.NDArray[Any]:
+            return np.frombuffer(data, dtype=kind)
+
+        self.roots = read(forest.roots, "<i4")
+        self.features = read(forest.features, "<i4")
+        self.thresholds = read(forest.thresholds, "<f8")
+        self.left, self.right = read(forest.left, "<i4"), read(forest.right, "<i4")
+        self.values = read(forest.values, "<f8")
+
+    def leaves(self, rows: F32) -> I64:
+        """The leaf each row ends in, tree by tree: shape (rows, trees)."""
+        at = np.broadcast_to(self.roots.astype(np.int64), (len(rows), len(self.roots)))
+        each = np.arange(len(rows))[:, None]
+        for _ in range(DEPTH):
+            low = rows[each, self.features[at]] <= self.thresholds[at]
+            at = np.where(low, self.left[at], self.right[at])
+        return at
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    sample: Memory
+    forest: Forest | None
+    fitted_on: int
+
+
+class Challenger:
+    """One board's challenger. `fitted_on`: the list date (ordinal) it was last fitted for."""
+
+    def __init__(self, columns: int) -> None:
+        self.columns = columns
+        self.sample = Memory()
+        self.forest: Forest | None = None
+        self.fitted_on = 0
+
+    def add(
+        self,
+        students: list[str],
+        hashes: list[int],
+        hits: npt.NDArray[np.bool_],
+        rows: F32,
+    ) -> None:
+        """Take in settled student-dates. `rows`: (students, columns or more), features first."""
+        most = places(self.columns)
+        kept: tuple[list[Kept], list[Kept]] = ([], [])
+        for side, held, room in (
+            (0, self.sample.hits, most[0]),
+            (1, self.sample.negatives, most[1]),
+        ):
+            line = held[-1].priority if len(held) >= room else None
+            for at in np.flatnonzero(hits if side == 0 else ~hits).tolist():
+                if line is None or hashes[at] <= line:
+                    row = halved(rows[at, : self.columns]).tobytes()
+                    kept[side].append(Kept(hashes[at], students[at], row))
+        of_hits = int(hits.sum())
+        self.sample.add(*kept, most=most, seen=(of_hits, len(hits) - of_hits))
+
+    def forget(self, student: str) -> bool:
+        """Take a student out of the sample; False when it was not in. The trees go at the next fit
+        or when the models are derived again without the student, whichever is first.
+        """
+        return self.sample.forget(student)
+
+    def fit(self, day: int) -> bool:
+        """Fit for the list date `day`, once; False when that was done already.
+
+        Without enough hits, or with one kind of label only in a part, there are no trees.
+        """
+        if day == self.fitted_on:
+            return False
+        self.fitted_on, self.forest = day, fitted(self.sample, self.columns)
+        return True
+
+    def score(self, rows: F32) -> F32 | None:
+        """Calibrated log-odds of rows of (students, columns or more); None while it is silent."""
+        return None if self.forest is None else self.forest.score(rows[:, : self.columns])
+
+    # -- bytes ----
+
+    def to_bytes(self) -> bytes:
+        """Canonical bytes of sample and trees."""
+        return msgspec.msgpack.encode(_Stored(self.sample, self.forest, self.fitted_on))
+
+    def restore(self, data: bytes) -> None:
+        """Put stored bytes back. Raises msgspec.ValidationError for others' bytes."""
+        stored = msgspec.msgpack.decode(data, type=_Stored)
+        self.sample, self.forest, self.fitted_on = stored.sample, stored.forest, stored.fitted_on
+
+
+def without(data: bytes, students: Collection[str]) -> bytes | None:
+    """Stored bytes without these students' rows; None when there was none of them."""
+    stored = msgspec.msgpack.decode(data, type=_Stored)
+    if not sum(stored.sample.forget(student) for student in students):
+        return None
+    return msgspec.msgpack.encode(stored)
+
+
+def fitted(sample: Memory, columns: int) -> Forest | None:
+    """Trees fitted on the sample; None when it is too small to say anything."""
+    if len(sample.hits) < LEAST_HITS or not sample.negatives:
+        return None
+    rows = sample.rows(columns, "<f2").astype(np.float32)
+    labels, weights = sample.labels()
+    students = [kept.student for kept in (*sample.hits, *sample.negatives)]
+    fold = np.array([priority(student, 0) % FOLDS for student in students])
+    for one in range(FOLDS):
+        if len(set(labels[fold != one].tolist())) < 2 or not (fold == one).any():
+            return None
+    parts: list[Any] = []
+    beside = np.zeros(len(rows))
+    for one in range(FOLDS):
+        known = fold != one
+        parts.append(_boosted(rows[known], labels[known], weights[known]))
+        beside[~known] = parts[-1].decision_function(rows[~known])
+    slope, shift = calibrate(beside, labels, slope=1.0, shift=0.0, weights=weights, trust=TRUST)
+    return _forest(parts, (slope, shift), len(sample.hits), len(rows))
+
+
+def _boosted(rows: F32, labels: npt.NDArray[np.bool_], weights: F64) -> Any:
+    # A second of imports, paid by whoever fits and not by every process.
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
+    # One thread: with several, sums are added up in an order that the machine chooses.
+    with threadpool_limits(limits=1):
+        return HistGradientBoostingClassifier(
+            max_iter=TREES, max_depth=DEPTH, max_leaf_nodes=2**DEPTH, learning_rate=RATE,
+            min_samples_leaf=LEAF, l2_regularization=PULL, early_stopping=False, random_state=0,
+        ).fit(rows, labels, sample_weight=weights)  # fmt: skip
+
+
+def _forest(parts: list[Any], calibration: tuple[float, float], hits: int, rows: int) -> Forest:
+    """The fitted models' trees as one row of nodes.
+
+    scikit-learn keeps them in `_predictors`, which it promises to nobody: the version is locked,
+    and a test holds our walk against its own scores.
+    """
+    roots: list[int] = []
+    columns: dict[str, list[npt.NDArray[Any]]] = {
+        name: [] for name in ("features", "thresholds", "left", "right", "values")
+    }
+    base, at = 0.0, 0
+    for part in parts:
+        base += float(np.asarray(part._baseline_prediction).ravel()[0]) / FOLDS
+        for (tree,) in part._predictors:
+            nodes, n = tree.nodes, len(tree.nodes)
+            leaf = nodes["is_leaf"].astype(bool)
+            own = np.arange(n)
+            left = np.where(leaf, own, nodes["left"].astype(np.int64))
+            right = np.where(leaf, own, nodes["right"].astype(np.int64))
+            roots.append(at)
+            columns["features"].append(np.where(leaf, 0, nodes["feature_idx"].astype(np.int64)))
+            columns["thresholds"].append(np.where(leaf, 0.0, nodes["num_threshold"]))
+            columns["left"].append(left + at)
+            columns["right"].append(right + at)
+            columns["values"].append(_means(nodes, leaf, left, right))
+            at += n
+
+    def packed(name: str, kind: str) -> bytes:
+        return np.concatenate(columns[name]).astype(kind).tobytes()
+
+    return Forest(
+        np.array(roots).astype("<i4").tobytes(), packed("features", "<i4"),
+        packed("thresholds", "<f8"), packed("left", "<i4"), packed("right", "<i4"),
+        packed("values", "<f8"), base, *calibration, hits, rows,
+    )  # fmt: skip
+
+
+def _means(nodes: Any, leaf: npt.NDArray[np.bool_], left: I64, right: I64) -> F64:
+    """Each node's value; of inner nodes the mean below, by how many rows came there."""
+    values = np.where(leaf, nodes["value"], 0.0).astype(np.float64)
+    counts = nodes["count"].astype(np.float64)
+    for at in range(len(values) - 1, -1, -1):  # children always stand behind their parent
+        if not leaf[at]:
+            both = (left[at], right[at])
+            values[at] = sum(values[b] * counts[b] for b in both) / sum(counts[b] for b in both)
+    return values
