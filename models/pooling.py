@@ -18,6 +18,7 @@ learned from it. Nothing here knows files, keys or the log: that is judging/pool
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
@@ -72,6 +73,16 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     compared: int
     model_right: float
     rules_right: float
+
+    def aucs(self) -> tuple[float | None, float | None, float | None]:
+        """Within-group AUC of model and rule, and how far two equal judges' easily are apart.
+
+        The last as in models/learner.Standing.doubt. None with nothing measured.
+        """
+        if not self.pairs or not self.compared:
+            return None, None, None
+        doubt = math.sqrt(1.0 / (12.0 * self.compared))
+        return self.model_right / self.pairs, self.rules_right / self.pairs, doubt
 
 
 class Shared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

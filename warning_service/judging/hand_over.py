@@ -10,6 +10,9 @@ The challenger, refitted trees that start from nothing, has to be clearly better
 make the list without it: by the playbook's margin and CLEARLY times what chance easily makes, on
 pairs that all three have scored before anything was known. The comparison is made again for every
 list, so whoever has the place can also lose it. What it was decided on is frozen with the list.
+
+Where other boards' models are used, their outcomes count as known for the online model, and their
+measurements stand until the first day that was measured here; from then on the own ones decide.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Any, Literal
 import msgspec
 
 from models.learner import Standing
+from models.pooling import Pool, own_share
 from warning_service.judging.setup import Setup
 
 Name = Literal["rules", "model", "challenger"]
@@ -36,11 +40,15 @@ class Decision(msgspec.Struct, frozen=True):
     """Are there enough known outcomes to speak of probabilities?"""
 
 
-def decide(setup: Setup, standing: Standing, *, challenger: bool = False) -> Decision:
-    """Who judges now. `challenger`: has it trees to judge with?"""
-    model, rules = standing.auc_model, standing.auc_rules
-    enough = standing.hits >= setup.least_hits
-    doubt = standing.doubt
+def decide(
+    setup: Setup, standing: Standing, *, challenger: bool = False, pool: Pool | None = None
+) -> Decision:
+    """Who judges now. `challenger`: has it trees to judge with? `pool`: other boards' models."""
+    model, rules, doubt = standing.auc_model, standing.auc_rules, standing.doubt
+    here = standing.hits >= setup.least_hits
+    enough = here or (pool is not None and standing.hits + pool.hits >= setup.least_hits)
+    if pool is not None and not standing.pairs:
+        model, rules, doubt = pool.measured.aucs()
     better = (
         model is not None
         and rules is not None
@@ -53,9 +61,9 @@ def decide(setup: Setup, standing: Standing, *, challenger: bool = False) -> Dec
     elif not better:
         reason = "rules_measured_better"
     else:
-        reason = "model_measured_no_worse"
+        reason = "model_measured_no_worse" if here else "pool_measured_no_worse"
     against = _challenged(setup, standing, judge)
-    if enough and challenger and against["challenger"] == "clearly_better":
+    if here and challenger and against["challenger"] == "clearly_better":
         judge, reason = "challenger", "challenger_measured_better"
     why: dict[str, Any] = {
         "judge": judge,
@@ -70,8 +78,21 @@ def decide(setup: Setup, standing: Standing, *, challenger: bool = False) -> Dec
         "days_measured": len(standing.recent),
         "base_rate": None if standing.base_rate is None else round(standing.base_rate, 5),
         **against,
+        **_pooled(standing, pool),
     }
-    return Decision(judge, why, enough)
+    return Decision(judge, why, here)
+
+
+def _pooled(standing: Standing, pool: Pool | None) -> dict[str, Any]:
+    """How much of the model's score comes from others."""
+    if pool is None:
+        return {}
+    return {
+        "pool_boards": len(pool.boards),
+        "pool_labels": pool.labels,
+        "pool_made_on": pool.made_on.isoformat(),
+        "own_share": round(own_share(standing.hits), 3),
+    }
 
 
 def _challenged(setup: Setup, standing: Standing, present: Name) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One board's side of learning together: what it tells, as a file, and what it takes in, as an event.
+"""One board's side of learning together: what it tells, as a file; what it takes in, as an event.
 
 A file is readable JSON, so that a board can look at what it hands out: numbers of the model, no
 row, no key of a child. An HMAC with a key that the pool's members share (`pool_keys`) shows that a
@@ -112,14 +112,18 @@ def from_file(data: bytes, keys: Sequence[str]) -> Shared | Pool:
         file = msgspec.json.decode(data, type=_File)
         if file.form != FORM:
             raise NotForUs(f"not a file of the form {FORM}")
-        what: Shared | Pool = msgspec.json.decode(
-            file.what, type=Shared if file.kind == "share" else Pool
-        )
+        what = _decoded(file)
     except msgspec.MsgspecError as error:
         raise NotForUs(f"not a file of a pool: {error}") from error
     if not any(hmac.compare_digest(_mac(what, key), file.mac) for key in keys):
         raise NotForUs("the seal does not fit: changed on the way, or made with another key")
     return what
+
+
+def _decoded(file: _File) -> Shared | Pool:
+    if file.kind == "share":
+        return msgspec.json.decode(file.what, type=Shared)
+    return msgspec.json.decode(file.what, type=Pool)
 
 
 def _mac(what: Shared | Pool, key: str) -> str:

@@ -80,7 +80,7 @@ def make(
     points = rules.points_by_item(setup, group)
     total = rules.total(points, len(students))
     theirs = learner.ask_challenger(group.block)
-    decision = decide(setup, learner.standing, challenger=theirs is not None)
+    decision = decide(setup, learner.standing, challenger=theirs is not None, pool=learner.pool)
     if decision.judge == "challenger" and learner.challenger.forest is not None:
         model_version = learner.challenger.forest.version
     folded = learner.folded()
@@ -88,7 +88,7 @@ def make(
     everybody: dict[Name, F32 | None] = {
         "rules": on_grid((total * slope + shift).astype(np.float32)),
         "model": score_block(rules.beside(group.block, total), folded)
-        if learner.online.steps
+        if learner.learned
         else None,
         "challenger": None if theirs is None else on_grid(theirs),
     }

@@ -41,7 +41,7 @@ def find(
     `schools`: students on the roll by school, keys sorted; `by_model`: school -> the day of its
     latest list, if the model made it.
     """
-    if not setup.rises or decide(setup, learner.standing).judge != "model":
+    if not setup.rises or decide(setup, learner.standing, pool=learner.pool).judge != "model":
         return []
     folded = learner.folded()
     found = []
