@@ -4,7 +4,7 @@ An item says what a number *is*: `count` (an amount on that day; a day on the ro
 0), `measure` (a value when observed; no row = not observed) or `flag` (it happened), and which
 direction is worse. How much an item weighs is not here: that is the playbook's.
 
-Labels are as the field says them. Legal bases are as cities have arranged them for themselves (事例集
+Labels are as the field says them. Legal bases are as cities arranged them for themselves (事例集
 R7): a board checks them against its own arrangement before linking.
 """
 

@@ -245,9 +245,11 @@ class ListRule(Part):
     budget_share: float | None = Field(default=None, gt=0, le=1)
     budget_least: int = Field(default=1, ge=1, description="A small school gets at least so many.")
     budget_places: int | None = Field(default=None, ge=1)
-    new_first: bool = Field(description="Children without current support take places first.")
+    new_first: bool = Field(
+        default=True, description="Children without current support take places first."
+    )
     supported_days: int = Field(
-        ge=1, description="A follow-up within so many days counts as already supported."
+        default=60, ge=1, description="A follow-up within so many days counts as already supported."
     )
     picks: tuple[Pick, ...] = ()
     second: Second | None = None
