@@ -238,42 +238,15 @@ class Scheduler:
         )
 
     def start(self) -> None:
-        """Declare the job and start; memory store, because the slot rows are the memory."""
-        self._scheduler.add_job(
-            self._tick,
-            "interval",
-            seconds=EVERY_SECONDS,
-            id="due_slots",
-            max_instances=1,
-        )
-        self._scheduler.add_job(
-            self._look_at_looking,
-            "interval",
-            seconds=WATCH_SECONDS,
-            id="odd_looking",
-            max_instances=1,
-        )
-        self._scheduler.add_job(
-            self._notice,
-            "interval",
-            seconds=NOTICE_SECONDS,
-            id="notices",
-            max_instances=1,
-        )
-        self._scheduler.add_job(
-            self._look_for_gaps,
-            "interval",
-            seconds=GAP_SECONDS,
-            id="duty_gaps",
-            max_instances=1,
-        )
-        self._scheduler.add_job(
-            self._keep,
-            "interval",
-            seconds=KEEPING_SECONDS,
-            id="keeping",
-            max_instances=1,
-        )
+        """Declare the jobs and start; memory store, because the slot rows are the memory."""
+        for job, name, seconds in (
+            (self._tick, "due_slots", EVERY_SECONDS),
+            (self._look_at_looking, "odd_looking", WATCH_SECONDS),
+            (self._notice, "notices", NOTICE_SECONDS),
+            (self._look_for_gaps, "duty_gaps", GAP_SECONDS),
+            (self._keep, "keeping", KEEPING_SECONDS),
+        ):
+            self._scheduler.add_job(job, "interval", seconds=seconds, id=name, max_instances=1)
         self._scheduler.start()
         self._scheduler.add_job(self._tick, id="at_start")
         self._scheduler.add_job(self._look_for_gaps, id="gaps_at_start")

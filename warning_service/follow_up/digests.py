@@ -30,15 +30,15 @@ from warning_service.alerts.outside.tables import push_devices
 from warning_service.alerts.service import Alerts
 from warning_service.alerts.telling import delivery, put_deliveries
 from warning_service.clock import Clock, at, day_of
-from warning_service.database import StorageUnavailable, insert_new
+from warning_service.database import insert_new
 from warning_service.events.log import Log
 from warning_service.events.tables import job_runs
 from warning_service.events.types import derived_id
 from warning_service.follow_up.notice_job import Board, read_board
 from warning_service.follow_up.tables import digest_choices, digests
 from warning_service.playbooks.service import Playbooks
-from warning_service.roster import queries as roster
 from warning_service.roster.calendar import SchoolCalendar
+from warning_service.roster.each_board import each_board
 
 log = structlog.get_logger()
 
@@ -130,17 +130,10 @@ class DigestJob:
 
     def run_all(self) -> int:
         """Make what is due in every board; return how many digests. Raises StorageUnavailable."""
-        with self._log.database.reading() as conn:
-            boards = [row.id for row in roster.boards(conn)]
-        made = 0
-        for board in boards:
-            try:
-                made += sum(self._run(board, kind) for kind in self._due(board))
-            except StorageUnavailable:
-                raise
-            except Exception as error:  # one board must not keep another from its digests
-                log.exception("digests_of_board_failed", board=board, error=type(error).__name__)
-        return made
+        return each_board(self._log.database, self._run_due, "digests_of_board_failed")
+
+    def _run_due(self, board: str) -> int:
+        return sum(self._run(board, kind) for kind in self._due(board))
 
     def _due(self, board: str) -> list[str]:
         """Kinds of today's digests whose hour has come and that were not made yet."""

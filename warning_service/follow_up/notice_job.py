@@ -35,7 +35,6 @@ from warning_service.alerts.notices import (
 from warning_service.alerts.notices_due import Listed, Rules
 from warning_service.alerts.tables import alerts
 from warning_service.clock import day_of
-from warning_service.database import StorageUnavailable
 from warning_service.events.log import Log
 from warning_service.follow_up.tables import follow_ups, reviews
 from warning_service.judging.tables import list_entries, warning_lists
@@ -43,6 +42,7 @@ from warning_service.playbooks.model import Playbook
 from warning_service.playbooks.service import Playbooks
 from warning_service.roster import queries as roster
 from warning_service.roster.calendar import SchoolCalendar
+from warning_service.roster.each_board import each_board
 
 log = structlog.get_logger()
 
@@ -95,17 +95,7 @@ class NoticeJob:
 
         Raises StorageUnavailable.
         """
-        with self._log.database.reading() as conn:
-            boards = [row.id for row in roster.boards(conn)]
-        changed = 0
-        for board in boards:
-            try:
-                changed += self.run(board)
-            except StorageUnavailable:
-                raise
-            except Exception as error:
-                log.exception("notices_of_board_failed", board=board, error=type(error).__name__)
-        return changed
+        return each_board(self._log.database, self.run, "notices_of_board_failed")
 
     def run(self, board: str) -> int:
         """Raise and close what there is; return how many notices changed.

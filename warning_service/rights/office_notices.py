@@ -31,11 +31,10 @@ from warning_service.alerts.notices import (
     free_slot,
 )
 from warning_service.clock import day_of
-from warning_service.database import StorageUnavailable
 from warning_service.events.log import Log
 from warning_service.rights.tables import family_requests
 from warning_service.rights.terms import State
-from warning_service.roster import queries
+from warning_service.roster.each_board import each_board
 
 log = structlog.get_logger()
 
@@ -62,17 +61,7 @@ class OfficeNotices:
 
         Raises StorageUnavailable.
         """
-        with self._log.database.reading() as conn:
-            boards = [row.id for row in queries.boards(conn)]
-        changed = 0
-        for board in boards:
-            try:
-                changed += self.run(board)
-            except StorageUnavailable:
-                raise
-            except Exception as error:
-                log.exception("office_notices_failed", board=board, error=type(error).__name__)
-        return changed
+        return each_board(self._log.database, self.run, "office_notices_failed")
 
     def run(self, board: str) -> int:
         """Raise what is due and close what is over; return how many notices changed.
