@@ -47,6 +47,7 @@ from warning_service.access.doors.tries import Tries
 from warning_service.access.gateway import Gateway
 from warning_service.access.sealing import Sealer
 from warning_service.access.trail.audit import Trail, TrailKeys
+from warning_service.access.traits import Traits
 from warning_service.alerts.consumer import AlertsConsumer
 from warning_service.alerts.deliver import Deliverer
 from warning_service.alerts.gap_watch import GapWatch
@@ -62,9 +63,11 @@ from warning_service.database import Database, StorageUnavailable
 from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.intake import Intake
 from warning_service.events.log import Log
+from warning_service.events.recorded import Recorded
 from warning_service.events.wakeups import Wakeups
 from warning_service.follow_up.circles import FollowUpCircles
 from warning_service.follow_up.digests import Digests
+from warning_service.follow_up.evaluation_room import Evaluation
 from warning_service.follow_up.opinions import Opinions
 from warning_service.follow_up.service import FollowUps
 from warning_service.interpreter import settle_in
@@ -104,6 +107,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
     playbooks = Playbooks(own, settings.data_dir / "playbooks")
     alerts = Alerts(log_, playbooks, trail)
     notices = Notices(log_, playbooks)
+    recorded = Recorded(own)
     return Rooms(
         settings=settings,
         clock=clock,
@@ -152,6 +156,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
         follow_ups=FollowUps(log_, sealer, playbooks, alerts, gateway),
         opinions=Opinions(log_, alerts, gateway),
         digests=Digests(log_),
+        evaluation=Evaluation(own, clock, playbooks, Traits(own, trail, recorded), recorded),
         rights=Rights.build(log_, sealer, trail, playbooks),
     )
 

@@ -34,6 +34,7 @@ from warning_service.database import Database
 from warning_service.events.intake import Intake
 from warning_service.events.log import Log
 from warning_service.follow_up.digests import Digests
+from warning_service.follow_up.evaluation_room import Evaluation
 from warning_service.follow_up.opinions import Opinions
 from warning_service.follow_up.service import FollowUps
 from warning_service.playbooks.service import Playbooks
@@ -74,6 +75,7 @@ class Rooms:
     follow_ups: FollowUps
     opinions: Opinions
     digests: Digests
+    evaluation: Evaluation
     rights: Rights
 
 

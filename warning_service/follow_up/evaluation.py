@@ -6,11 +6,12 @@ begun before and was not over cannot begin again and are left out on both sides.
 children's rate stands the base rate of all ranked ones, because a rate alone says nothing.
 
 A hit is not a success: support that works prevents the outcome and makes the list look wrong.
+
+The full evaluation of every list is counted in evaluation_lists.py and its neighbours.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, literal_column, select
 
+from models.shares import wilson
 from warning_service.events.log import from_row
 from warning_service.events.tables import events
 from warning_service.events.types import OutcomeRecorded
@@ -25,7 +27,7 @@ from warning_service.judging.tables import list_scores, warning_lists
 from warning_service.playbooks.model import Playbook
 from warning_service.roster import queries as roster
 
-Z95 = 1.959964
+__all__ = ["Rightness", "Spells", "how_right", "lists_between", "spells_of", "wilson"]
 
 
 class Rightness(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,17 +54,6 @@ class Rightness(msgspec.Struct, frozen=True, kw_only=True):
     def base_rate(self) -> float | None:
         """Hits among all ranked; None without any ranked."""
         return self.ranked_hits / self.ranked if self.ranked else None
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a share; (0, 1) when nothing was counted."""
-    if n == 0:
-        return 0.0, 1.0
-    share, z2 = hits / n, Z95 * Z95
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    # The share itself is always inside; rounding must not say otherwise.
-    return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
 
 
 Spells = dict[str, list[tuple[date, date | None]]]

@@ -1,0 +1,173 @@
+"""Published lists with what became of the children ranked on them: what every figure counts from.
+
+A list is *settled* when its horizon and the delay of the outcome's label have passed; until then
+nothing is said of it but when it will be known. Read once and kept while nothing that could change
+it has happened (an outcome recorded or corrected, a refusal given or taken back, another list), so
+that a page counts in memory. Keys only. Children of refusing families are left out on both sides,
+and so is, of each list, who was inside the outcome on that day and could not begin it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from itertools import count
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, func, literal_column, select
+
+from warning_service.database import Database
+from warning_service.events.tables import events
+from warning_service.follow_up.evaluation import Spells, lists_between, spells_of
+from warning_service.judging.tables import list_entries, list_scores
+from warning_service.playbooks.model import Playbook
+from warning_service.roster import queries as roster
+from warning_service.roster.tables import opt_outs
+
+_PART = 500
+
+
+class Ranked(NamedTuple):
+    """One child on one list. `began`: the day the outcome began within the horizon, or None.
+
+    `counts`: False for a child inside the outcome on the list's day. `new_to_us`: listed, and
+    without support at the time.
+    """
+
+    student: str
+    score: float
+    points: float
+    rank: int
+    listed: bool
+    new_to_us: bool
+    counts: bool
+    began: date | None
+
+
+class Scored(msgspec.Struct, frozen=True, kw_only=True):
+    """One list. `known_on`: the day whose end settles it; `children` by rank."""
+
+    id: str
+    school: str
+    on: date
+    published_at: datetime
+    judge: str
+    known_on: date
+    settled: bool
+    children: tuple[Ranked, ...]
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of a board's lists between two days. `refusing`: who is left out.
+
+    `serial` differs whenever it was read anew: what was made from it can be kept as long.
+    """
+
+    serial: int
+    board: str
+    first: date
+    today: date
+    lists: tuple[Scored, ...]
+    spells: Spells
+    refusing: frozenset[str]
+
+    @property
+    def settled(self) -> list[Scored]:
+        """The lists whose outcomes are known."""
+        return [one for one in self.lists if one.settled]
+
+
+class ListsRead:
+    """Reads a board's lists, and keeps what it has read. Safe to share between threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._held: dict[str, tuple[object, Known]] = {}
+        self._lock = threading.Lock()
+        self._serial = count(1)
+
+    def of(self, board: str, playbook: Playbook, first: date, today: date) -> Known:
+        """The board's lists dated `first` to `today`, as known by the end of `today`."""
+        with self._database.reading() as conn:
+            rows = lists_between(conn, board, first, today)
+            stamp = (first, today, playbook.outcome, tuple(row.id for row in rows),
+                     _changes(conn, board))  # fmt: skip
+            with self._lock:
+                held = self._held.get(board)
+                if held is not None and held[0] == stamp:
+                    return held[1]
+            found = read(
+                conn, playbook, rows, board=board, first=first, today=today,
+                serial=next(self._serial),
+            )  # fmt: skip
+        with self._lock:
+            self._held[board] = (stamp, found)
+        return found
+
+
+def read(
+    conn: Connection, playbook: Playbook, rows: Sequence[Any], *, board: str, first: date,
+    today: date, serial: int = 0,
+) -> Known:  # fmt: skip
+    """These lists (rows of `warning_lists`) with their ranked children, from the tables."""
+    outcome = playbook.outcome
+    spells = spells_of(conn, board, outcome.id, today)
+    ids = [row.id for row in rows]
+    scores: dict[str, list[Any]] = {list_id: [] for list_id in ids}
+    busy: set[tuple[str, str]] = set()
+    s, e = list_scores.c, list_entries.c
+    for start in range(0, len(ids), _PART):
+        part = ids[start : start + _PART]
+        query = select(s.list_id, s.student, s.score, s.rules_score, s.rank, s.listed)
+        for row in conn.execute(query.where(s.list_id.in_(part)).order_by(s.list_id, s.rank)):
+            scores[row.list_id].append(row)
+        query = select(e.list_id, e.student).where(e.list_id.in_(part), e.supported)
+        busy |= {(row.list_id, row.student) for row in conn.execute(query)}
+    refusing = roster.refusing(conn, {row.student for held in scores.values() for row in held})
+    horizon = timedelta(days=outcome.horizon_days)
+    delay = timedelta(days=outcome.label_delay_days)
+    return Known(
+        serial=serial, board=board, first=first, today=today, spells=spells,
+        refusing=frozenset(refusing),
+        lists=tuple(
+            Scored(
+                id=row.id, school=row.school, on=row.list_date, published_at=row.published_at,
+                judge=row.judge, known_on=row.list_date + horizon + delay,
+                settled=row.list_date + horizon + delay <= today,
+                children=tuple(
+                    _ranked(one, spells, row.list_date, horizon, (row.id, one.student) in busy)
+                    for one in scores[row.id]
+                    if one.student not in refusing
+                ),
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
+
+
+def _ranked(row: Any, spells: Spells, on: date, horizon: timedelta, supported: bool) -> Ranked:
+    had = spells.get(row.student, ())
+    inside = any(began <= on and (over is None or over > on) for began, over in had)
+    within = [began for began, _ in had if on < began <= on + horizon]
+    return Ranked(
+        student=row.student, score=row.score, points=row.rules_score, rank=row.rank,
+        listed=row.listed, new_to_us=row.listed and not supported, counts=not inside,
+        began=min(within) if within and not inside else None,
+    )  # fmt: skip
+
+
+def _changes(conn: Connection, board: str) -> tuple[object, ...]:
+    """Something that differs when an outcome, or who refuses, does."""
+    e, o = events.c, opt_outs.c
+    outcomes = conn.execute(
+        select(func.max(e.position), func.count())
+        .where(e.board == board)
+        .where(e.type == literal_column("'outcome_recorded'"))
+    ).one()
+    refusals = conn.execute(
+        select(func.count(), func.count(o.until_at), func.max(o.from_at), func.max(o.until_at))
+        .where(o.board == board)
+    ).one()  # fmt: skip
+    return (*outcomes, *refusals)
