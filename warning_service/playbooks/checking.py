@@ -1,0 +1,393 @@
+"""Checks a playbook's text: every error at once, each with its line, its field and plain words.
+
+`model.py` decides what a playbook may be and stops at the first rule between parts that is broken.
+For people who write one, this looks at every part by itself and at every rule between them. What is
+found here and what `parse` refuses are the same files: a test holds the two together, and whatever
+`parse` says beyond this is passed on. Nothing is loaded, stored or put in force.
+
+What is allowed but odd is a warning (odd.py).
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from warning_service.catalogue.items import all_items
+from warning_service.catalogue.questionnaires import questionnaire
+from warning_service.playbooks import checking_words as words
+from warning_service.playbooks import odd
+from warning_service.playbooks.judging import Judgement, ListRule
+from warning_service.playbooks.meetings import Meeting, Review
+from warning_service.playbooks.model import Playbook
+from warning_service.playbooks.positions import Path, Places, places_of
+
+MOST_TEXT = 400_000
+"""Characters of a playbook; the largest shipped one is a tenth of that."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong, or odd. `line` and `column` count from 1; None where the text has none.
+
+    `path`: where in the file (keys, numbers of elements); `field`: the same as people write it.
+    """
+
+    grave: bool
+    line: int | None
+    column: int | None
+    path: Path
+    field: str
+    ja: str
+    en: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found, by line. `playbook`: None when there are errors."""
+
+    problems: tuple[Problem, ...]
+    playbook: Playbook | None
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """What keeps the file from being used."""
+        return tuple(one for one in self.problems if one.grave)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is allowed but odd."""
+        return tuple(one for one in self.problems if not one.grave)
+
+
+Found = tuple[Path, str]
+"""Where, and the sentence of the rule that is broken there."""
+
+
+def check(text: str, current: Playbook | None = None) -> Checked:
+    """Check a playbook's TOML text. `current`: the one in force, to be compared with.
+
+    Of mistakes in TOML's own grammar only the first can be found: what follows cannot be read.
+    """
+    if len(text) > MOST_TEXT:
+        return _whole("長すぎます", f"longer than {MOST_TEXT} characters")
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        ja, en = words.of_grammar(str(error))
+        line, column = _where(str(error), text)
+        return Checked((Problem(True, line, column, (), "TOML", ja, en),), None)
+    except RecursionError:
+        return _whole("入れ子が深すぎます", "nested too deeply")
+    places = places_of(text)
+    problems = list(_errors(raw, places))
+    if problems:
+        return Checked(_sorted(problems), None)
+    playbook = Playbook.model_validate(raw)
+    for path, ja, en in odd.oddities(playbook, current):
+        problems.append(_problem(raw, places, path, (ja, en), grave=False))
+    return Checked(_sorted(problems), playbook)
+
+
+def _whole(ja: str, en: str) -> Checked:
+    return Checked((Problem(True, None, None, (), "TOML", ja, en),), None)
+
+
+def _where(sentence: str, text: str) -> tuple[int, int]:
+    found = re.search(r"\(at line (\d+), column (\d+)\)$", sentence)
+    if found is not None:
+        return int(found.group(1)), int(found.group(2))
+    lines = text.split("\n")  # "at end of document"
+    return len(lines), len(lines[-1]) + 1
+
+
+def _sorted(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """By line, those without one first; errors before warnings; each once."""
+    once = dict.fromkeys(problems)
+    return tuple(sorted(once, key=lambda p: (not p.grave, p.line or 0, p.field, p.en)))
+
+
+def _problem(
+    raw: Any, places: Places, path: Path, said: words.Both, *, grave: bool = True
+) -> Problem:
+    line = places.line(path)
+    column = None
+    if path in places.spans:
+        at = places.spans[path].key
+        column = at - places.starts[places.line_at(at) - 1] + 1
+    return Problem(grave, line, column, path, field_name(raw, path), *said)
+
+
+def field_name(raw: Any, path: Path) -> str:
+    """A path as people write it; elements go by their id where they have one, else by number."""
+    name = ""
+    for key in path:
+        inner = None
+        if isinstance(raw, dict):
+            inner = raw.get(key)
+        elif isinstance(raw, list) and isinstance(key, int) and key < len(raw):
+            inner = raw[key]
+        if isinstance(key, int):
+            own = inner.get("id") if isinstance(inner, dict) else None
+            name += f"[{own if isinstance(own, str) and own else key + 1}]"
+        else:
+            name += f".{key}" if name else key
+        raw = inner
+    return name
+
+
+# -- errors ----
+
+
+def _errors(raw: dict[str, Any], places: Places) -> Iterator[Problem]:
+    crossing = [_problem(raw, places, path, _said(en)) for path, en in _between(raw)]
+    yield from crossing
+    try:
+        Playbook.model_validate(raw)
+    except ValidationError as error:
+        for one in error.errors(include_url=False, include_input=False):
+            path = tuple(one["loc"])
+            if not path and one["type"] == "value_error" and crossing:
+                continue  # the first of those rules; all of them are named with their lines
+            yield _problem(raw, places, path, _of_library(one, path))
+
+
+def _said(sentence: str) -> words.Both:
+    return words.of_rule(sentence) or (sentence, sentence)
+
+
+def _of_library(one: Any, path: Path) -> words.Both:
+    context = one.get("ctx", {})
+    if one["type"] == "value_error":
+        return _said(str(context.get("error", one["msg"])))
+    name = str(path[-1]) if path else ""
+    known = _fields_at(path[:-1]) if one["type"] == "extra_forbidden" else []
+    return words.of_library(one["type"], context, name, known) or (one["msg"], one["msg"])
+
+
+def _fields_at(path: Path) -> list[str]:
+    """The fields a table at that path may have, from the model; [] where it cannot be told."""
+    schema: Any = _schema()
+    root = schema
+    for key in path:
+        schema = _resolved(root, schema)
+        schema = schema.get("items", {}) if isinstance(key, int) else (
+            schema.get("properties", {}).get(key, {}))  # fmt: skip
+    return list(_resolved(root, schema).get("properties", {}))
+
+
+def _resolved(root: Any, schema: Any) -> Any:
+    for choice in schema.get("anyOf", ()):
+        if choice.get("type") != "null":
+            schema = choice
+            break
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return root["$defs"][name] if name else schema
+
+
+@lru_cache(maxsize=1)
+def _schema() -> dict[str, Any]:
+    return Playbook.model_json_schema()
+
+
+def _parts(raw: dict[str, Any]) -> dict[str, Any]:
+    """Each part of a playbook that is right by itself, defaults included."""
+    found = {}
+    for name, field in Playbook.model_fields.items():
+        if name not in raw:
+            if not field.is_required():
+                found[name] = field.get_default(call_default_factory=True)
+            continue
+        try:
+            found[name] = _adapter(name).validate_python(raw[name])
+        except ValidationError:
+            continue
+    return found
+
+
+@lru_cache(maxsize=64)
+def _adapter(name: str) -> TypeAdapter[Any]:
+    field = Playbook.model_fields[name]
+    whole: Any = Annotated[field.annotation, field]
+    return TypeAdapter(whole)
+
+
+def _between(raw: dict[str, Any]) -> Iterator[Found]:
+    """The rules between parts that are broken; of parts that are wrong themselves nothing."""
+    parts = _parts(raw)
+    known = set(all_items())
+    yield from _questionnaires(parts.get("questionnaires", ()))
+    yield from _items(parts, known)
+    yield from _sharing(parts, known)
+    yield from _list(parts)
+    yield from _meetings(parts)
+    yield from _sheets(parts, known)
+    yield from _resources(parts)
+    follow_up = parts.get("follow_up")
+    if follow_up is not None:
+        actions = {choice.id for choice in follow_up.actions}
+        changes = {choice.id for choice in follow_up.changes}
+        for name, given, have in (
+            ("support_actions", follow_up.support_actions, actions),
+            ("better", follow_up.better, changes),
+        ):
+            for at, one in enumerate(given):
+                if one not in have:
+                    yield ("follow_up", name, at), f"follow_up.{name}: unknown {[one]}"
+
+
+def _questionnaires(names: Sequence[str]) -> Iterator[Found]:
+    for at, name in enumerate(names):
+        try:
+            questionnaire(name)
+        except KeyError:
+            yield ("questionnaires", at), f"there is no questionnaire '{name}'"
+
+
+def _items(parts: dict[str, Any], known: Collection[str]) -> Iterator[Found]:
+    seen: set[str] = set()
+    types = {one.id for one in parts["types"]} if "types" in parts else None
+    method = parts["judgement"].method if "judgement" in parts else None
+    for at, item in enumerate(parts.get("items", ())):
+        path: Path = ("items", at)
+        if item.id not in known and not item.id.startswith("q."):
+            yield (*path, "id"), f"item '{item.id}' is not in the catalogue"
+        if item.id in seen:
+            yield (*path, "id"), "items names an item twice"
+        seen.add(item.id)
+        if types is not None and (unknown := set(item.types) - types):
+            yield (*path, "types"), f"item '{item.id}': unknown types {sorted(unknown)}"
+        if item.coefficient and method not in ("formula", None):
+            yield (*path, "coefficient"), f"item '{item.id}': only a formula has coefficients"
+    outcome = parts.get("outcome")
+    if outcome is not None and outcome.item not in known and not outcome.item.startswith("q."):
+        yield ("outcome", "item"), f"item '{outcome.item}' is not in the catalogue"
+
+
+def _sharing(parts: dict[str, Any], known: Collection[str]) -> Iterator[Found]:
+    sharing = parts.get("sharing")
+    if sharing is None:
+        return
+    for side in ("school_sees", "welfare_sees"):
+        for at, name in enumerate(getattr(sharing, side)):
+            answer = name.startswith("q.") and name in sharing.welfare_sees
+            if name not in known and not answer:
+                yield (
+                    ("sharing", side, at),
+                    f"sharing names '{name}', which is not in the catalogue",
+                )
+
+
+def _list(parts: dict[str, Any]) -> Iterator[Found]:
+    rule, judgement = parts.get("list"), parts.get("judgement")
+    if rule is None:
+        return
+    if judgement is not None and (judgement.method == "none") != (rule.cadence == "none"):
+        yield ("list", "cadence"), "method 'none' and cadence 'none' go together"
+    if "items" in parts:
+        used = {item.id for item in parts["items"]}
+        for path, item in _asked_for(rule, judgement):
+            if item and item not in used:
+                yield path, f"the list asks for items that are not in use: {[item]}"
+    for at, pick in enumerate(rule.picks if "types" in parts else ()):
+        types = parts["types"]
+        if pick.by == "type" and not any(one.at is not None for one in types):
+            yield (
+                ("list", "picks", at),
+                f"pick '{pick.id}': no type says from where on it is reached",
+            )
+        if pick.each == "type" and not types:
+            yield ("list", "picks", at, "each"), f"pick '{pick.id}': there are no types"
+
+
+def _asked_for(rule: ListRule, judgement: Judgement | None) -> Iterator[tuple[Path, str]]:
+    """Items that conditions and the second screening ask for, each with its place."""
+    for where in ("leave_out", "later"):
+        for at, condition in enumerate(getattr(rule, where)):
+            yield ("list", where, at, "item"), condition.item
+    for at, reached in enumerate(rule.second.items if rule.second is not None else ()):
+        yield ("list", "second", "items", at, "id"), reached.id
+    if judgement is not None and judgement.similar_to is not None:
+        yield ("judgement", "similar_to", "item"), judgement.similar_to.item
+
+
+def _meetings(parts: dict[str, Any]) -> Iterator[Found]:
+    review: Review | None = parts.get("review")
+    judgement = parts.get("judgement")
+    if review is None:
+        return
+    if judgement is not None and (review.of == "cases") != (judgement.method == "none"):
+        yield (
+            ("review", "of"),
+            "review.of is 'cases' where no list is made (method 'none'), only there",
+        )
+    before: dict[str, Review | Meeting] = {review.id: review}
+    schemes = {review.scheme}
+    for at, meeting in enumerate(parts.get("meetings", ())):
+        path: Path = ("meetings", at)
+        if meeting.id in before:
+            yield (*path, "id"), f"two meetings have the id '{meeting.id}'"
+        if meeting.scheme in schemes:
+            yield (*path, "scheme"), f"two meetings have the scheme '{meeting.scheme}'"
+        earlier = before.get(meeting.after)
+        if earlier is None:
+            yield (
+                (*path, "after"),
+                f"meeting '{meeting.id}': 'after' names no earlier '{meeting.after}'",
+            )
+        elif unknown := set(meeting.takes) - {choice.id for choice in earlier.classes}:
+            yield (
+                (*path, "takes"),
+                f"meeting '{meeting.id}' takes unknown classes of '{meeting.after}': "
+                f"{sorted(unknown)}",
+            )
+        before.setdefault(meeting.id, meeting)
+        schemes.add(meeting.scheme)
+
+
+def _sheets(parts: dict[str, Any], known: Collection[str]) -> Iterator[Found]:
+    sheets = parts.get("sheets", ())
+    sittings = None
+    if "review" in parts and "meetings" in parts:
+        sittings = {parts["review"].id, *(one.id for one in parts["meetings"])}
+    seen: set[str] = set()
+    for at, sheet in enumerate(sheets):
+        if sheet.id in seen:
+            yield ("sheets", at, "id"), "two sheets have one id"
+        seen.add(sheet.id)
+        if sittings is not None and (unknown := set(sheet.meetings) - sittings):
+            yield (
+                ("sheets", at, "meetings"),
+                f"sheet '{sheet.id}' names unknown meetings: {sorted(unknown)}",
+            )
+        for s, section in enumerate(sheet.sections):
+            for f, field in enumerate(section.fields):
+                if field.item and field.item not in known:
+                    yield (
+                        ("sheets", at, "sections", s, "fields", f, "item"),
+                        f"sheet '{sheet.id}', field '{field.id}': '{field.item}' is not in the "
+                        "catalogue",
+                    )
+
+
+def _resources(parts: dict[str, Any]) -> Iterator[Found]:
+    seen: set[str] = set()
+    directions = None
+    if "review" in parts and "meetings" in parts:
+        sittings = [parts["review"], *parts["meetings"]]
+        directions = {choice.id for one in sittings for choice in one.directions}
+    for at, one in enumerate(parts.get("resources", ())):
+        if one.id in seen:
+            yield ("resources", at, "id"), "two resources have one id"
+        seen.add(one.id)
+        if directions is not None and (unknown := set(one.directions) - directions):
+            yield (
+                ("resources", at, "directions"),
+                f"resource '{one.id}' names unknown directions: {sorted(unknown)}",
+            )
