@@ -12,7 +12,7 @@ from tests import make
 from tests.alerts.town import BOARD, Town, principal
 from warning_service.alerts import rebuild
 from warning_service.alerts.deadlines import due_after, retold_at
-from warning_service.alerts.escalation import AT_ONCE
+from warning_service.alerts.due import AT_ONCE
 from warning_service.alerts.service import AlertView
 from warning_service.alerts.tables import alerts, deliveries, routes
 from warning_service.clock import MovableClock, at

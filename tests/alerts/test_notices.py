@@ -118,10 +118,9 @@ def test_what_is_no_notice_is_refused(town: Town, notices: Notices) -> None:
         notices.close(unit, view, "hr11")
 
 
-def test_the_shipped_playbooks_say_of_every_kind_how_it_is_told() -> None:
-    files = sorted(Path(playbooks.__file__).parent.glob("shipped/*.toml"))
-    assert files
-    for file in files:
-        said = tomllib.loads(file.read_text("utf-8"))["kinds"]
-        assert said.keys() == Kinds.model_fields.keys(), file.name
-        Kinds.model_validate(said)
+def test_the_fullest_playbook_says_of_every_kind_how_it_is_told() -> None:
+    """The file a board would copy; the others need only name what they want otherwise."""
+    file = Path(playbooks.__file__).parent / "shipped/nishinomiya.toml"
+    said = tomllib.loads(file.read_text("utf-8"))["kinds"]
+    assert said.keys() == Kinds.model_fields.keys()
+    Kinds.model_validate(said)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ class Call:
     body: bytes
 
 
-class Service:
+class Service(ABC):
     """What a kind of server answers; `script`: faults for the next calls, in order."""
 
     def __init__(self) -> None:
@@ -46,9 +47,9 @@ class Service:
         self.elsewhere = ""
         self.over = threading.Event()
 
+    @abstractmethod
     def answer(self, call: Call) -> Reply:
         """The service's own answer. Also judges the call as the service would."""
-        raise NotImplementedError
 
     def faulty(self, call: Call) -> bool:
         """May a scripted fault hit this call?"""

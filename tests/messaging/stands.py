@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -41,7 +42,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-class Stand:
+class Stand(ABC):
     """A channel's server. `frame`: the words of the format itself, in which nothing is said.
 
     `secrets`: what may never be in a log or an error. `not_there`: faults this way of sending
@@ -57,20 +58,20 @@ class Stand:
     refuses = frozenset({"400"})
 
     @property
+    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Settings of an installation that uses this server."""
-        raise NotImplementedError
 
-    def prepare(self, rooms: Rooms) -> None:
+    def prepare(self, rooms: Rooms) -> None:  # noqa: B027 (most need nothing)
         """What has to be in the database before anything can be sent."""
 
+    @abstractmethod
     def fault(self, name: str) -> None:
         """Let the next call meet this fault (of HTTP_FAULTS, or what comes nearest to it)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def payloads(self) -> list[Any]:
         """What arrived that people or machines at the other end can read, oldest first."""
-        raise NotImplementedError
 
     def came_elsewhere(self) -> int:
         """Calls that a redirect led away."""
@@ -90,9 +91,9 @@ class HttpStand(Stand):
         self.url = url
         self._elsewhere = elsewhere
 
+    @abstractmethod
     def settings_at(self, url: str) -> dict[str, Any]:
         """The same with the server at `url`."""
-        raise NotImplementedError
 
     @property
     def settings(self) -> dict[str, Any]:

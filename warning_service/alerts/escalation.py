@@ -11,19 +11,17 @@ it comes back, and does not run through the whole chain in a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import select
 
 from warning_service.alerts import states
+from warning_service.alerts.due import move_due
 from warning_service.alerts.tables import alerts
 from warning_service.alerts.telling import ESCALATED, Place, Telling, Told, put_deliveries
 from warning_service.clock import Clock
-from warning_service.database import StorageUnavailable
 from warning_service.events.log import Log
 from warning_service.events.types import AlertEscalated, NewEvent, derived_id
 from warning_service.playbooks.service import Playbooks
@@ -31,63 +29,17 @@ from warning_service.playbooks.service import Playbooks
 log = structlog.get_logger()
 
 ACTOR = "system:alerts"
-AT_ONCE = 200
 ESCALATED_TOTAL = Counter("kizashi_alerts_escalated_total", "Steps told for want of an answer")
 
 
 def escalate_due(log_: Log, playbooks: Playbooks, wall: Clock) -> int:
     """Move every open alert that is due one step on; return how many. Raises StorageUnavailable."""
-    moved = 0
-    broken: set[str] = set()
-    while True:
-        now = log_.clock.now()
-        with log_.database.reading() as conn:
-            due = conn.execute(
-                select(alerts)
-                .where(
-                    alerts.c.state == states.OPEN,
-                    alerts.c.due_at <= now,
-                    alerts.c.id.not_in(broken),
-                )
-                .order_by(alerts.c.due_at, alerts.c.id)
-                .limit(AT_ONCE)
-            ).all()
-        by_board: dict[str, list[Any]] = {}
-        for row in due:
-            by_board.setdefault(row.board, []).append(row)
-        for board, rows in by_board.items():
-            done, failed = each(
-                rows, partial(escalate_rows, log_, playbooks, wall, board), "escalation_failed"
-            )
-            moved += done
-            broken |= failed
-        if len(due) < AT_ONCE:
-            return moved
-
-
-def each(
-    rows: Sequence[Any], do: Callable[[Sequence[Any]], int], failing: str
-) -> tuple[int, set[str]]:
-    """Let `do` move these alerts together or, if that breaks, each by itself.
-
-    One alert that cannot be moved must hold up no other, of its board or another. Returns how many
-    moved, and the ids of those that broke, logged as `failing`. Raises StorageUnavailable.
-    """
-    try:
-        return do(rows), set()
-    except StorageUnavailable:
-        raise
-    except Exception as error:
-        if len(rows) == 1:
-            log.error(failing, alert=rows[0].id, error=type(error).__name__)
-            return 0, {rows[0].id}
-        log.exception(failing, board=rows[0].board, count=len(rows), error=type(error).__name__)
-    moved, broken = 0, set[str]()
-    for row in rows:
-        done, failed = each([row], do, failing)
-        moved += done
-        broken |= failed
-    return moved, broken
+    return move_due(
+        log_,
+        alerts.c.state == states.OPEN,
+        lambda board, rows: escalate_rows(log_, playbooks, wall, board, rows),
+        "escalation_failed",
+    )
 
 
 def escalate_rows(

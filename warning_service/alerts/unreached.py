@@ -22,7 +22,8 @@ from sqlalchemy import and_, exists, func, or_, select
 
 from warning_service.alerts import states
 from warning_service.alerts.deadlines import URGENT
-from warning_service.alerts.escalation import AT_ONCE, each, escalate_rows
+from warning_service.alerts.due import AT_ONCE, each
+from warning_service.alerts.escalation import escalate_rows
 from warning_service.alerts.outbox import FAILED, SENT, WAITING
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.alerts.telling import UPDATE

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -24,7 +23,7 @@ from sqlalchemy import Connection, select
 
 from warning_service.alerts import states
 from warning_service.alerts.deadlines import URGENT
-from warning_service.alerts.escalation import each
+from warning_service.alerts.due import AT_ONCE, move_due
 from warning_service.alerts.privacy import duties_of
 from warning_service.alerts.tables import alerts, deliveries
 from warning_service.alerts.telling import (
@@ -56,7 +55,6 @@ from warning_service.playbooks.service import Playbooks
 log = structlog.get_logger()
 
 ACTOR = "system:alerts"
-AT_ONCE = 200
 NOTED_AT_ONCE = 10
 WOKEN_TOTAL = Counter("kizashi_alerts_opened_again_total", "Open again by themselves", ["why"])
 
@@ -70,32 +68,12 @@ class _Plan(NamedTuple):
 
 def wake_due(log_: Log, playbooks: Playbooks, wall: Clock) -> int:
     """Let everything follow whose time has come; return how many. Raises StorageUnavailable."""
-    moved = 0
-    broken: set[str] = set()
-    while True:
-        a, now = alerts.c, log_.clock.now()
-        with log_.database.reading() as conn:
-            due = conn.execute(
-                select(alerts)
-                .where(
-                    a.state.in_([states.ACKNOWLEDGED, states.SNOOZED, states.HANDLED]),
-                    a.due_at <= now,
-                    a.id.not_in(broken),
-                )
-                .order_by(a.due_at, a.id)
-                .limit(AT_ONCE)
-            ).all()
-        by_board: dict[str, list[Any]] = {}
-        for row in due:
-            by_board.setdefault(row.board, []).append(row)
-        for board, rows in by_board.items():
-            done, failed = each(
-                rows, partial(_wake_board, log_, playbooks, wall, board), "waking_failed"
-            )
-            moved += done
-            broken |= failed
-        if len(due) < AT_ONCE:
-            return moved
+    return move_due(
+        log_,
+        alerts.c.state.in_([states.ACKNOWLEDGED, states.SNOOZED, states.HANDLED]),
+        lambda board, rows: _wake_board(log_, playbooks, wall, board, rows),
+        "waking_failed",
+    )
 
 
 def note_delivered(log_: Log) -> int:
