@@ -16,6 +16,9 @@ import msgspec
 
 from models.items import ItemSpec
 
+VERSION = 2
+"""Grows when the same history gives other bytes: stored states are then derived again."""
+
 
 class Spell(msgspec.Struct, array_like=True):
     """On the roll of a class from `start` until before `until` (None: still)."""
@@ -67,6 +70,7 @@ class StudentState(msgspec.Struct, array_like=True):
     `scores`: (list date, score).
     `risen`: rule -> the list date against which a sudden rise was told.
     `stopped`: items whose use was stopped at the family's request, and on which day.
+    `homes`: (from which day, the random key of the household), sorted; a key of '' is none known.
     """
 
     roll: list[Spell] = []
@@ -81,6 +85,26 @@ class StudentState(msgspec.Struct, array_like=True):
     scores: list[tuple[int, float]] = []
     stopped: dict[str, int] = {}
     risen: dict[str, int] = {}
+    homes: list[tuple[int, str]] = []
+
+    # -- the household ----
+
+    def live_in(self, household: str, day: int) -> bool:
+        """The child's household from `day` on; False when it was so already."""
+        kept = [(on, key) for on, key in self.homes if on != day]
+        kept.append((day, household))
+        kept.sort()
+        if kept == self.homes:
+            return False
+        self.homes = kept
+        return True
+
+    def household_on(self, day: int) -> str:
+        """The key of the household the child lived in on `day`, '' for none that is known."""
+        for on, household in reversed(self.homes):
+            if on <= day:
+                return household
+        return ""
 
     # -- the roll ----
 

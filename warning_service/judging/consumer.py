@@ -20,7 +20,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, Table, delete, select
 
-from models import challenger
+from models import challenger, student_state
 from models.learner import Learner
 from models.online import library_versions
 from models.student_state import StudentState, from_bytes, to_bytes
@@ -170,8 +170,11 @@ class Writes(msgspec.Struct):
 
 
 def versions_of(setup: Setup) -> str:
-    """What a snapshot's bytes depend on, as JSON: library versions, feature schema."""
-    told = {**library_versions(), **challenger.library_versions(), "schema": setup.schema.hash}
+    """What stored bytes depend on, as JSON: library versions, feature schema, form of a state."""
+    told = {
+        **library_versions(), **challenger.library_versions(), "schema": setup.schema.hash,
+        "state": str(student_state.VERSION),
+    }  # fmt: skip
     return msgspec.json.encode(told, order="deterministic").decode()
 
 

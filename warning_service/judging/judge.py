@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from models.features import extract
 from models.labels import label, matures_on
 from models.learner import Learner, TrainingBlock
 from models.pooling import of_text
@@ -42,21 +41,26 @@ from warning_service.events.types import (
     ReviewDecided,
     UseStopped,
 )
-from warning_service.judging import outcomes, rises, rules
+from warning_service.judging import outcomes, rises
 from warning_service.judging.changes import Changes, Spent
 from warning_service.judging.publish import Occasion, make
+from warning_service.judging.sampling import block_of
+from warning_service.judging.scope import alike_of, gather
 from warning_service.judging.setup import Setup
 
 
 class Book(msgspec.Struct, array_like=True):
     """Bookkeeping of a board: the last closed day, last list dates. No log positions.
 
+    `listed`: by school, '' for the board's when children are picked from all of it together.
     `by_model`: the same of those schools whose last list the model made.
+    `alike`: item -> its weight, for a playbook that judges by similarity.
     """
 
     closed: int = 0
     listed: dict[str, int] = {}
     by_model: dict[str, int] = {}
+    alike: dict[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -292,6 +296,7 @@ class Judge:
             risen = rises.find(
                 self.setup, self.learner, self.by_school(day), self.book.by_model,
                 board=self.board, day=day, model_version=self.model_version,
+                weights=self.book.alike,
             )  # fmt: skip
             self.changes.events += risen
             self.changes.students.update(event.student for event in risen if event.student)
@@ -320,39 +325,19 @@ class Judge:
 
     def _sample(self, day: int) -> None:
         """Keep today's features and all judges' scores until their labels are known."""
+        if self.setup.method == "none":
+            return  # nobody is scored, by a model neither
         began, apart = cpu_seconds(), self.learner.challenger_cpu
-        folded, schema = self.learner.folded(), self.setup.schema
-        rows: list[tuple[str, str, bytes, bytes, bytes]] = []
-        for school, states in self.by_school(day).items():
-            group = extract(schema, list(states), list(states.values()), day)
-            points = rules.total(rules.points_by_item(self.setup, group), len(states))
-            judged = rules.beside(group.block, points)
-            scores = folded.score(judged).astype("<f4")
-            theirs = self.learner.ask_challenger(group.block)
-            for at, (student, state) in enumerate(states.items()):
-                if not state.inside_known(day):
-                    rows.append(
-                        (
-                            student, school, scores[at].tobytes(), judged[at].tobytes(),
-                            b"" if theirs is None else theirs[at].tobytes(),
-                        )
-                    )  # fmt: skip
+        schools = self.by_school(day)
+        groups = gather(self.setup, schools, schools, day, self.book.alike)
+        if self.setup.similar_to is not None:
+            # Weekly at the close of a day, so that all lists until the next weigh the same.
+            self.book.alike = alike_of(self.setup, groups, day)
+        block = block_of(self.setup, self.learner, groups, day)
         self.spent.scoring += self._without_challenger(began, apart)
-        if not rows:
-            return
-        rows.sort()
-        block = TrainingBlock(
-            day,
-            schema.hash,
-            self.learner.learned,
-            [r[0] for r in rows],
-            [r[1] for r in rows],
-            b"".join(r[2] for r in rows),
-            b"".join(r[3] for r in rows),
-            b"".join(r[4] for r in rows),
-        )
-        self.changes.blocks[day] = msgspec.msgpack.encode(block)
-        self.waiting.append(day)
+        if block is not None:
+            self.changes.blocks[day] = msgspec.msgpack.encode(block)
+            self.waiting.append(day)
 
     def _pool(self, text: str, position: int) -> None:
         """Use what other boards told of their models, or nothing of it any more."""
@@ -373,29 +358,33 @@ class Judge:
     # -- lists ----
 
     def _list(self, event: Event, body: ListDue) -> None:
-        day = event.on.toordinal()
-        previous = self.book.listed.get(body.school, 0)
-        if day <= previous:
+        """Make one school's list, or those of a board whose children are picked together ('')."""
+        day, book = event.on.toordinal(), self.book
+        if day <= book.listed.get(body.school, 0) or self.setup.method == "none":
             return  # asked twice for one list: the first one stands
         began, apart = cpu_seconds(), self.learner.challenger_cpu
         if self.learner.fit_challenger(day):
             self.changes.challenger_at = event.position
-        states = self.by_school(day).get(body.school, {})
-        known_until = day if self.book.closed >= day else day - 1
-        published = make(
+        known_until = day if book.closed >= day else day - 1
+        everyone = self.by_school(day)
+        wanted = {body.school: everyone.get(body.school, {})} if body.school else everyone
+        made = make(
             self.setup,
-            Occasion(self.board, body.school, day, known_until, event.position, event.recorded_at),
+            Occasion(self.board, day, known_until, event.position, event.recorded_at),
             self.learner,
             model_version=self.model_version,
-            states=states,
-            previous=previous,
+            groups=gather(self.setup, wanted, everyone, known_until, book.alike),
+            previous=book.listed,
         )
-        self.book.listed[body.school] = day
-        self.book.by_model.pop(body.school, None)
-        if published.row["judge"] == "model":
-            self.book.by_model[body.school] = day
+        book.listed[body.school] = day
+        for published in made:
+            school = published.row["school"]
+            book.listed[school] = day
+            book.by_model.pop(school, None)
+            if published.row["judge"] == "model":
+                book.by_model[school] = day
+            self.changes.lists.append(published)
+            self.changes.events.append(published.event)
+            self.changes.students.update(row["student"] for row in published.scores)
         self.changes.book_at = event.position
-        self.changes.lists.append(published)
-        self.changes.events.append(published.event)
-        self.changes.students.update(row["student"] for row in published.scores)
         self.spent.scoring += self._without_challenger(began, apart)

@@ -1,29 +1,34 @@
-"""Makes one school's warning list from the states in memory: ranks, places, levels, evidence.
+"""Makes the schools' warning lists from the states in memory: ranks, places, levels, evidence.
 
 Only facts up to the last closed day count (a list made at seven in the morning does not know the
 day it is made on). Students inside a known outcome are left out, they are noticed already; those
-whose family refused are not even read. Nothing is written here.
+whose family refused are not even read. Who gets a place is places.py's; here it becomes rows and
+frozen words. `budget` of a list that has none of its own (a board-wide choice, or picks without a
+budget) is its length. Nothing is written to a database here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from models.features import extract
 from models.learner import Learner
+from models.online import Folded
 from models.student_state import StudentState
 from warning_service.events.types import ListPublished, NewEvent, derived_id
-from warning_service.judging import evidence, rules
+from warning_service.judging import evidence, places, reasons
 from warning_service.judging.evidence_of_trees import from_trees
 from warning_service.judging.facts import Facts
-from warning_service.judging.hand_over import Decision, Name, decide
-from warning_service.judging.lists import F32, choose, on_grid, order, probability, score_block
+from warning_service.judging.hand_over import Decision, decide
+from warning_service.judging.lists import order, probability
+from warning_service.judging.places import Part, Place, Places, Said
+from warning_service.judging.scope import Group
 from warning_service.judging.setup import Setup
 
 SCORES_KEPT = 12
@@ -42,10 +47,9 @@ class Published:
 
 @dataclass(frozen=True)
 class Occasion:
-    """Which list is wanted: school, list date, the last closed day, and where in the log."""
+    """Which lists are wanted: of which board and date, the last closed day, where in the log."""
 
     board: str
-    school: str
     day: int
     facts_until: int
     position: int
@@ -67,144 +71,172 @@ def make(
     learner: Learner,
     *,
     model_version: str,
-    states: Mapping[str, StudentState],
-    previous: int,
-) -> Published:
-    """The list of one school. `states`: all students of its roll on the list date, by sorted key.
+    groups: Sequence[Group],
+    previous: Mapping[str, int],
+) -> list[Published]:
+    """The lists of these schools, picked from all their children together.
 
-    Updates each ranked student's `scores`, and `listed_on` and `running` of the listed.
-    `previous`: ordinal of the school's previous list, 0 for none.
+    `groups`: the children on the rolls on the list date, as of the last closed day (scope.gather).
+    `previous`: school -> ordinal of its previous list. Updates each ranked student's `scores`, and
+    `listed_on` and `running` of the listed.
     """
-    students, held = list(states), list(states.values())
-    group = extract(setup.schema, students, held, occasion.facts_until)
-    points = rules.points_by_item(setup, group)
-    total = rules.total(points, len(students))
-    theirs = learner.ask_challenger(group.block)
-    decision = decide(setup, learner.standing, challenger=theirs is not None, pool=learner.pool)
+    theirs = [learner.ask_challenger(group.extract.block) for group in groups]
+    ready = bool(theirs) and all(scores is not None for scores in theirs)
+    decision = decide(setup, learner.standing, challenger=ready, pool=learner.pool)
     if decision.judge == "challenger" and learner.challenger.forest is not None:
         model_version = learner.challenger.forest.version
-    folded = learner.folded()
-    slope, shift = learner.standing.rules
-    everybody: dict[Name, F32 | None] = {
-        "rules": on_grid((total * slope + shift).astype(np.float32)),
-        "model": score_block(rules.beside(group.block, total), folded)
-        if learner.learned
-        else None,
-        "challenger": None if theirs is None else on_grid(theirs),
-    }
-    judged = everybody[decision.judge]
-    assert judged is not None
-    scores = judged
-    ranked = np.array(
-        [at for at, s in enumerate(held) if not s.inside_known(occasion.day)], dtype=np.int64
-    )
-    scores = scores[ranked]
-    supported = np.array(
-        [
-            bool(held[at].supported_on)
-            and 0 <= occasion.day - held[at].supported_on <= setup.supported_days
-            for at in ranked
-        ],
-        dtype=bool,
-    )
-    budget = setup.budget(len(ranked))
-    chosen = choose(scores, budget, supported, new_first=setup.new_first).tolist()
-    chances = [probability(z) for z in scores.tolist()]
-    day = date.fromordinal(occasion.day)
-    list_id = derived_id("list", occasion.board, occasion.school, day.isoformat())
-    standing = learner.standing
-    facts = Facts(setup, group, occasion.day)
-    entries = []
-    for place, at in enumerate(chosen, start=1):
-        row = int(ranked[at])
-        state = held[row]
+    parts = [
+        places.part(
+            setup, group,
+            places.said(setup, group, learner, scores, decision.measured),
+            decision, occasion.day,
+        )
+        for group, scores in zip(groups, theirs, strict=True)
+    ]  # fmt: skip
+    given = places.give(setup, parts, decision, occasion.day)
+    writer = _Writer(setup, occasion, learner, decision, model_version, given)
+    return [
+        writer.published(part, held, previous.get(part.group.school, 0))
+        for part, held in zip(parts, given.of, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Puts one school's places into rows and words."""
+
+    setup: Setup
+    occasion: Occasion
+    learner: Learner
+    decision: Decision
+    model_version: str
+    given: Places
+
+    @cached_property
+    def date(self) -> date:
+        """The list date."""
+        return date.fromordinal(self.occasion.day)
+
+    @cached_property
+    def folded(self) -> Folded:
+        """The model in charge."""
+        return self.learner.folded()
+
+    def published(self, part: Part, held: Sequence[Place], previous: int) -> Published:
+        """One school's list."""
+        school, board = part.group.school, self.occasion.board
+        list_id = derived_id("list", board, school, self.date.isoformat())
+        facts = Facts(self.setup, part.group.extract, self.occasion.day)
+        entries = [
+            {"list_id": list_id, "place": number, **self._entry(part, one, facts, previous)}
+            for number, one in enumerate(held, start=1)
+        ]
+        rows = self._scores(part, {one.row for one in held}, list_id)
+        told = ListPublished(
+            list_id=list_id,
+            school=school,
+            judge=self.decision.judge,
+            model_version=self.model_version,
+            listed=len(entries),
+            ranked=len(rows),
+        )
+        event = NewEvent(
+            id=list_id, board=board, student=None, on=self.date, actor="system:judging", body=told
+        )
+        return Published(self._row(school, list_id, len(entries), len(rows)), entries, rows, event)
+
+    def _entry(self, part: Part, place: Place, facts: Facts, previous: int) -> dict[str, Any]:
+        row, day, group = place.row, self.occasion.day, part.group.extract
+        student = group.students[row]
+        state = part.group.states[student]
         again = bool(previous) and state.listed_on == previous
         state.running = state.running + 1 if again else 1
-        state.listed_on = occasion.day
-        by_points = decision.judge == "rules" and setup.rules == "points"
-        if decision.judge == "model":
-            factors = evidence.from_model(setup, group, folded, points, row)
-        elif decision.judge == "challenger":
-            factors = from_trees(setup, group, learner.challenger, row)
+        state.listed_on = day
+        judged, standing = part.group.judged, self.learner.standing
+        raising, lowering = self._told(part, facts, row)
+        chance = part.chances[row] if self.decision.measured else None
+        band = None if place.band is None else reasons.band(self.setup, place.band)
+        words = {
+            "judge": self.decision.judge,
+            "score": part.chances[row],
+            "rules_points": round(float(judged.total[row]), 6),
+            "probability": chance,
+            "base_rate": standing.base_rate if self.decision.measured else None,
+            "raising": raising,
+            "lowering": lowering,
+            "trend": _trend(state, self.date, part.chances[row]),
+            "data_age": evidence.data_ages(self.setup, group, row, day),
+            "model_version": self.model_version,
+            "playbook": self.setup.playbook,
+            **reasons.why(self.setup, part, place, band),
+        }
+        return {
+            "student": student,
+            "score": part.chances[row],
+            "level": band["key"] if band is not None else level(chance, standing.base_rate),
+            "is_new": not again,
+            "supported": bool(part.supported[row]),
+            "times_running": state.running,
+            "evidence": _json.encode(words).decode(),
+        }
+
+    def _told(self, part: Part, facts: Facts, row: int) -> tuple[list[Any], list[Any]]:
+        """Raising and lowering facts in words."""
+        setup, group, points = self.setup, part.group.extract, part.group.judged.found
+        reached = setup.rules == "points" and setup.method != "formula"
+        by_points = self.decision.judge == "rules" and reached
+        if self.decision.judge == "model":
+            factors = evidence.from_model(setup, group, self.folded, points, row)
+        elif self.decision.judge == "challenger":
+            factors = from_trees(setup, group, self.learner.challenger, row)
         else:
             factors = evidence.from_rules(setup, points, row)
-        raising, lowering = evidence.told(facts, row, factors, by_points=by_points)
-        chance = chances[at] if decision.measured else None
-        entries.append(
-            {
-                "list_id": list_id,
-                "student": students[row],
-                "place": place,
-                "score": chances[at],
-                "level": level(chance, standing.base_rate),
-                "is_new": not again,
-                "supported": bool(supported[at]),
-                "times_running": state.running,
-                "evidence": _json.encode(
-                    {
-                        "judge": decision.judge,
-                        "score": chances[at],
-                        "rules_points": round(float(total[row]), 6),
-                        "probability": chance,
-                        "base_rate": standing.base_rate if decision.measured else None,
-                        "raising": raising,
-                        "lowering": lowering,
-                        "trend": _trend(state, day, chances[at]),
-                        "data_age": evidence.data_ages(setup, group, row, occasion.day),
-                        "model_version": model_version,
-                        "playbook": setup.playbook,
-                    }
-                ).decode(),
-            }
-        )
-    listed = set(chosen)
-    ranks = {at: rank for rank, at in enumerate(order(scores).tolist(), start=1)}
-    rows = []
-    for at, chance in enumerate(chances):
-        state, student = held[int(ranked[at])], students[int(ranked[at])]
-        state.scores = [*state.scores, (occasion.day, chance)][-SCORES_KEPT:]
-        rows.append(
-            {
-                "list_id": list_id,
-                "student": student,
-                "score": chance,
-                "rules_score": round(float(total[int(ranked[at])]), 6),
-                **said(everybody, int(ranked[at])),
-                "rank": ranks[at],
-                "listed": at in listed,
-            }
-        )
-    return Published(
-        _list_row(
-            setup,
-            occasion,
-            decision,
-            model_version=model_version,
-            list_id=list_id,
-            budget=budget,
-            ranked=len(ranked),
-        ),
-        entries,
-        rows,
-        NewEvent(
-            id=list_id,
-            board=occasion.board,
-            student=None,
-            on=day,
-            actor="system:judging",
-            body=ListPublished(
-                list_id=list_id,
-                school=occasion.school,
-                judge=decision.judge,
-                model_version=model_version,
-                listed=len(entries),
-                ranked=len(rows),
-            ),
-        ),
-    )
+        return evidence.told(facts, row, factors, by_points=by_points)
+
+    def _scores(self, part: Part, listed: set[int], list_id: str) -> list[dict[str, Any]]:
+        """Every ranked child's score; each state remembers its own."""
+        students, found = part.group.extract.students, []
+        ranks = np.empty(len(part.ranked), dtype=np.int64)
+        ranks[order(part.order[part.ranked])] = np.arange(1, len(part.ranked) + 1)
+        for row, rank in zip(part.ranked.tolist(), ranks.tolist(), strict=True):
+            state, chance = part.group.states[students[row]], part.chances[row]
+            state.scores = [*state.scores, (self.occasion.day, chance)][-SCORES_KEPT:]
+            found.append(
+                {
+                    "list_id": list_id,
+                    "student": students[row],
+                    "score": chance,
+                    "rules_score": round(float(part.group.judged.total[row]), 6),
+                    **said(part.said, row),
+                    "rank": rank,
+                    "listed": row in listed,
+                }
+            )
+        return found
+
+    def _row(self, school: str, list_id: str, listed: int, ranked: int) -> dict[str, Any]:
+        why, budget = dict(self.decision.why), self.given.budget
+        if self.setup.whole_board:
+            why |= {"scope": "board", "budget": budget, "ranked_of_board": self.given.ranked}
+        if self.setup.whole_board or not self.setup.has_budget:
+            budget = listed
+        return {
+            "id": list_id,
+            "board": self.occasion.board,
+            "school": school,
+            "list_date": self.date,
+            "as_of": self.occasion.position,
+            "judge": self.decision.judge,
+            "judge_why": _json.encode(why).decode(),
+            "model_version": self.model_version,
+            "playbook": self.setup.playbook,
+            "budget": budget,
+            "ranked": ranked,
+            "published_at": self.occasion.at,
+        }
 
 
-def said(everybody: Mapping[Name, F32 | None], row: int) -> dict[str, float | None]:
+def said(everybody: Said, row: int) -> dict[str, float | None]:
     """What each of the three judges would have said: probabilities; None for who is silent."""
     return {
         f"{name}_chance": None if given is None else probability(float(given[row]))
@@ -215,29 +247,3 @@ def said(everybody: Mapping[Name, F32 | None], row: int) -> dict[str, float | No
 def _trend(state: StudentState, day: date, chance: float) -> list[dict[str, Any]]:
     past = [{"date": date.fromordinal(d).isoformat(), "score": s} for d, s in state.scores]
     return [*past, {"date": day.isoformat(), "score": chance}][-SCORES_KEPT:]
-
-
-def _list_row(
-    setup: Setup,
-    occasion: Occasion,
-    decision: Decision,
-    *,
-    model_version: str,
-    list_id: str,
-    budget: int,
-    ranked: int,
-) -> dict[str, Any]:
-    return {
-        "id": list_id,
-        "board": occasion.board,
-        "school": occasion.school,
-        "list_date": date.fromordinal(occasion.day),
-        "as_of": occasion.position,
-        "judge": decision.judge,
-        "judge_why": _json.encode(decision.why).decode(),
-        "model_version": model_version,
-        "playbook": setup.playbook,
-        "budget": budget,
-        "ranked": ranked,
-        "published_at": occasion.at,
-    }

@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from models.features import extract
 from models.learner import Learner
 from models.student_state import StudentState
 from warning_service.events.types import NewEvent, RiskRose, derived_id
 from warning_service.judging import rules
 from warning_service.judging.hand_over import decide
 from warning_service.judging.lists import probability, score_block
+from warning_service.judging.rules import Alike
+from warning_service.judging.scope import gather
 from warning_service.judging.setup import Setup
 
 ACTOR = "system:judging"
@@ -35,11 +36,12 @@ def find(
     board: str,
     day: int,
     model_version: str,
+    weights: Alike | None = None,
 ) -> list[NewEvent]:
     """Events of the rises of `day` (an ordinal); notes in each state that it was told.
 
     `schools`: students on the roll by school, keys sorted; `by_model`: school -> the day of its
-    latest list, if the model made it.
+    latest list, if the model made it. `weights`: those of a playbook that judges by similarity.
     """
     if not setup.rises or decide(setup, learner.standing, pool=learner.pool).judge != "model":
         return []
@@ -55,9 +57,8 @@ def find(
         }
         if not news:
             continue
-        group = extract(setup.schema, list(news), list(news.values()), day)
-        points = rules.total(rules.points_by_item(setup, group), len(news))
-        scores = score_block(rules.beside(group.block, points), folded)
+        (group,) = gather(setup, {school: news}, schools, day, weights)
+        scores = score_block(rules.beside(group.extract.block, group.judged.total), folded)
         for (student, state), score in zip(news.items(), scores.tolist(), strict=True):
             now, before = probability(score), state.scores[-1][1]
             for rise in setup.rises:

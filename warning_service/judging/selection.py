@@ -89,7 +89,7 @@ def select(scope: Scope, rule: ListRule, budget: int | None) -> Chosen:
     if not rule.picks:
         if budget is None:
             raise ValueError("a list needs picks or a budget")
-        rows = _by_score(scope, rule, budget, later)
+        rows = by_score(scope, budget, new_first=rule.new_first)
         return Chosen(rows, [()] * len(rows), [()] * len(rows))
     taken, by_types = _taken(scope, rule)
     candidates = np.zeros(len(scope), dtype=bool)
@@ -118,17 +118,18 @@ def select(scope: Scope, rule: ListRule, budget: int | None) -> Chosen:
     return Chosen(rows, *_reasons(rule, rows, taken, by_types, followed))
 
 
-def _by_score(scope: Scope, rule: ListRule, budget: int, later: Mask) -> I64:
-    """The highest scores, those who come later behind all others."""
+def by_score(scope: Scope, budget: int, *, new_first: bool) -> I64:
+    """The rows of the highest scores, those who come later behind all others."""
     supported = scope.mask(scope.supported)
     if scope.left_out is None and scope.later is None:
-        return lists.choose(scope.scores, budget, supported, new_first=rule.new_first)
+        return lists.choose(scope.scores, budget, supported, new_first=new_first)
+    later = scope.mask(scope.later)
     found: list[I64] = []
     for late in (False, True):
         rows = np.flatnonzero(scope.ranked & (later == late))
         chosen = lists.choose(
             scope.scores[rows], budget - sum(map(len, found)), supported[rows],
-            new_first=rule.new_first,
+            new_first=new_first,
         )  # fmt: skip
         found.append(rows[chosen])
     return np.concatenate(found)

@@ -121,6 +121,11 @@ class Setup:
         return self.rule is not None and self.rule.scope == "board"
 
     @property
+    def has_budget(self) -> bool:
+        """Is the number of places limited?"""
+        return self.places is not None or self.share is not None
+
+    @property
     def needs_households(self) -> bool:
         """Does a child's score or place depend on its siblings?"""
         picks = self.rule.picks if self.rule is not None else ()
