@@ -1,0 +1,1 @@
+"""The shipped playbooks, each on a generated town of its city's size."""
