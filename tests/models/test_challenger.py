@@ -74,8 +74,8 @@ def test_it_finds_what_no_line_through_the_data_shows(fitted: Challenger) -> Non
 def test_our_walk_is_scikit_learns_own_score() -> None:
     made = taught()
     rows = made.sample.rows(COLUMNS, "<f2").astype(np.float32)
-    labels, weights = made.sample.labels()
-    part = _boosted(rows, labels, weights)
+    labels, _ = made.sample.labels()
+    part = _boosted(rows, labels)
     ours = _forest([part] * FOLDS, (1.0, 0.0), 1, len(rows)).score(rows)
     assert np.allclose(ours, part.decision_function(rows), atol=1e-5)
 

@@ -5,7 +5,7 @@ each on the day it became known; the same dispatcher and consumer read them, lea
 lists. `scores.csv` is what the list tables then hold. What a later day would tell (that a student
 leaves, that an outcome is over) is not in the log before that day.
 
-The report's accuracy figures are counted afterwards from the folder's outcomes; they feed nothing.
+The report's figures are counted afterwards from the folder's outcomes; they feed nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from models.replay_folder import Folder, read_folder
+from models.replay_traits import read_traits
 from warning_service.clock import MovableClock, at, cpu_seconds, monotonic
 from warning_service.database import Database
 from warning_service.events.dispatcher import Dispatcher
@@ -39,7 +40,8 @@ from warning_service.events.types import (
 )
 from warning_service.events.wakeups import Wakeups
 from warning_service.judging.consumer import JudgingConsumer
-from warning_service.judging.replay_report import accuracy
+from warning_service.judging.replay_page import to_html
+from warning_service.judging.replay_report import results
 from warning_service.judging.replay_setup import setup_of
 from warning_service.judging.tables import list_scores, model_snapshots, warning_lists
 from warning_service.migrate import migrate
@@ -66,7 +68,7 @@ def run_replay(
     without: str | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Replay `folder`, write `out`/scores.csv and `out`/report.json, return the report.
+    """Replay `folder`, write scores.csv, report.json and report.html to `out`, return the report.
 
     `progress` is called with (day, days done, days in all). Raises FolderError for a bad folder and
     ValueError for a bad playbook.
@@ -97,22 +99,26 @@ def run_replay(
         "labels_learned": spent.labels if spent else 0,
         "learn_cpu_s": round(spent.learning, 3) if spent else 0.0,
         "score_cpu_s": round(spent.scoring, 3) if spent else 0.0,
+        "challenger_cpu_s": round(spent.challenger, 3) if spent else 0.0,
         "cpu_s": round(cpu_seconds() - cpu_began, 3),
         "wall_s": round(monotonic() - began, 3),
         "model_bytes": model_bytes,
         "outcome": data.outcome,
         "observations": len(data.observations),
         "judges": lists,
-        **accuracy(data, scores),
+        "playbook": setup.playbook,
+        "named_items": [use.spec.id for use in setup.uses if use.points],
+        **results(data, scores, read_traits(folder, without)),
     }
     text = json.dumps(report, ensure_ascii=False, indent=2)
     (out / "report.json").write_text(text + "\n", encoding="utf-8")
+    (out / "report.html").write_text(to_html(report), encoding="utf-8")
     return report
 
 
 @dataclass(frozen=True, order=True)
 class Scored:
-    """One row of scores.csv, with its group."""
+    """One row of scores.csv, with its group, and what each judge would have said."""
 
     list_date: date
     student: str
@@ -120,6 +126,7 @@ class Scored:
     score: float
     rank: int
     listed: bool
+    said: Mapping[str, float | None] = field(default_factory=dict, compare=False)
 
 
 # -- facts to events ----
@@ -214,7 +221,8 @@ def _results(database: Database) -> tuple[list[Scored], list[dict[str, Any]], in
             )
         )
         found = sorted(
-            Scored(r.list_date, r.student, r.school, r.score, r.rank, r.listed) for r in rows
+            Scored(r.list_date, r.student, r.school, r.score, r.rank, r.listed, _said(r))
+            for r in rows
         )
         judges = [
             {
@@ -229,6 +237,14 @@ def _results(database: Database) -> tuple[list[Scored], list[dict[str, Any]], in
         ]
         size = conn.execute(select(func.sum(func.length(model_snapshots.c.state)))).scalar_one()
     return found, judges, int(size or 0)
+
+
+def _said(row: Any) -> dict[str, float | None]:
+    return {
+        "rules": row.rules_chance,
+        "model": row.model_chance,
+        "challenger": row.challenger_chance,
+    }
 
 
 def _write_scores(path: Path, scores: list[Scored]) -> None:

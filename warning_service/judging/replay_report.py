@@ -1,33 +1,33 @@
-"""How right a replay's lists were, counted from the folder's outcomes after everything is over."""
+"""How right a replay's lists were, counted from the folder's outcomes after everything is over.
+
+All judges side by side (replay_judges.py), lead time and fairness (replay_fairness.py), and what
+such data cannot say. Nothing of it feeds a score.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, Protocol
+from itertools import pairwise
+from typing import Any
 
-import numpy as np
-
-from models.evaluation import within_groups
 from models.labels import label
 from models.replay_folder import Folder
 from models.student_state import Outcome, StudentState
+from warning_service.judging.replay_fairness import fairness, lead_time
+from warning_service.judging.replay_judges import (
+    SERVICE,
+    Row,
+    Told,
+    each_judge,
+    figures,
+    short,
+    side_by_side,
+)
 
-
-class Row(Protocol):
-    """What is needed of a scored row."""
-
-    @property
-    def list_date(self) -> date: ...
-    @property
-    def student(self) -> str: ...
-    @property
-    def group(self) -> str: ...
-    @property
-    def score(self) -> float: ...
-    @property
-    def listed(self) -> bool: ...
+FEW_HITS = 50
+SILENT_DAYS = 28
 
 
 def histories_of(data: Folder) -> dict[str, StudentState]:
@@ -39,43 +39,78 @@ def histories_of(data: Folder) -> dict[str, StudentState]:
     return found
 
 
-def accuracy(data: Folder, scores: Sequence[Row]) -> dict[str, Any]:
-    """Within-group AUC, precision in the listed, base rate, Brier score: in all and for each date.
+def results(
+    data: Folder, scores: Sequence[Row], traits: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """Everything the report says of the lists, beyond how many there were.
 
     Student-dates inside an outcome nobody knew of yet are scored but do not count.
     """
     histories = histories_of(data)
-    counted: list[tuple[Row, bool]] = []
-    for row in scores:
-        found = label(histories[row.student], row.list_date.toordinal(), data.horizon)
-        if found is not None:
-            counted.append((row, found))
-    by_date: dict[date, list[tuple[Row, bool]]] = defaultdict(list)
-    for row, hit in counted:
-        by_date[row.list_date].append((row, hit))
+    hits = [label(histories[r.student], r.list_date.toordinal(), data.horizon) for r in scores]
+    judges = each_judge(scores, hits)
+    ours: list[Told] = judges[SERVICE]
+    days = sorted({one.list_date for one in ours})
     return {
-        "accuracy": figures(counted),
-        "accuracy_by_date": {d.isoformat(): figures(by_date[d]) for d in sorted(by_date)},
+        "accuracy": figures(ours),
+        "accuracy_by_date": {
+            d.isoformat(): short([one for one in ours if one.list_date == d]) for d in days
+        },
+        "side_by_side": side_by_side(judges),
+        "lead_time": lead_time(data, ours),
+        "fairness": fairness(ours, traits),
+        "cannot_say": cannot_say(data, ours, traits),
+        "folder": about(data),
     }
 
 
-def figures(counted: Sequence[tuple[Row, bool]]) -> dict[str, Any]:
-    """The figures of one set of scored, labelled student-dates."""
-    hits = np.array([hit for _, hit in counted], dtype=bool)
-    scores = np.array([row.score for row, _ in counted], dtype=np.float64)
-    groups = [f"{row.list_date.isoformat()}\x1f{row.group}" for row, _ in counted]
-    right, pairs = within_groups(scores, hits, groups)
-    listed = [hit for row, hit in counted if row.listed]
+def about(data: Folder) -> dict[str, Any]:
+    """What was in the folder, and the silences of each item within its own rows."""
+    seen: dict[str, list[date]] = defaultdict(list)
+    for fact in data.observations:
+        days = seen[fact.item]
+        if not days or days[-1] != fact.on:
+            days.append(fact.on)
     return {
-        "counted": len(counted),
-        "hits": int(hits.sum()),
-        "base_rate": _ratio(int(hits.sum()), len(counted)),
-        "auc_within_group": _ratio(right, pairs),
-        "listed": len(listed),
-        "precision_listed": _ratio(sum(listed), len(listed)),
-        "brier": _ratio(float(((scores - hits) ** 2).sum()), len(counted)),
+        "groups": len({s.group for s in data.students}),
+        "horizon_days": data.horizon,
+        "label_delay_days": data.delay,
+        "list_share": float(data.share),
+        "outcomes": len(data.outcomes),
+        "items": [
+            {
+                "item": item.spec.id,
+                "label": item.label,
+                "kind": item.spec.kind,
+                "worse": item.spec.worse,
+                "first": seen[item.spec.id][0].isoformat() if seen[item.spec.id] else None,
+                "last": seen[item.spec.id][-1].isoformat() if seen[item.spec.id] else None,
+                "silences": [
+                    [a.isoformat(), b.isoformat()]
+                    for a, b in pairwise(seen[item.spec.id])
+                    if (b - a).days > SILENT_DAYS
+                ],
+            }
+            for item in data.items
+        ],
     }
 
 
-def _ratio(part: float, whole: float) -> float | None:
-    return round(part / whole, 5) if whole else None
+def cannot_say(
+    data: Folder, ours: Sequence[Told], traits: Mapping[str, Mapping[str, str]]
+) -> list[str]:
+    """Keys of what this folder leaves open; the page has the words. The first five always hold."""
+    hits = {one.student for one in ours if one.hit}
+    found = ["other_children", "acted_on", "entered_later", "cause", "leaving"]
+    if len(hits) < FEW_HITS:
+        found.append("few_hits")
+    if len({one.list_date for one in ours}) < 6:
+        found.append("few_dates")
+    if not traits:
+        found.append("no_traits")
+    if len(data.items) == 1:
+        found.append("one_item")
+    rows = {fact.item for fact in data.observations}
+    if any(item.spec.id not in rows for item in data.items):
+        found.append("empty_items")
+    return found
