@@ -8,6 +8,7 @@ that a closed network can put a compatible server of its own there (the demo doe
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from urllib.request import (
     BaseHandler,
     HTTPRedirectHandler,
     HTTPSHandler,
+    OpenerDirector,
     ProxyHandler,
     Request,
     build_opener,
@@ -64,13 +66,18 @@ class _Unled(WebClient):
         url: str,  # noqa: ARG002 (the SDK's own signature)
         req: Request,
     ) -> dict[str, Any]:
-        handlers: list[BaseHandler] = [_NoRedirects(), HTTPSHandler(context=self.ssl)]
-        if self.proxy is not None:
-            handlers.append(ProxyHandler({"http": self.proxy, "https": self.proxy}))
-        with build_opener(*handlers).open(req, timeout=self.timeout) as answer:
+        with self._opener.open(req, timeout=self.timeout) as answer:
             charset = answer.headers.get_content_charset() or "utf-8"
             body = answer.read().decode(charset)
             return {"status": answer.status, "headers": answer.headers, "body": body}
+
+    @cached_property
+    def _opener(self) -> OpenerDirector:
+        """Made with the first call, when the proxy is settled; keeps nothing of a call."""
+        handlers: list[BaseHandler] = [_NoRedirects(), HTTPSHandler(context=self.ssl)]
+        if self.proxy is not None:
+            handlers.append(ProxyHandler({"http": self.proxy, "https": self.proxy}))
+        return build_opener(*handlers)
 
 
 class SlackChannel:
