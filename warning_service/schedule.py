@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from warning_service import list_dates
 from warning_service.access.trail.alarm_rules import load_rules
 from warning_service.access.trail.alarms import Watch
 from warning_service.clock import MovableClock, at, day_of
@@ -32,7 +33,6 @@ from warning_service.playbooks.model import Playbook
 from warning_service.rights.office_notices import OfficeNotices
 from warning_service.rooms import Rooms
 from warning_service.roster import queries
-from warning_service.roster.calendar import SchoolCalendar
 from warning_service.roster.tables import enrolments
 
 log = structlog.get_logger()
@@ -105,60 +105,28 @@ class Schedule:
 def due_slots(conn: Connection, board: str, playbook: Playbook, now: datetime) -> list[Slot]:
     """Slots of `board` that have come and not run yet, in the order of their moments.
 
-    Days are closed from the first enrolment on; a list is due on the first school day of a month
-    at the playbook's hour, for each school with children on the roll by then.
+    Days are closed from the first enrolment on; lists fall due as list_dates.py says.
     """
     first = conn.execute(
         select(func.min(enrolments.c.from_day)).where(enrolments.c.board == board)
     ).scalar_one_or_none()
     if first is None:
         return []
-    slots = [*_days(conn, board, first, now), *_lists(conn, board, playbook, first, now)]
+    due = list_dates.due(conn, board, playbook.list, first, now)
+    lists = [Slot(one.moment, one.job, one.on, ListDue(school=one.school)) for one in due]
+    slots = [*_days(conn, board, first, now), *lists]
     return sorted(slots, key=lambda slot: (slot.moment, slot.job))
-
-
-def _ran_until(conn: Connection, job: str) -> date | None:
-    last = conn.execute(
-        select(func.max(job_runs.c.slot)).where(job_runs.c.job == job)
-    ).scalar_one_or_none()
-    return None if last is None else date.fromisoformat(last)
 
 
 def _days(conn: Connection, board: str, first: date, now: datetime) -> list[Slot]:
     job = f"day_closed:{board}"
-    last = _ran_until(conn, job)
+    last = list_dates.ran_until(conn, job)
     day = first if last is None else last + timedelta(days=1)
     slots = []
     while day < day_of(now):
         slots.append(Slot(at(day + timedelta(days=1)), job, day, DayClosed()))
         day += timedelta(days=1)
     return slots
-
-
-def _lists(
-    conn: Connection, board: str, playbook: Playbook, first: date, now: datetime
-) -> list[Slot]:
-    calendar = SchoolCalendar(conn, board)
-    slots = []
-    for school in queries.schools(conn, board):
-        job = f"warning_list:{school.id}"
-        last = _ran_until(conn, job)
-        month = (first if last is None else last).replace(day=1)
-        if last is not None:
-            month = _next_month(month)
-        while month <= day_of(now):
-            on = calendar.first_school_day(month.year, month.month, school.id)
-            # Not before a month of data: a list on the day children enrol would be a lottery.
-            if on is not None and on >= first + timedelta(days=21):
-                moment = at(on, playbook.list.hour)
-                if moment <= now and queries.on_roll(conn, on, school=school.id):
-                    slots.append(Slot(moment, job, on, ListDue(school=school.id)))
-            month = _next_month(month)
-    return slots
-
-
-def _next_month(month: date) -> date:
-    return (month.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
 class Leader:

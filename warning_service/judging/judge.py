@@ -379,6 +379,8 @@ class Judge:
         book.listed[body.school] = day
         for published in made:
             school = published.row["school"]
+            if day <= book.listed.get(school, 0) and school != body.school:
+                continue  # the school had its own list of that day
             book.listed[school] = day
             book.by_model.pop(school, None)
             if published.row["judge"] == "model":
