@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from connectors.messaging import registry
 from design.render import language, page, say, texts
-from teacher_portal.menu import menu_of
+from teacher_portal.menu import LISTS, MEETINGS, menu_of
 from warning_service.access.principals import Principal
 from warning_service.playbooks.follow_up import Choice
 from warning_service.rooms import rooms_of
@@ -37,6 +37,8 @@ SAVED = (
     "reopened",
     "follow_up",
     "review",
+    "review_undone",
+    "review_further_on",
     "rq_received",
     "rq_done",
     "case_given",
@@ -47,7 +49,7 @@ SAVED = (
 )
 """Words a page may show after a change, by the query value `saved`."""
 
-NOT_DONE = ("too_late", "changed", "cannot_ask", "snooze_refused")
+NOT_DONE = ("too_late", "changed", "cannot_ask", "snooze_refused", "review_further_on")
 """Those that say that nothing was changed."""
 
 
@@ -66,12 +68,27 @@ def show(
         template,
         status=status,
         who=who,
-        menu=menu_of(who),
+        menu=menu_for(request, who),
         place_name=place_name(request, who),
         saved=saved if saved in SAVED else "",
         not_done=NOT_DONE,
         **values,
     )
+
+
+def menu_for(request: Request, who: Principal) -> list[tuple[str, str]]:
+    """The menu of this person at this board: no lists where none is made, no meetings without a
+    seat in one.
+    """
+    rooms = rooms_of(request)
+    try:
+        playbook = rooms.playbooks.for_help(who.board)
+    except KeyError:
+        return menu_of(who)
+    without = set() if rooms.follow_ups.meetings.sits(who) else {MEETINGS}
+    if playbook.judgement.method == "none":
+        without.add(LISTS)
+    return menu_of(who, without=without)
 
 
 def place_name(request: Request, who: Principal) -> str:

@@ -15,9 +15,8 @@ from fastapi.responses import Response
 from teacher_portal import queries
 from teacher_portal.alert_cards import live_values
 from teacher_portal.digest import links
-from teacher_portal.frame import go, show
+from teacher_portal.frame import go, menu_for, show
 from teacher_portal.lists import Summary, summaries
-from teacher_portal.menu import menu_of
 from teacher_portal.notices import waiting_cards
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
@@ -44,7 +43,7 @@ class ClassToday(msgspec.Struct, frozen=True, kw_only=True):
 def home(request: Request, who: Annotated[Principal, Depends(AnyStaff())]) -> Response:
     """What to do now, by the duties of the signed-in person."""
     rooms = rooms_of(request)
-    pages = [path for path, _ in menu_of(who)]
+    pages = [path for path, _ in menu_for(request, who)]
     if not pages:
         raise HTTPException(403, "no duty with a page here")
     if pages[0] != "/portal":

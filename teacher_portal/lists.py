@@ -21,10 +21,11 @@ from warning_service.access.gateway import Child, NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
+from warning_service.catalogue.items import all_items
 from warning_service.follow_up import queries as followed
 from warning_service.follow_up.opinions import ENTRY
 from warning_service.judging import queries as judging
-from warning_service.playbooks.sharing import ANSWER, answer_shown_to
+from warning_service.playbooks.sharing import ANSWER, Side, answer_shown_to, shown_to
 from warning_service.rooms import Rooms, rooms_of
 from warning_service.roster import queries as roster
 
@@ -39,6 +40,11 @@ NOT_SAID = {
     "text_en": "The child's own answers (read at the school only)",
 }
 """Stands for reasons from answers, to whom answers are not shown."""
+HELD_BY_SCHOOL = {
+    "text_ja": "学校が持つ情報(内容は学校の中だけで見ます)",
+    "text_en": "What the school holds (read at the school only)",
+}
+"""Stands for all reasons that the welfare office does not read."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,10 +101,9 @@ def list_of(rooms: Rooms, who: Principal, list_id: str) -> Any:
     return row
 
 
-def may_review(who: Principal, row: Any) -> bool:
-    """Has the asker a seat in the meeting on this list?"""
-    extent = who.reach(Ability.REVIEW)
-    return row.school in extent.schools | extent.agendas
+def may_review(rooms: Rooms, who: Principal, row: Any) -> bool:
+    """Has the asker a seat in a meeting on this list?"""
+    return rooms.follow_ups.meetings.has_seat(who, row)
 
 
 def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Entry]:
@@ -121,9 +126,7 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
     rooms.gateway.note(who, "open_list", [row.id], why, using=Ability.SEE_LIST)
     playbook = rooms.playbooks.of(who.board)
     lang = language(request)
-    rules = playbook.review
-    scheme = rules.scheme_label_en if lang == "en" else rules.scheme_label
-    classes = {c.id: worded(c, lang) for c in rules.classes}
+    sittings = {one.scheme: one for one in playbook.sittings}
     actions = {c.id: worded(c, lang) for c in playbook.follow_up.actions}
     changes = {c.id: worded(c, lang) for c in playbook.follow_up.changes}
     found = []
@@ -132,6 +135,8 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
         if child is None or child.opted_out:  # a refusal works at once, also on last week's list
             continue
         review, record = reviews.get(entry.student), latest.get(entry.student)
+        sitting = sittings.get(review.scheme) if review is not None else None
+        classes = {c.id: worded(c, lang) for c in sitting.classes} if sitting else {}
         words = ""
         if record is not None:
             done = actions.get(record.action, record.action)
@@ -140,10 +145,10 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
             Entry(
                 row=entry,
                 child=child,
-                evidence=_as_seen(rooms, who, child, judging.evidence_of(entry)),
+                evidence=as_seen(rooms, who, child, judging.evidence_of(entry)),
                 review=review,
                 class_words="" if review is None else classes.get(review.chosen, ""),
-                scheme=scheme,
+                scheme=sitting.scheme_name(lang) if sitting else "",
                 latest=record,
                 latest_words=words,
             )
@@ -151,17 +156,30 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
     return found
 
 
-def _as_seen(
-    rooms: Rooms, who: Principal, child: Child, evidence: dict[str, Any]
+def as_seen(
+    rooms: Rooms,
+    who: Principal,
+    child: Child,
+    evidence: dict[str, Any],
+    *,
+    using: Ability = Ability.SEE_LIST,
 ) -> dict[str, Any]:
-    """The frozen reasons, those from the child's answers without what was answered (sharing.py)."""
-    side = rooms.gateway.side(who, child, using=Ability.SEE_LIST)
+    """The frozen reasons, less what the asker's side may not read (sharing.py): what was answered,
+    and, for the welfare office, what the school holds.
+    """
+    side = rooms.gateway.side(who, child, using=using)
     playbook = rooms.playbooks.of(who.board)
+    items = all_items()
 
     def held_back(line: dict[str, Any]) -> bool:
         item = str(line.get("item", ""))
-        return item.startswith(ANSWER) and not answer_shown_to(
-            side, item.removeprefix(ANSWER), playbook
+        if item.startswith(ANSWER):
+            return not answer_shown_to(side, item.removeprefix(ANSWER), playbook)
+        known = items.get(item)
+        return (
+            side is Side.WELFARE
+            and known is not None
+            and shown_to(side, known, playbook) != "value"
         )
 
     told = dict(evidence)
@@ -169,7 +187,7 @@ def _as_seen(
         lines = evidence.get(name, [])
         told[name] = [line for line in lines if not held_back(line)]
         if len(told[name]) < len(lines):
-            told[name].append(NOT_SAID)
+            told[name].append(NOT_SAID if side is not Side.WELFARE else HELD_BY_SCHOOL)
     told["data_age"] = [age for age in evidence.get("data_age", []) if not held_back(age)]
     return told
 
@@ -202,7 +220,7 @@ def summaries(request: Request, who: Principal) -> list[Summary]:
                     reviewed=sum(key in done for key in keys),
                     recorded=len(records),
                     whole_school=_whole(who, row),
-                    may_review=may_review(who, row),
+                    may_review=may_review(rooms, who, row),
                     latest=row.school not in newest,
                 )
             )
@@ -232,7 +250,7 @@ def lists(request: Request, who: Reader) -> Response:
         who,
         "portal_lists.html",
         lists=summaries(request, who),
-        may_review=Ability.REVIEW in who.abilities,
+        may_review=rooms_of(request).follow_ups.meetings.sits(who),
     )
 
 
@@ -267,7 +285,7 @@ def one_list(
         direction="desc" if descending else "asc",
         only=only,
         whole_school=_whole(who, row),
-        may_review=may_review(who, row),
+        may_review=may_review(rooms, who, row),
         opinions=rooms.opinions.of(who, ENTRY, list_id),
         may_record=Ability.RECORD_FOLLOW_UP in who.abilities,
         outcome=rooms.playbooks.of(who.board).outcome,

@@ -6,7 +6,7 @@ nothing: its route declares what it needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -37,13 +37,16 @@ def _at_school(who: Principal) -> bool:
     return who.may(Ability.PLAN_COVER) or who.may(Ability.SEE_ALERTS)
 
 
+LISTS, MEETINGS = "/portal/lists", "/portal/meetings"
+
 PAGES = (
     Page("/portal", "frame.nav_home", _may(Ability.SEE_ALERTS, Ability.SEE_LIST)),
     Page("/portal/alerts", "frame.nav_alerts", _may(Ability.SEE_ALERTS)),
     Page("/portal/classes", "frame.nav_classes", _has_classes),
-    Page("/portal/lists", "frame.nav_lists", _may(Ability.SEE_LIST)),
+    Page(LISTS, "frame.nav_lists", _may(Ability.SEE_LIST)),
     Page("/portal/cases", "frame.nav_cases", _may(Ability.TAKE_CASES)),
     Page("/portal/handed-over", "frame.nav_handed_over", _may(Ability.HAND_OVER)),
+    Page(MEETINGS, "frame.nav_meetings", _may(Ability.REVIEW)),
     Page("/portal/board", "frame.nav_board", _may(Ability.SEE_COUNTS)),
     Page("/portal/requests", "frame.nav_requests", _may(Ability.HANDLE_REQUESTS)),
     Page("/portal/retention", "frame.nav_retention", _may(Ability.HANDLE_REQUESTS)),
@@ -73,6 +76,9 @@ PAGES = (
 """In the order of the menu; the first one that is shown is where a person lands."""
 
 
-def menu_of(who: Principal) -> list[tuple[str, str]]:
-    """(path, key of its name) of each page of this person's menu."""
-    return [(page.path, page.key) for page in PAGES if page.shown(who)]
+def menu_of(who: Principal, *, without: Collection[str] = ()) -> list[tuple[str, str]]:
+    """(path, key of its name) of each page of this person's menu.
+
+    `without`: paths of pages that the board's way of working has no use for.
+    """
+    return [(page.path, page.key) for page in PAGES if page.shown(who) if page.path not in without]

@@ -28,6 +28,7 @@ from warning_service.access.web import Needs
 from warning_service.clock import at
 from warning_service.follow_up import queries as followed
 from warning_service.judging import queries as judging
+from warning_service.playbooks.model import Playbook
 from warning_service.playbooks.sharing import Side, answer_shown_to
 from warning_service.rooms import rooms_of
 
@@ -73,7 +74,6 @@ def student(
     hidden = rooms.alerts.hidden_from(who, [row.alert_id for row in records])
     records = [r for r in records if r.alert_id not in hidden or r.author == who.key]
     ours = [row for row in records if (row.case_id is not None) == (side is Side.WELFARE)]
-    classes = {c.id: worded(c, lang) for c in playbook.review.classes}
     series = queries.self_reports(answers, lang)
     return show(
         request,
@@ -85,8 +85,7 @@ def student(
         facts=facts,
         records=_done(request, who, ours),
         records_elsewhere=len(records) - len(ours),
-        reviews=[(row, classes.get(row.chosen, "")) for row in reviews],
-        scheme=playbook.review.scheme_label_en if lang == "en" else playbook.review.scheme_label,
+        reviews=[_decided(playbook, row, lang) for row in reviews],
         listed=listed,
         alerts=rooms.alerts.of_child(who, student),
         sees_alerts=who.reach(Ability.SEE_ALERTS).covers(
@@ -98,6 +97,15 @@ def student(
         ),
         case=case_card(request, who, child),
     )
+
+
+def _decided(playbook: Playbook, row: Any, lang: str) -> tuple[Any, str, str]:
+    """A meeting's decision: its row, its scheme's name, and what the class means."""
+    for sitting in playbook.sittings:
+        if sitting.scheme == row.scheme:
+            words = {c.id: worded(c, lang) for c in sitting.classes}
+            return row, sitting.scheme_name(lang), words.get(row.chosen, "")
+    return row, row.scheme, ""
 
 
 def _done(request: Request, who: Principal, rows: list[Any]) -> list[Done]:

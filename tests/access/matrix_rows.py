@@ -43,6 +43,8 @@ OPEN = "open"
 CARE = "homeroom grade_lead nurse counsellor social_worker guidance management"
 LISTS = CARE + " committee board_guidance"
 CHILDS_PAGE = LISTS + " welfare"
+SEATS = "nurse counsellor social_worker guidance management committee board_guidance welfare"
+"""Who may have a seat in a meeting. This world's playbook gives one to three of them only."""
 GIVERS = "social_worker guidance management board_guidance"
 SCHOOL = ("nurse", "counsellor", "social_worker", "guidance", "management")
 
@@ -388,14 +390,14 @@ ROWS: dict[str, tuple[Row, ...]] = {
     # --- lists and the meeting ------------------------------------------------------------------
     "GET /portal/lists": (Row(LISTS),),
     "GET /portal/lists/{list_id}": (Row(LISTS, of="list", reach=OF_SCHOOL),),
-    "GET /portal/committee/{list_id}": (
-        Row("guidance management committee", of="list", reach=MEETING),
-    ),
+    "GET /portal/meetings": (Row(SEATS),),
+    "GET /portal/committee/{list_id}": (Row(SEATS, of="list", reach=MEETING),),
     "POST /portal/committee/{list_id}": (
-        Row(
-            "guidance management committee", of="entry", reach=DECIDE, form=_decision,
-            touches=(reviews,),
-        ),
+        Row(SEATS, of="entry", reach=DECIDE, form=_decision, touches=(reviews,)),
+    ),
+    # Nothing is decided in this world, so there is nothing to take back, for nobody.
+    "POST /portal/committee/{list_id}/undo": (
+        Row(SEATS, of="entry", reach=NOTHING, form=_decision),
     ),
     # --- counts, the installation ---------------------------------------------------------------
     "GET /portal/board": (Row("board board_guidance"),),

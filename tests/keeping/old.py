@@ -26,6 +26,7 @@ from warning_service.events.types import (
     ObservationRecorded,
     OutcomeRecorded,
     ReviewDecided,
+    SheetFilled,
     new_id,
 )
 from warning_service.follow_up import tables as followed
@@ -67,6 +68,9 @@ def happened(student: str, when: datetime) -> list[NewEvent]:
             alert_id=f"alert{name}", kind="consultation", urgency="urgent", rule="", source="x",
             school=make.SCHOOL, class_id="", step=0, duties=(), raised_at=when, due_at=when,
         ),
+        SheetFilled(
+            sheet="s", section="a", about="", school=make.SCHOOL, version=1, sealed=None, at=when
+        ),
         CaseHandedOver(
             case_id=f"case{name}", school=make.SCHOOL, ground="help", sealed="", at=when
         ),
@@ -99,6 +103,7 @@ def kept(conn: Connection, student: str, when: datetime) -> None:
     for table in (judging.list_entries, judging.list_scores, followed.reviews):
         put(table, list_id=f"list{name}")
     put(followed.follow_ups, id=f"f{name}")
+    put(followed.sheets, sheet=f"s{name}", at=when)
     put(followed.cases, id=f"case{name}", ended_at=when + timedelta(days=200))
     put(alerts.alerts, id=f"alert{name}", raised_at=when, state="handled")
     put(alerts.deliveries, id=f"d{name}", alert_id=f"alert{name}", state="sent", created_at=when)

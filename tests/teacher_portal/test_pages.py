@@ -102,7 +102,7 @@ def test_the_meeting_goes_through_the_list_and_can_go_back(
         f"/portal/committee/{list_id}", student=listed[0], chosen="A", n=1,
         directions=["counsellor", "medical"], note="担任が今週中に家庭へ",
     )  # fmt: skip
-    assert answer.headers["location"] == f"/portal/committee/{list_id}?n=2"
+    assert answer.headers["location"] == f"/portal/committee/{list_id}?n=2&last=1"
     assert chair.post(f"/portal/committee/{list_id}", student=listed[1], chosen="D", n=2)
     again = chair.get(f"/portal/committee/{list_id}?n=1")
     assert re.search(r'value="A"[^>]* checked', again) and "担任が今週中に家庭へ" in again

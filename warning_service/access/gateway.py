@@ -243,6 +243,26 @@ class Gateway:
         found = self.children(who, keys, using=using, why=why)
         return sorted(found.values(), key=lambda child: (child.seat or 999, child.kana))
 
+    def households(self, students: Sequence[str]) -> dict[str, str]:
+        """Which of these children live together (同じ世帯番号): the same word for siblings.
+
+        For children the asker was given before; neither a name nor the number itself comes out.
+        """
+        s = roster.students
+        first: dict[str, str] = {}
+        found: dict[str, str] = {}
+        with self._database.reading(identity=True) as conn:
+            for start in range(0, len(students), 500):
+                part = list(students[start : start + 500])
+                rows = conn.execute(
+                    select(s.c.student, s.c.household)
+                    .where(s.c.student.in_(part), s.c.household != "")
+                    .order_by(s.c.student)
+                )
+                for row in rows:
+                    found[row.student] = first.setdefault(row.household, row.student)
+        return found
+
     def own_name(self, who: Principal) -> Child | None:
         """The signed-in child itself (no trail: it is its own name)."""
         if who.kind != "child":

@@ -74,7 +74,7 @@ class Ability(StrEnum):
     SEE_ALERTS = "see_alerts"
     SEE_STUDENT = "see_student"
     SEE_LIST = "see_list"
-    REVIEW = "review"  # class entries in a meeting
+    REVIEW = "review"  # decide in a meeting the playbook gives a seat in
     RECORD_FOLLOW_UP = "record_follow_up"
     HAND_OVER = "hand_over"  # give a case to the welfare office, or take it back
     TAKE_CASES = "take_cases"  # the welfare office: cases handed over to it, and giving them back
@@ -131,9 +131,11 @@ OFFICES: dict[Role, Office] = {
     Role.CHILD: Office(Place.SELF, Reach.SELF, frozenset({Ability.ANSWER})),
     Role.HOMEROOM: Office(Place.CLASS, Reach.CLASS, _CARE | {Ability.MANAGE_CARDS}),
     Role.GRADE_LEAD: Office(Place.GRADE, Reach.CLASS, _CARE),
-    Role.NURSE: Office(Place.SCHOOL, Reach.SCHOOL, _CARE),
-    Role.COUNSELLOR: Office(Place.SCHOOL, Reach.SCHOOL, _CARE),
-    Role.SOCIAL_WORKER: Office(Place.SCHOOL, Reach.SCHOOL, _CARE | {Ability.HAND_OVER}),
+    Role.NURSE: Office(Place.SCHOOL, Reach.SCHOOL, _CARE | {Ability.REVIEW}),
+    Role.COUNSELLOR: Office(Place.SCHOOL, Reach.SCHOOL, _CARE | {Ability.REVIEW}),
+    Role.SOCIAL_WORKER: Office(
+        Place.SCHOOL, Reach.SCHOOL, _CARE | {Ability.REVIEW, Ability.HAND_OVER}
+    ),
     Role.GUIDANCE: Office(Place.SCHOOL, Reach.SCHOOL, _LEAD | {Ability.SEE_TELLING}),
     Role.MANAGEMENT: Office(
         Place.SCHOOL,
@@ -156,12 +158,13 @@ OFFICES: dict[Role, Office] = {
         Place.BOARD,
         Reach.BOARD,
         frozenset({Ability.SEE_COUNTS, Ability.SEE_LIST, Ability.SEE_STUDENT, Ability.HAND_OVER})
-        | {Ability.SEE_TELLING},
+        | {Ability.SEE_TELLING, Ability.REVIEW},
     ),
     Role.WELFARE: Office(
         Place.BOARD,
         Reach.CASES,
-        frozenset({Ability.SEE_STUDENT, Ability.RECORD_FOLLOW_UP, Ability.TAKE_CASES}),
+        frozenset({Ability.SEE_STUDENT, Ability.RECORD_FOLLOW_UP, Ability.TAKE_CASES})
+        | {Ability.REVIEW},
     ),
     Role.PRIVACY: Office(Place.BOARD, Reach.BOARD, frozenset({Ability.HANDLE_REQUESTS})),
     Role.ACCOUNTS: Office(

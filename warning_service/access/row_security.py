@@ -137,6 +137,7 @@ RULES: dict[str, Rule] = {
     "list_entries": Rule(f"{_COUNTED_LIST} OR {_reached('list_entries')}", analysis=True),
     "list_scores": Rule(f"{_COUNTED_LIST} OR {_reached('list_scores')}", analysis=True),
     "reviews": Rule(f"{_COUNTED_LIST} OR {_reached('reviews')}", analysis=True),
+    "sheets": Rule(_reached("sheets"), analysis=True),
     # Requests of families, with all that hangs on one.
     "family_requests": Rule(
         f"board = {_one('rights')} AND ({_reached('family_requests')})", analysis=True

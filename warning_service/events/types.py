@@ -307,13 +307,18 @@ class AlertClosed(Body, frozen=True, tag="alert_closed"):
 
 
 class ReviewDecided(Body, frozen=True, tag="review_decided"):
-    """People's decision on a list entry. `chosen` belongs to `scheme` (A means nothing alone)."""
+    """A meeting's decision on a child. `chosen` belongs to `scheme` (A means nothing alone).
+
+    `list_id`: the list's, or the case's where a board makes no lists. '' as `chosen` takes back
+    what that meeting had decided.
+    """
 
     list_id: str
     scheme: str
     chosen: str
     directions: tuple[str, ...]
     sealed: str | None
+    at: datetime | None = None
 
 
 class FollowUpRecorded(Body, frozen=True, tag="follow_up_recorded"):
@@ -326,6 +331,22 @@ class FollowUpRecorded(Body, frozen=True, tag="follow_up_recorded"):
     alert_id: str | None
     sealed: str | None
     case_id: str | None = None  # written by the welfare office, in a case handed over to it
+
+
+class SheetFilled(Body, frozen=True, tag="sheet_filled"):
+    """One side filled its section of a sheet; each time is a new `version`, and none is lost.
+
+    `about`: the list or the case the sheet is filled for; '' for the child as such. `section` '':
+    somebody checked the whole and found it right. `sealed`: the values, with the child's key.
+    """
+
+    sheet: str
+    section: str
+    about: str
+    school: str
+    version: int
+    sealed: str | None
+    at: datetime
 
 
 class OpinionGiven(Body, frozen=True, tag="opinion_given"):
@@ -343,13 +364,21 @@ class OpinionGiven(Body, frozen=True, tag="opinion_given"):
 
 
 class CaseHandedOver(Body, frozen=True, tag="case_handed_over"):
-    """The school gives a child's case to its board's welfare office. `ground`: support or help."""
+    """The school gives a child's case to its board's welfare office. `ground`: support or help.
+
+    `basis`: on what the office may look (a choice of the playbook's; '' where it asks for none),
+    and the day of a consent. `items`: what of the school's the office sees; None: as the playbook
+    says for every case.
+    """
 
     case_id: str
     school: str
     ground: str
     sealed: str
     at: datetime
+    basis: str = ""
+    consent_on: date | None = None
+    items: tuple[str, ...] | None = None
 
 
 class CaseReturned(Body, frozen=True, tag="case_returned"):
@@ -397,6 +426,7 @@ AnyBody = (
     | OfAlert
     | ReviewDecided
     | FollowUpRecorded
+    | SheetFilled
     | OpinionGiven
     | CaseHandedOver
     | CaseReturned

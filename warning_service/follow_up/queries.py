@@ -31,9 +31,10 @@ _PART = 500
 
 
 def reviews_of(conn: Connection, list_id: str) -> dict[str, Any]:
-    """The latest decision on each entry of a list, by student key."""
-    rows = conn.execute(select(reviews).where(reviews.c.list_id == list_id))
-    return {row.student: row for row in rows}
+    """What was last decided on each child of a list, by whichever meeting, by student key."""
+    r = reviews.c
+    query = select(reviews).where(r.list_id == list_id).order_by(r.at, r.scheme)
+    return {row.student: row for row in conn.execute(query)}
 
 
 def of_student(conn: Connection, student: str, limit: int = 50) -> list[Any]:
@@ -49,7 +50,7 @@ def reviews_of_student(conn: Connection, student: str) -> list[Any]:
         select(reviews, warning_lists.c.list_date)
         .join(warning_lists, warning_lists.c.id == reviews.c.list_id)
         .where(reviews.c.student == student)
-        .order_by(warning_lists.c.list_date.desc())
+        .order_by(warning_lists.c.list_date.desc(), reviews.c.at.desc())
     )
     return list(conn.execute(query))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from warning_service.access.gateway import Gateway, NotYours
 from warning_service.access.principals import Principal
@@ -32,6 +32,7 @@ from warning_service.events.types import (
 )
 from warning_service.follow_up import cases
 from warning_service.follow_up.hand_over import HandOvers
+from warning_service.follow_up.meetings import Meetings
 from warning_service.follow_up.tables import follow_ups, reviews
 from warning_service.judging.tables import list_entries, warning_lists
 from warning_service.playbooks.follow_up import Choice
@@ -51,12 +52,19 @@ class UnknownChoice(ValueError):
         self.field = field
 
 
+class DecidedFurtherOn(ValueError):
+    """A later meeting has decided on the child; that is taken back first. Nothing changed."""
+
+
 class NoteTooLong(ValueError):
     """More than LONGEST_NOTE characters; nothing is stored."""
 
 
 class FollowUps:
-    """Records reviews and follow-ups of one installation. `hand_overs`: cases given to welfare."""
+    """Records reviews and follow-ups of one installation.
+
+    `hand_overs`: cases given to welfare; `meetings`: whose turn it is in which.
+    """
 
     def __init__(
         self, log: Log, sealer: Sealer, playbooks: Playbooks, alerts: Alerts, gateway: Gateway
@@ -67,6 +75,7 @@ class FollowUps:
         self._alerts = alerts
         self._gateway = gateway
         self.hand_overs = HandOvers(log, sealer, gateway)
+        self.meetings = Meetings(log, playbooks, gateway)
 
     def review(
         self,
@@ -77,27 +86,26 @@ class FollowUps:
         directions: Sequence[str] = (),
         *,
         note: str = "",
+        meeting: str = "",
     ) -> None:
-        """Record the meeting's class for one entry; choosing again replaces the row.
+        """Record a meeting's class for one child; choosing again replaces the row.
 
-        The log keeps every decision. Raises NotYours, UnknownChoice, NoteTooLong,
-        StorageUnavailable.
+        `meeting`: its id; '' is the first the asker has a seat in. The log keeps every decision.
+        Raises NotYours, UnknownChoice, NoteTooLong, StorageUnavailable.
         """
-        rules = self._playbooks.of(who.board).review
+        agenda = self.meetings.agenda(who, list_id, meeting)
+        if student not in agenda.subjects:
+            raise NotYours
+        rules, list_id = agenda.sitting, agenda.subjects[student]
         _offered("chosen", [chosen], rules.classes)
         _offered("directions", directions, rules.directions)
-        with self._log.database.reading() as conn:
-            self._place_of(conn, who, student, Ability.REVIEW)
-            self._entry(conn, who, list_id, student)
-            if roster.opted_out(conn, student):  # off the list since its family refused
-                raise NotYours
         sealed = self._seal(student, note)
         now = self._log.clock.now()
         # In the playbook's order, so that the same decision is the same bytes.
         agreed = tuple(choice.id for choice in rules.directions if choice.id in set(directions))
         with self._log.unit_of_work() as unit:
             unit.conn.execute(
-                upsert(unit.conn, reviews, ["list_id", "student"]).values(
+                upsert(unit.conn, reviews, ["list_id", "student", "scheme"]).values(
                     list_id=list_id, student=student, scheme=rules.scheme, chosen=chosen,
                     directions=",".join(agreed), sealed=sealed, author=who.key, at=now,
                 )
@@ -108,11 +116,47 @@ class FollowUps:
                     actor=who.key,
                     body=ReviewDecided(
                         list_id=list_id, scheme=rules.scheme, chosen=chosen,
-                        directions=agreed, sealed=sealed,
+                        directions=agreed, sealed=sealed, at=now,
                     ),
                 )
             )  # fmt: skip
             self._gateway.write(unit.conn, who, "review", student, list_id, using=Ability.REVIEW)
+
+    def take_back(self, who: Principal, list_id: str, student: str, meeting: str = "") -> None:
+        """Undo a meeting's decision on one child: it stands undecided again. The log keeps both.
+
+        Raises NotYours (also when nothing was decided), DecidedFurtherOn, StorageUnavailable.
+        """
+        agenda = self.meetings.agenda(who, list_id, meeting)
+        if student not in agenda.decided:
+            raise NotYours
+        subject, scheme = agenda.subjects[student], agenda.sitting.scheme
+        later = [m.scheme for m in self._playbooks.of(who.board).sittings]
+        later = later[later.index(scheme) + 1 :]
+        r = reviews.c
+        with self._log.unit_of_work() as unit:
+            if later and _decided(unit.conn, subject, student, later):
+                raise DecidedFurtherOn
+            gone = unit.conn.execute(
+                delete(reviews)
+                .where(r.list_id == subject, r.student == student, r.scheme == scheme)
+                .returning(r.scheme)
+            ).first()
+            if gone is None:  # somebody else was first
+                raise NotYours
+            unit.append(
+                NewEvent(
+                    id=new_id(), board=who.board, student=student, on=self._log.clock.today(),
+                    actor=who.key,
+                    body=ReviewDecided(
+                        list_id=subject, scheme=scheme, chosen="", directions=(), sealed=None,
+                        at=self._log.clock.now(),
+                    ),
+                )
+            )  # fmt: skip
+            self._gateway.write(
+                unit.conn, who, "review_undone", student, subject, using=Ability.REVIEW
+            )
 
     def record(
         self,
@@ -149,6 +193,8 @@ class FollowUps:
             case = None
             if self._gateway.side(who, place, using=Ability.RECORD_FOLLOW_UP) is Side.WELFARE:
                 case = cases.open_of(conn, student)
+                if case is None:  # reached by a seat in a meeting: that is decided on, not worked
+                    raise NotYours
         case_id = None if case is None else case.id
         sealed = self._seal(student, note)
         now = self._log.clock.now()
@@ -240,6 +286,13 @@ def _alert(conn: Connection, who: Principal, alert_id: str, student: str) -> Any
     if found is None:
         raise NotYours
     return found
+
+
+def _decided(conn: Connection, subject: str, student: str, schemes: Sequence[str]) -> list[Any]:
+    """The decisions of these schemes' meetings on one child."""
+    r = reviews.c
+    query = select(reviews).where(r.list_id == subject, r.student == student, r.scheme.in_(schemes))
+    return list(conn.execute(query))
 
 
 def _offered(field: str, given: Sequence[str], choices: Sequence[Choice]) -> None:

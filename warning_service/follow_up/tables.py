@@ -14,13 +14,16 @@ from warning_service.database import UtcDateTime, table_of
 
 
 class ReviewRow(SQLModel, table=True):
-    """The latest decision on one list entry; earlier ones stay in the log."""
+    """A meeting's latest decision on one child; earlier ones stay in the log.
+
+    `list_id`: the list's, or the case's where no list is made. `scheme` names the meeting.
+    """
 
     __tablename__ = "reviews"
 
     list_id: str = Field(primary_key=True)
     student: str = Field(primary_key=True)
-    scheme: str
+    scheme: str = Field(primary_key=True)
     chosen: str
     directions: str  # comma-separated choice ids
     sealed: str | None = Field(default=None, sa_type=Text)
@@ -45,6 +48,26 @@ class FollowUpRow(SQLModel, table=True):
     author: str
     at: datetime = Field(sa_type=UtcDateTime)
     case_id: str | None = Field(default=None, index=True)  # the welfare office's own records
+
+
+class SheetRow(SQLModel, table=True):
+    """One version of one section of a sheet on a child. Every version stays.
+
+    `section` '': the whole was checked and found right. `about`: a list's or a case's id, or ''.
+    """
+
+    __tablename__ = "sheets"
+
+    student: str = Field(primary_key=True)
+    sheet: str = Field(primary_key=True)
+    about: str = Field(primary_key=True)
+    section: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    board: str = Field(index=True)
+    school: str
+    sealed: str | None = Field(default=None, sa_type=Text)  # JSON: field id -> value
+    author: str
+    at: datetime = Field(sa_type=UtcDateTime)
 
 
 class OpinionRow(SQLModel, table=True):
@@ -96,7 +119,8 @@ class DigestChoiceRow(SQLModel, table=True):
 class CaseRow(SQLModel, table=True):
     """A child's case in the hands of its board's welfare office, until it ends.
 
-    `ground` and `ended_how` as in the events; a child has one open case at most.
+    `ground` and `ended_how` as in the events; a child has one open case at most. `items`: those of
+    the school's that the office sees in this case.
     """
 
     __tablename__ = "cases"
@@ -123,10 +147,14 @@ class CaseRow(SQLModel, table=True):
     ended_how: str = ""
     ended_sealed: str | None = Field(default=None, sa_type=Text)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    basis: str = ""  # on what the office may look; '' where the playbook asks for none
+    consent_on: date | None = None
+    items: str | None = Field(default=None, sa_type=Text)  # comma-separated; NULL: not chosen
 
 
 reviews = table_of(ReviewRow)
 follow_ups = table_of(FollowUpRow)
+sheets = table_of(SheetRow)
 cases = table_of(CaseRow)
 opinions = table_of(OpinionRow)
 digests = table_of(DigestRow)

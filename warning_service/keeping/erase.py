@@ -23,7 +23,7 @@ from warning_service.alerts.tables import alerts, deliveries
 from warning_service.events.log import Log, UnitOfWork
 from warning_service.events.tables import events
 from warning_service.events.types import LogShortened, NewEvent, new_id
-from warning_service.follow_up.tables import cases, follow_ups, opinions, reviews
+from warning_service.follow_up.tables import cases, follow_ups, opinions, reviews, sheets
 from warning_service.judging.forget import forget_at_once
 from warning_service.judging.tables import feature_states, left_out, list_entries, list_scores
 from warning_service.keeping.kinds import Took, delete_events
@@ -35,8 +35,8 @@ ERASED = "erased"
 """The trail's action; its subjects are what a restored backup has to be held against."""
 
 HELD: tuple[Table, ...] = (
-    list_entries, list_scores, reviews, follow_ups, opinions, cases, alerts, rights.family_requests,
-    rights.stopped_items, enrolments, opt_outs,
+    list_entries, list_scores, reviews, follow_ups, sheets, opinions, cases, alerts,
+    rights.family_requests, rights.stopped_items, enrolments, opt_outs,
 )  # fmt: skip
 """Tables with a column `student`, beside the log, the roster's names and judging's state."""
 

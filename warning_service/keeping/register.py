@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Text, func
+from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -164,6 +164,12 @@ def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
                         for table in (judging.list_entries, judging.list_scores, followed.reviews)
                     ),
                 ),
+                # Of boards that make no lists: decisions on cases, by their own day.
+                Rows(
+                    followed.reviews,
+                    followed.reviews.c.at,
+                    (followed.reviews.c.list_id.in_(select(followed.cases.c.id)),),
+                ),
             ),
         ),
         InLog(
@@ -171,6 +177,12 @@ def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
             (tag_of(told.FollowUpRecorded),),
             True,
             (Rows(followed.follow_ups, f.at, (), f.board),),
+        ),
+        InLog(
+            "follow_ups",
+            (tag_of(told.SheetFilled),),
+            False,
+            (Rows(followed.sheets, followed.sheets.c.at, (), followed.sheets.c.board),),
         ),
         InLog(
             "follow_ups",

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from warning_service.events.types import OfAlert, tag_of
 from warning_service.playbooks.model import Playbook
-from warning_service.rights import collect_log, collect_school, collect_trail
+from warning_service.rights import collect_log, collect_school, collect_sheets, collect_trail
 from warning_service.rights.held import SECTIONS, Record
 from warning_service.rights.source import Source
 
@@ -70,6 +70,11 @@ COLLECTORS: tuple[Collector, ...] = (
         collect=collect_school.follow_ups,
         tables=frozenset({"follow_ups"}),
         events=frozenset({"follow_up_recorded"}),
+    ),
+    Collector(
+        collect=collect_sheets.sheets,
+        tables=frozenset({"sheets"}),
+        events=frozenset({"sheet_filled"}),
     ),
     Collector(
         collect=collect_school.opinions,

@@ -164,24 +164,24 @@ def rises(source: Source) -> Iterator[Record]:
 
 def reviews(source: Source) -> Iterator[Record]:
     """Every decision of a meeting, also those decided anew later."""
-    rules = source.playbook.review
+    known = {one.scheme: one for one in source.playbook.sittings}
     for event in source.events:
         body = event.body
         if not isinstance(body, ReviewDecided):
             continue
-        own = body.scheme == rules.scheme
+        rules = known.get(body.scheme)
+        classes, directions = (rules.classes, rules.directions) if rules else ((), ())
+        chosen = f"{body.chosen} {source.chosen(classes, body.chosen)}" if rules else body.chosen
         parts = [
             Part(
                 name="chosen",
-                label=f"区分({rules.scheme_label if own else body.scheme})",
-                text=f"{body.chosen} {source.chosen(rules.classes, body.chosen)}"
-                if own
-                else body.chosen,
+                label=f"区分({rules.scheme_label if rules else body.scheme})",
+                text=chosen if body.chosen else "(決定の取り消し)",
             ),
             Part(
                 name="directions",
                 label="支援の方向性",
-                text="、".join(source.chosen(rules.directions, d) for d in body.directions) or "—",
+                text="、".join(source.chosen(directions, d) for d in body.directions) or "—",
             ),
             Part(name="by", label="記録した人", text=source.by(event.actor)),
         ]
