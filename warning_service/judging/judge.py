@@ -213,8 +213,7 @@ class Judge:
             isinstance(body, FollowUpRecorded) and body.action in self.setup.support_actions
         ) or (
             isinstance(body, ReviewDecided)
-            and body.scheme == self.setup.scheme
-            and body.chosen in self.setup.support_classes
+            and (body.scheme, body.chosen) in self.setup.support_classes
         )
         if supports and day > state.supported_on:
             state.supported_on = day

@@ -92,8 +92,7 @@ class Setup:
     supported_days: int
     least_hits: int
     least_gain: float
-    scheme: str = ""
-    support_classes: frozenset[str] = frozenset()
+    support_classes: frozenset[tuple[str, str]] = frozenset()  # (scheme, class), of every meeting
     support_actions: frozenset[str] = frozenset()
     rises: tuple[Rise, ...] = ()
     method: Method = "points"
@@ -173,8 +172,7 @@ def from_playbook(playbook: Playbook) -> Setup:
         supported_days=rule.supported_days,
         least_hits=playbook.hand_over.least_hits,
         least_gain=playbook.hand_over.least_gain,
-        scheme=playbook.review.scheme,
-        support_classes=frozenset(playbook.review.supports),
+        support_classes=playbook.support_classes,
         support_actions=frozenset(playbook.follow_up.support_actions),
         rises=tuple(
             Rise(rule.id, rule.at or 0.0, rule.by or 0.0)
