@@ -70,6 +70,8 @@ class Lanes:
     """
 
     def __init__(self, senders: int, between: float = 0.0) -> None:
+        # One sender is woken for one message, not all of them: each that wakes in vain takes the
+        # interpreter from those who have something to send.
         self._ready = threading.Condition()
         self._lanes: dict[Lane, _State] = {}
         self._suspects_at_once = max(1, senders // 2)
@@ -109,7 +111,7 @@ class Lanes:
                 state = self._lanes.setdefault(owed.lane, _State())
                 state.queue.append((good_until, owed))
                 state.queue.sort(key=lambda item: (item[1].rank, item[1].created_at, item[1].id))
-            self._ready.notify_all()
+                self._ready.notify()
 
     def take(self, *, at_once: bool = False) -> tuple[list[Owed], bool] | None:
         """Wait for messages of a free lane that can go as one; None when stopping.
@@ -126,9 +128,12 @@ class Lanes:
                 state = self._lanes[lane]
                 state.busy = True
                 good_until, owed = state.queue.pop(place)
-                if good_until <= monotonic():
-                    return [owed], False
-                return self._with_its_like(state, owed), True
+                good = good_until > monotonic()
+                taken = self._with_its_like(state, owed) if good else [owed]
+                if any(other.queue for other in self._lanes.values()):
+                    # We may have been the one who waited for the next one's turn to come.
+                    self._ready.notify()
+                return taken, good
         return None
 
     def _with_its_like(self, state: _State, owed: Owed) -> list[Owed]:
@@ -191,7 +196,7 @@ class Lanes:
             state.ready_at[update] = max(state.ready_at[update], monotonic()) + self._between
             if state.idle(monotonic()):
                 del self._lanes[lane]
-            self._ready.notify_all()
+            self._ready.notify()
 
     def passed(self, lane: Lane) -> None:
         """The sender is through with its message without having learnt how the lane is."""
@@ -200,7 +205,7 @@ class Lanes:
             state.busy = False
             if state.idle(monotonic()):
                 del self._lanes[lane]
-            self._ready.notify_all()
+            self._ready.notify()
 
     def pause(self, lane: Lane, seconds: float, *, failed: bool) -> Sequence[Owed]:
         """Keep the lane still for a while; return what waited in it, to be given back."""
