@@ -7,7 +7,7 @@ import numpy as np
 from tests.playbooks.city import CATALOGUE
 from tests.playbooks.plain import share
 from tests.playbooks.seen import Seen, look
-from warning_service.judging.arrays import judged, levels_of
+from warning_service.judging.arrays import judged, levels_by_type_of, levels_of
 from warning_service.playbooks.model import shipped
 
 
@@ -69,20 +69,25 @@ def test_yamagata_gives_a_to_g_for_each_child_and_type_and_lists_who_has_an_a() 
     assert types == ["futoko", "bullying", "growth", "conduct"]
     marks = {band["id"]: band["at"] for band in seen.plain.file["bands"]["levels"]}
     assert list(marks) == list("ABCDEFG")
+    by_type = levels_by_type_of(seen.setup, seen.grown.city)
     with_an_a: set[int] = set()
+    there = seen.plain.there
     for number, kind in enumerate(types):
         points = seen.plain.points(kind)
         assert said.by_type[number].tolist() == points
-        mark = next(t["at"] for t in seen.plain.file["types"] if t["id"] == kind)
-        if kind != "growth":  # few items speak for it: its own mark is lower
-            assert mark == marks["A"]
-        with_an_a |= {child for child in seen.plain.there if points[child] >= mark}
-        letters = {next(m for m, at in marks.items() if p >= at) for p in points}
-        assert letters >= {"D", "E", "F", "G"}
+        assert seen.plain.file["types"][number]["at"] == marks["A"]
+        letters = [next(m for m, at in marks.items() if p >= at) for p in points]
+        assert [list("ABCDEFG")[at] for at in by_type[number, there]] == [
+            letters[child] for child in there
+        ]
+        assert set(letters) >= set("ADEFG")
+        with_an_a |= {child for child in there if letters[child] == "A"}
     assert sorted(seen.listed) == sorted(
         child for school in rolls(seen).values() for child in school if child in with_an_a
     )
     assert 20 < len(with_an_a) < 300
+    worst = levels_of(seen.setup, seen.grown.city)
+    assert {child for child in there if worst[child] == 0} == with_an_a
     assert all(use.hidden for use in seen.setup.uses), "only the result is joined to a name"
 
 

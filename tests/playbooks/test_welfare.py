@@ -131,6 +131,8 @@ def test_nobeoka_lists_level_a_of_a_type_or_four_basic_items() -> None:
     met = seen.plain.counts(of=basic)
     four = {child for child in seen.plain.there if met[child] >= 4}
     assert {c for c in seen.listed if "level_a" in seen.picks[c]} == level_a
+    worst = levels_of(seen.setup, seen.grown.city)
+    assert {child for child in seen.plain.there if worst[child] == 0} == level_a
     assert {c for c in seen.listed if "four_basic" in seen.picks[c]} == four
     assert four - level_a and level_a - four, "each rule finds children the other does not"
     assert len(seen.plain.file["types"]) == 6

@@ -23,7 +23,13 @@ import numpy as np
 
 from warning_service.judging import alike, conditions, rules, siblings
 from warning_service.judging.rules import I64, Flat, Judged, Mask, Window
-from warning_service.judging.selection import Chosen, Scope, levels, select
+from warning_service.judging.selection import (
+    Chosen,
+    Scope,
+    levels,
+    levels_by_type,
+    select,
+)
 from warning_service.judging.setup import Setup, Use
 from warning_service.playbooks.judging import Condition
 
@@ -76,6 +82,19 @@ def levels_of(setup: Setup, city: City) -> I64:
     found = np.full(city.children, -1, dtype=np.int64)
     for rows, scope, _ in _choices(setup, city):
         found[rows] = levels(setup.bands, scope)
+    return found
+
+
+def levels_by_type_of(setup: Setup, city: City) -> I64:
+    """The same in every type of difficulty, shape (types, children).
+
+    Raises ValueError without bands or types.
+    """
+    if setup.bands is None:
+        raise ValueError("the playbook has no bands")
+    found = np.full((len(setup.types), city.children), -1, dtype=np.int64)
+    for rows, scope, _ in _choices(setup, city):
+        found[:, rows] = levels_by_type(setup.bands, scope)
     return found
 
 

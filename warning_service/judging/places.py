@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.learner import Learner
-from warning_service.judging import conditions, rules, scope, selection
+from warning_service.judging import base_rate, conditions, rules, scope, selection
 from warning_service.judging.hand_over import Decision, Name
 from warning_service.judging.lists import F32, on_grid, probability, score_block
 from warning_service.judging.rules import F64, I64, Mask
@@ -48,7 +48,8 @@ class Part:
 class Place:
     """A place in the whole scope, of the child in that `row` of the part's group.
 
-    `picks`, `types`: what took it. `band`: the number of its level.
+    `picks`, `types`: what took it. `band`: the number of its level; `type_bands`: of that in every
+    type, where the playbook gives one to each.
     """
 
     row: int
@@ -56,6 +57,7 @@ class Place:
     types: tuple[str, ...]
     band: int | None
     in_scope: int
+    type_bands: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ def said(setup: Setup, group: Group, learner: Learner, theirs: F32 | None, measu
     enough outcomes are known.
     """
     slope, shift = learner.standing.rules
+    if not learner.standing.counted:
+        day, items = group.extract.day, len(group.judged.found)
+        slope, shift = base_rate.assumed(setup, group.states.values(), day, items)
     if setup.method == "formula" and setup.rules == "points" and not measured:
         slope, shift = 1.0, 0.0
     total = group.judged.total
@@ -123,6 +128,9 @@ def give(setup: Setup, parts: Sequence[Part], decision: Decision, day: int) -> P
     else:
         made = selection.select(whole, setup.rule, budget)
     bands = None if setup.bands is None else selection.levels(setup.bands, whole).tolist()
+    by_type = None
+    if setup.bands is not None and setup.bands.each == "type":
+        by_type = selection.levels_by_type(setup.bands, whole).T.tolist()
     found: list[list[Place]] = [[] for _ in parts]
     for number, at in enumerate(made.rows.tolist()):
         of, row = where[at]
@@ -130,6 +138,7 @@ def give(setup: Setup, parts: Sequence[Part], decision: Decision, day: int) -> P
             Place(
                 row, made.picks[number], made.types[number],
                 None if bands is None else bands[at], number + 1,
+                () if by_type is None else tuple(by_type[at]),
             )
         )  # fmt: skip
     return Places(found, budget, len(where))

@@ -30,7 +30,8 @@ def why(setup: Setup, part: Part, place: Place, level: dict[str, str] | None) ->
     """The reasons of one entry. Of a list without picks, types and bands: the method and mark.
 
     `mark`: what the playbook's thresholds compare. `types`: every type's score; `took`: the child
-    is listed by it; `reached`: at the playbook's mark, None where there is none.
+    is listed by it; `reached`: at the playbook's mark, None where there is none; `level`: its own,
+    where the playbook gives one to each type.
     """
     judged, row = part.group.judged, place.row
     found: dict[str, Any] = {
@@ -55,8 +56,9 @@ def why(setup: Setup, part: Part, place: Place, level: dict[str, str] | None) ->
                 "score": round(score, 6),
                 "reached": None if kind.at is None else score >= kind.at,
                 "took": kind.id in place.types,
+                **({"level": band(setup, place.type_bands[at])} if place.type_bands else {}),
             }
-            for kind, score in zip(setup.types, scores, strict=True)
+            for at, (kind, score) in enumerate(zip(setup.types, scores, strict=True))
         ]
     rule = setup.rule
     if rule is None:

@@ -295,10 +295,27 @@ def _reasons(
 
 def levels(bands: Bands, scope: Scope) -> I64:
     """The number of each row's level (0: the worst); who fits none has the last."""
+    if bands.each == "type":
+        return np.asarray(levels_by_type(bands, scope).min(axis=0), dtype=np.int64)
     marks = scope.scores if scope.marks is None else scope.marks
+    return _levels(bands, scope, scope.scores, marks, scope.mask(scope.nothing))
+
+
+def levels_by_type(bands: Bands, scope: Scope) -> I64:
+    """The same in every type of difficulty, shape (types, rows). Raises ValueError: no types."""
+    if scope.by_type is None or not len(scope.by_type):
+        raise ValueError("there are no types to have levels in")
+    none = np.zeros(len(scope), dtype=bool)
+    return np.stack([
+        _levels(bands, scope, own, own, own <= 0 if scope.type_of_nothing else none)
+        for own in scope.by_type
+    ])  # fmt: skip
+
+
+def _levels(bands: Bands, scope: Scope, order: Scores, marks: Scores, nothing: Mask) -> I64:
     ranked = np.flatnonzero(scope.ranked)
     ranks = np.full(len(scope), len(scope), dtype=np.int64)
-    ranks[ranked[lists.order(scope.scores[ranked])]] = np.arange(len(ranked))
+    ranks[ranked[lists.order(order[ranked])]] = np.arange(len(ranked))
     found = np.full(len(scope), len(bands.levels) - 1, dtype=np.int64)
     for at in range(len(bands.levels) - 1, -1, -1):
         band = bands.levels[at]
@@ -306,5 +323,5 @@ def levels(bands: Bands, scope: Scope) -> I64:
             found[marks >= band.at] = at
         elif band.share is not None:
             within = ranks < share_of(exact(band.share), len(ranked))
-            found[within & ~scope.mask(scope.nothing)] = at
+            found[within & ~nothing] = at
     return found

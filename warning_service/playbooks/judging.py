@@ -196,13 +196,16 @@ class Band(Part):
 class Bands(Part):
     """Levels, the worst first; a letter means nothing without the scheme's name.
 
-    Whoever fits no band has the last one, which therefore should be the mildest.
+    Whoever fits no band has the last one, which therefore should be the mildest. `each`: a child
+    has one level by its score, or one in every type of difficulty by that type's own; the child's
+    is then the worst of them.
     """
 
     scheme: str
     scheme_label: str
     scheme_label_en: str
     levels: tuple[Band, ...] = Field(min_length=2)
+    each: Literal["scope", "type"] = "scope"
 
     @model_validator(mode="after")
     def _falling(self) -> Bands:

@@ -275,6 +275,8 @@ class Playbook(Part):
             raise ValueError(f"the list asks for items that are not in use: {sorted(unknown)}")
         if (self.judgement.method == "none") != (rule.cadence == "none"):
             raise ValueError("method 'none' and cadence 'none' go together")
+        if self.bands is not None and self.bands.each == "type" and not types:
+            raise ValueError("bands.each: there are no types")
         for pick in rule.picks:
             if pick.by == "type" and not any(one.at is not None for one in self.types):
                 raise ValueError(f"pick '{pick.id}': no type says from where on it is reached")
