@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.items import WINDOW, ItemSpec
+from models.relative import place
 from models.student_state import StudentState
 
 F64 = npt.NDArray[np.float64]
@@ -77,12 +78,16 @@ class ItemColumns:
 
 @dataclass
 class Extract:
-    """A group's features on one day: `block` is float32 of shape (students, columns)."""
+    """A group's features on one day: `block` is float32 of shape (students, columns).
+
+    `stay`: days of each student's present unbroken stay on the roll.
+    """
 
     day: int
     students: list[str]
     block: F32
     items: dict[str, ItemColumns]
+    stay: F64
 
 
 def extract(
@@ -101,7 +106,7 @@ def extract(
     block = np.empty((n, len(schema)), dtype=np.float32)
     for at, column in enumerate(columns):
         block[:, at] = column
-    return Extract(day, list(students), block, found)
+    return Extract(day, list(students), block, found, stay)
 
 
 def _general(states: Sequence[StudentState], day: int, total: F64) -> list[F64]:
@@ -177,19 +182,6 @@ def _since(last_on: I64, day: int, otherwise: F64) -> F64:
     """Square root of the days since, capped; `otherwise` (days) where it never was."""
     days = np.where(last_on > 0, day - last_on.astype(np.float64), otherwise)
     return np.sqrt(np.minimum(np.maximum(days, 0.0), LONGEST))
-
-
-def place(values: F64, seen: npt.NDArray[np.bool_] | None = None) -> F64:
-    """How far from the group's mean, in its standard deviations, at most 4; 0 where not seen."""
-    known = values if seen is None else values[seen]
-    if len(known) < 2:
-        return np.zeros(len(values))
-    mean = math.fsum(known.tolist()) / len(known)
-    spread = math.sqrt(math.fsum(((known - mean) ** 2).tolist()) / len(known))
-    if spread < 1e-9:
-        return np.zeros(len(values))
-    placed = np.clip((values - mean) / spread, -4.0, 4.0)
-    return placed if seen is None else np.where(seen, placed, 0.0)
 
 
 def _usual(older: F64, columns: ItemColumns, day: int, total: F64, stay: F64) -> F64:

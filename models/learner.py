@@ -39,6 +39,11 @@ PAIRS = 250
 RULES_PRIOR = (0.5, -4.0)
 """Slope and shift from points to log-odds before anything is known: assumed, soon replaced."""
 
+HITS_A_COLUMN = 5.0
+"""With so many known hits (or negatives, if fewer) for each column, half of what the model learned
+beside the rule is used; with few nearly nothing, with many nearly all. (Ten events a variable is a
+rule of thumb of regression: Peduzzi and others 1996.)"""
+
 MODEL_PRIOR = (1.0, 0.0)
 MODEL_TRUST = 100.0
 """Student-dates of evidence that the model is its own calibration already, against the memory's."""
@@ -197,10 +202,18 @@ class Learner:
         return self._raw().scaled(*self.standing.model)
 
     def _raw(self) -> Folded:
-        own = self.online.folded()
         if self.pool is None:
-            return own
-        return blend(own, self.pool, self.standing.hits, learned=self.online.steps > 0)
+            return self.online.folded(self.trust)
+        return blend(
+            self.online.folded(), self.pool, self.standing.hits, learned=self.online.steps > 0
+        )
+
+    @property
+    def trust(self) -> float:
+        """How much of what was learned beside the rule the evidence bears, 0 to 1."""
+        hits = self.standing.hits
+        each = min(hits, self.standing.counted - hits) / (HITS_A_COLUMN * self.columns)
+        return each**2 / (1.0 + each**2)
 
     def use_pool(self, pool: Pool | None) -> bool:
         """From here on judge with what other boards know, too; None: alone.

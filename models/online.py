@@ -34,9 +34,10 @@ LEARNING_RATE = 0.04
 INTERCEPT_RATE = 0.005
 L2 = 0.01
 
-AVERAGED = 20_000
-"""Labels over which the weights that judge are averaged (Polyak and Juditsky 1992): what is learned
-from the last few does not shake the list."""
+AVERAGED, AVERAGED_SHARE = 5_000, 0.25
+"""Latest labels over which the weights that judge are averaged (Polyak and Juditsky 1992), so that
+what is learned from the last few does not shake the list: so many, or that share of all ever
+learned, whichever is more (as Shamir and Zhang 2013 weigh the later ones)."""
 AVERAGE_EVERY = 10
 
 ASSUMED = 10
@@ -126,7 +127,8 @@ class OnlineModel:
         self.regression.learn_one(self._scaled(x), hit)
         if self.steps % AVERAGE_EVERY == 0:
             self.averaged += AVERAGE_EVERY
-            part = AVERAGE_EVERY / min(self.averaged, AVERAGED)
+            window = max(AVERAGED, self.averaged * AVERAGED_SHARE)
+            part = AVERAGE_EVERY / min(self.averaged, window)
             self.average += (self.latest() - self.average) * part
             self.average_intercept += (self.regression.intercept - self.average_intercept) * part
 
@@ -145,10 +147,14 @@ class OnlineModel:
         held = self.regression.weights
         return np.array([held.get(name, 0.0) for name in self.names], dtype=np.float64)
 
-    def folded(self) -> Folded:
-        """Scaler and averaged weights as one linear score."""
+    def folded(self, trust: float = 1.0) -> Folded:
+        """Scaler and averaged weights as one linear score.
+
+        `trust`, 0 to 1: how much of what was learned beside the rule's column is used.
+        """
         means, variances = self._scaler_arrays()
         weights = self.average.copy()
+        weights[:-1] *= trust
         weights[-1] *= PRIOR_SCALE
         spread = np.sqrt(variances)
         live = spread > 0

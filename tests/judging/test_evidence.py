@@ -255,7 +255,7 @@ def _exact(factors: list[Factor], lines: list[evidence.Line]) -> None:
     hidden = sum(
         part
         for factor, part in zip(factors, parts, strict=True)
-        if factor.item == "infant_check_missed"
+        if factor.item in USES and USES[factor.item].shown == "score_only"
     )
     assert shown == Fraction(sum(parts) - hidden, evidence.PARTS)
 

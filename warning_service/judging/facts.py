@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from models.features import F64, Extract, ItemColumns, place
+from models.features import F64, Extract, ItemColumns
 from models.items import WINDOW
+from models.relative import place
 from warning_service.judging.setup import Setup, Use
 from warning_service.judging.wording import Told, ago, amount, answer, asked, dated, number, than
 

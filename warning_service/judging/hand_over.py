@@ -11,12 +11,17 @@ make the list without it: by the playbook's margin and CLEARLY times what chance
 pairs that all three have scored before anything was known. The comparison is made again for every
 list, so whoever has the place can also lose it. What it was decided on is frozen with the list.
 
+Chance is counted in outcomes: one outcome makes every sample of its horizon a hit, and those are
+one accident and not several. (Counting each was measured to let a challenger that knew the same
+children's last weeks take a list of others, and to judge worse there.)
+
 Where other boards' models are used, their outcomes count as known for the online model, and their
 measurements stand until the first day that was measured here; from then on the own ones decide.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import msgspec
@@ -49,6 +54,8 @@ def decide(
     enough = here or (pool is not None and standing.hits + pool.hits >= setup.least_hits)
     if pool is not None and not standing.pairs:
         model, rules, doubt = pool.measured.aucs()
+    if doubt is not None:
+        doubt *= _alike(setup)
     better = (
         model is not None
         and rules is not None
@@ -83,6 +90,11 @@ def decide(
     return Decision(judge, why, here)
 
 
+def _alike(setup: Setup) -> float:
+    """By how much chance is larger than as many hits as there are labels would have it."""
+    return math.sqrt(max(1.0, setup.horizon / setup.sample_every))
+
+
 def _pooled(standing: Standing, pool: Pool | None) -> dict[str, Any]:
     """How much of the model's score comes from others."""
     if pool is None:
@@ -101,7 +113,8 @@ def _challenged(setup: Setup, standing: Standing, present: Name) -> dict[str, An
     if three is None:
         return {"challenger": "silent"}
     holder = three.model if present == "model" else three.rules
-    lead, needed = three.challenger - holder, max(0.0, setup.least_gain) + CLEARLY * three.doubt
+    lead, needed = three.challenger - holder, max(0.0, setup.least_gain)
+    needed += CLEARLY * three.doubt * _alike(setup)
     return {
         "challenger": "clearly_better" if lead > needed else "not_clearly_better",
         "against": present,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from models.features import Schema
 from models.items import SLACK, WINDOW, ItemSpec
 from models.replay_folder import Folder
 from warning_service.judging.setup import Setup, Use, from_playbook
 from warning_service.playbooks.model import Playbook
 
-LEAST_HITS = 20
 LEAST_GAIN = 0.0
 FRESH_DAYS = 45
 
 
 def setup_of(data: Folder, playbook: Playbook | None) -> Setup:
-    """The folder's setup. A playbook adds points for items it names, and its hand-over rule."""
+    """The folder's setup. A playbook adds points for items it names, and its hand-over rule.
+
+    Without one the model may judge from as many known hits on as it has columns: with fewer than
+    one each, what it learned beside the rule is chance.
+    """
     generic = Setup(
         playbook="none",
         uses=tuple(
@@ -33,7 +37,7 @@ def setup_of(data: Folder, playbook: Playbook | None) -> Setup:
         least=0,
         new_first=False,
         supported_days=1,
-        least_hits=LEAST_HITS,
+        least_hits=len(Schema([item.spec for item in data.items])),
         least_gain=LEAST_GAIN,
     )
     if playbook is None:

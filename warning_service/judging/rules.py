@@ -9,14 +9,16 @@ to the child's total; an item speaks for its own types of difficulty only, so ea
 its own. A sibling's points (siblings.py) come on top of the total, once, and of no type.
 
 Without a playbook (replays of data nobody wrote one for): for every item with a known worse
-direction, how far the student stands on the worse side of its group: the share of active days in
-the last 7 and 28 days (counts), the last value, and the last value against the student's own mean
-(measures), the days it ever happened (flags). Equal weights, nothing fitted; this form was picked
-after a look at the development data.
+direction, how far the student stands on the worse side: for counts of its group, by the share of active days in the last
+7 and 28 days, which says the less the shorter it has been there; for measures asked every other day
+or more often (self-checks, for which everybody has a scale of their own) of its own mean, for those
+asked seldom of its group; for flags of its group, by the days it ever happened. Equal weights,
+nothing fitted; this form was picked after a look at the development data.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -24,7 +26,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.features import Extract, ItemColumns, place
+from models.features import Extract, ItemColumns
+from models.items import WINDOW
+from models.relative import place
 from warning_service.judging.setup import Setup, Use
 
 F32 = npt.NDArray[np.float32]
@@ -230,11 +234,22 @@ def _generic_item(use: Use, extract: Extract) -> F64 | None:
     direction = use.spec.direction
     if not direction:
         return None
-    stats = extract.items[use.spec.id].stats
+    columns = extract.items[use.spec.id]
+    stats, stay = columns.stats, np.minimum(extract.stay, float(WINDOW))
     if use.spec.kind == "count":
-        worse = place(stats["active7"]) + place(stats["active28"])
+        told = np.where(stay >= 7, stay / WINDOW, 0.0)  # as little as a usual amount is known
+        worse = told * (place(stats["active7"]) + place(stats["active28"])) / 2.0
     elif use.spec.kind == "measure":
-        worse = (stats["place"] + place(stats["last"] - stats["mean_ever"])) / 2.0
+        own = _own_scale(extract, columns)
+        worse = own * place(stats["last"] - stats["mean_ever"]) + (1.0 - own) * stats["place"]
     else:
-        worse = place(stats["days_ever"])
-    return direction * worse / 2.0
+        worse = place(stats["days_ever"]) / 2.0
+    return direction * worse
+
+
+def _own_scale(extract: Extract, columns: ItemColumns) -> float:
+    """1 for a measure asked at least every other day lately, less in proportion to 0 for never."""
+    since = extract.day - WINDOW
+    there = np.minimum(extract.stay, float(WINDOW))[columns.last_on > since]
+    days = math.fsum(there.tolist())
+    return min(1.0, 2.0 * float(np.count_nonzero(columns.days > since)) / days) if days else 0.0
