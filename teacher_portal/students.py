@@ -91,6 +91,7 @@ def student(
         sees_alerts=who.reach(Ability.SEE_ALERTS).covers(
             school=child.school, class_id=child.class_id
         ),
+        sees_telling=who.may(Ability.SEE_TELLING),
         may_record=who.may(Ability.RECORD_FOLLOW_UP),
         has_class=who.reach(Ability.SEE_STUDENT).covers(
             school=child.school, class_id=child.class_id
