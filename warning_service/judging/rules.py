@@ -9,11 +9,12 @@ to the child's total; an item speaks for its own types of difficulty only, so ea
 its own. A sibling's points (siblings.py) come on top of the total, once, and of no type.
 
 Without a playbook (replays of data nobody wrote one for): for every item with a known worse
-direction, how far the student stands on the worse side: for counts of its group, by the share of active days in the last
-7 and 28 days, which says the less the shorter it has been there; for measures asked every other day
-or more often (self-checks, for which everybody has a scale of their own) of its own mean, for those
-asked seldom of its group; for flags of its group, by the days it ever happened. Equal weights,
-nothing fitted; this form was picked after a look at the development data.
+direction, how far the student stands on the worse side: for counts of its group, by the share of
+active days in the last 7 and 28 days, which says the less the shorter it has been there; for
+measures asked every other day or more often (self-checks, for which everybody has a scale of their
+own) of its own mean, for those asked seldom of its group; for flags of its group, by the days it
+ever happened. Equal weights, nothing fitted; this form was picked after a look at the
+development data.
 """
 
 from __future__ import annotations
