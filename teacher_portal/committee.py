@@ -50,7 +50,7 @@ def meetings(request: Request, who: Reviewer) -> Response:
                 "agenda": one,
                 "name": one.sitting.name(lang),
                 "scheme": one.sitting.scheme_name(lang),
-                "place": names.get(one.row.school, "") if one.row is not None else "",
+                "place": names.get(one.rows[0].school, "") if len(one.rows) == 1 else "",
                 "left": len(one.subjects) - one.done,
                 "minutes": math.ceil((len(one.subjects) - one.done) * one.sitting.minutes),
                 "address": address(one),

@@ -121,11 +121,12 @@ def side_of(rooms: Rooms, who: Principal, sitting: Review | Meeting, child: Chil
 
 def _listed(rooms: Rooms, who: Principal, agenda: Agenda) -> tuple[dict[str, Any], dict[str, Any]]:
     """Entries by student, and the newest record on each since the list came out."""
-    if agenda.row is None:
+    if not agenda.rows:
         return {}, {}
+    first = min(row.published_at for row in agenda.rows)
     with rooms.database.reading() as conn:
-        rows = {entry.student: entry for entry in judging.entries(conn, agenda.row.id)}
-        done = followed.since(conn, list(agenda.subjects), agenda.row.published_at)
+        rows = {e.student: e for row in agenda.rows for e in judging.entries(conn, row.id)}
+        done = followed.since(conn, list(agenda.subjects), first)
     hidden = rooms.alerts.hidden_from(who, [record.alert_id for record in done])
     shown = [r for r in done if r.case_id is None and r.alert_id not in hidden]
     return rows, {record.student: record for record in shown}

@@ -33,7 +33,7 @@ from warning_service.alerts.notices_due import Rules
 from warning_service.alerts.seeing import AlertView
 from warning_service.alerts.watchman import ABOUT
 from warning_service.catalogue.items import all_items
-from warning_service.follow_up.notice_job import overdue_in_class, read_board
+from warning_service.follow_up.notice_job import OF_MEETING, overdue_in_class, read_board
 from warning_service.rooms import Rooms, rooms_of
 from warning_service.roster import queries as roster
 from warning_service.roster.calendar import SchoolCalendar
@@ -163,7 +163,8 @@ def _behind(request: Request, who: Principal, found: AlertView) -> dict[str, Any
     if found.kind == FOLLOW_UP_OVERDUE:
         return {"children": _overdue(rooms, who, found)}
     if found.kind in (LIST_PUBLISHED, REVIEW_DUE):
-        return {"list_id": found.source}
+        list_id, _, meeting = found.source.partition(OF_MEETING)
+        return {"list_id": list_id, "meeting": meeting}
     if found.kind == EXTRACT_MISSING:
         return _extract(rooms, who, found.source, language(request))
     if found.kind == SYSTEM_TROUBLE:

@@ -85,7 +85,8 @@ class Town:
             for student in students:
                 conn.execute(
                     insert(reviews).values(
-                        list_id=list_id, student=student, scheme="x", chosen="B", directions="",
+                        list_id=list_id, student=student, chosen="B", directions="",
+                        scheme="nishinomiya.case_meeting",
                         author="staff-head", at=self.rooms.clock.now(),
                     )
                 )  # fmt: skip

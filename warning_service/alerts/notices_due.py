@@ -68,7 +68,7 @@ class Rules(msgspec.Struct, frozen=True):
 
         None when there is none, or a newer one is decided: then the meeting has met.
         """
-        days = self.playbook.kinds.review_due.after_days
+        days = self.playbook.review.days or self.playbook.kinds.review_due.after_days
         for one in lists:
             if one.decided and one.begun:
                 return None

@@ -56,11 +56,9 @@ class FollowUpCircles:
         except KeyError:  # a duty at a board there is not
             return set()
         mine = [one for one in playbook.sittings if seat.value in one.duties]
-        if not mine or playbook.review.of == "cases":
+        if not mine:
             return set()
         today = self._clock.today()
-        held = [
-            Occasion(playbook=playbook, board=board, row=row, today=today)
-            for row in latest_lists(conn, board, schools)
-        ]
-        return {student for on in held for sitting in mine for student in turns(conn, on, sitting)}
+        rows = latest_lists(conn, board, schools)
+        on = Occasion(playbook=playbook, board=board, rows=rows, today=today)
+        return {student for sitting in mine for student in turns(conn, on, sitting)}

@@ -12,7 +12,7 @@ here: recording a decision (service.py), and deciding one.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 
@@ -21,7 +21,7 @@ from sqlalchemy import Connection, select
 
 from warning_service.access.gateway import Gateway, NotYours
 from warning_service.access.principals import Principal
-from warning_service.access.roles import Ability
+from warning_service.access.roles import OFFICES, Ability, Place
 from warning_service.events.log import Log
 from warning_service.follow_up import cases
 from warning_service.follow_up.tables import reviews
@@ -34,6 +34,9 @@ from warning_service.roster import queries as roster
 
 CASES = "cases"
 """In the place of a list's id, where a board makes no lists: the cases handed over."""
+ALL = "all"
+"""The newest lists of all schools together, for a meeting of the board's where one list is picked
+from them all."""
 
 _PART = 500
 
@@ -41,21 +44,22 @@ _PART = 500
 class Agenda(msgspec.Struct, frozen=True, kw_only=True):
     """One meeting on one list, as its asker may see it.
 
-    `row`: the list's, None for cases. `subjects`: student key -> what is decided on (the list's
+    `rows`: the lists', none for cases. `subjects`: student key -> what is decided on (the list's
     id, or the case's), in the order of the agenda. `decided`: by this meeting; `before`: what
     earlier meetings decided, in their order.
     """
 
-    row: Any | None
+    list_id: str
+    rows: list[Any]
     sitting: Review | Meeting
     subjects: dict[str, str]
     decided: dict[str, Any]
     before: dict[str, list[Any]]
 
     @property
-    def list_id(self) -> str:
-        """As in the addresses of pages."""
-        return CASES if self.row is None else str(self.row.id)
+    def row(self) -> Any | None:
+        """The one list, or the newest of several; None for cases."""
+        return max(self.rows, key=lambda row: row.list_date, default=None)
 
     @property
     def done(self) -> int:
@@ -86,11 +90,11 @@ def decisions(
 
 
 class Occasion(msgspec.Struct, frozen=True, kw_only=True):
-    """What meetings are held on: a list (its `row`) or, None, the board's cases; as of `today`."""
+    """What meetings are held on: lists (their `rows`), or the board's cases; as of `today`."""
 
     playbook: Playbook
     board: str
-    row: Any | None
+    rows: list[Any]
     today: date
 
 
@@ -113,29 +117,37 @@ def turns(conn: Connection, on: Occasion, sitting: Review | Meeting) -> dict[str
 
 
 def _first(conn: Connection, on: Occasion, review: Review) -> dict[str, str]:
-    row = on.row
-    if row is None:
-        if review.of != "cases":
-            return {}
+    if review.of == "cases":
         return {case.student: case.id for case in cases.at_offices(conn, [on.board])}
-    found = {entry.student: row.id for entry in judging.entries(conn, row.id)}
-    if review.of == "roll":
-        schools = [row.school] if row.school else [s.id for s in roster.schools(conn, on.board)]
-        rolls = [e for school in schools for e in roster.on_roll(conn, on.today, school=school)]
+    listed = [entry for row in on.rows for entry in judging.entries(conn, row.id)]
+    if len(on.rows) > 1:  # places are each school's own
+        listed.sort(key=lambda entry: (-entry.score, entry.student))
+    found = {entry.student: entry.list_id for entry in listed}
+    for row in on.rows if review.of == "roll" else ():
+        rolls = roster.on_roll(conn, on.today, school=row.school)
         for enrolment in sorted(rolls, key=lambda e: (e.grade, e.class_id, e.student)):
             found.setdefault(enrolment.student, row.id)
     return found
 
 
 def latest_lists(conn: Connection, board: str, schools: Collection[str] | None = None) -> list[Any]:
-    """The newest list of each school of a board (of these schools and the board itself)."""
+    """The newest list of each school of a board (of these schools only, if named)."""
     newest: dict[str, Any] = {}
     w = warning_lists
     query = select(w).where(w.c.board == board).order_by(w.c.list_date, w.c.id)
     for row in conn.execute(query):
-        if schools is None or not row.school or row.school in schools:
+        if schools is None or row.school in schools:
             newest[row.school] = row
     return [newest[school] for school in sorted(newest)]
+
+
+def _sits_at_board(who: Principal, sittings: Sequence[Review | Meeting]) -> bool:
+    """Does a seat come with a duty at the board, which looks at all schools at once?"""
+    return any(
+        OFFICES[duty.role].place is Place.BOARD
+        for sitting in sittings
+        for duty in seated(who, sitting).duties
+    )
 
 
 class Meetings:
@@ -147,19 +159,19 @@ class Meetings:
         self._gateway = gateway
 
     def agenda(self, who: Principal, list_id: str, meeting_id: str = "") -> Agenda:
-        """A meeting on a list (or on `CASES`), with those children the asker reaches there.
+        """A meeting on a list (on `CASES`, on `ALL`), with those children the asker reaches there.
 
         Without `meeting_id` the first meeting the asker has a seat in. Raises NotYours when there
         is no such list or meeting, or the asker has no seat in it.
         """
         playbook = self._playbooks.of(who.board)
         with self._log.database.reading() as conn:
-            row = None if list_id == CASES else judging.one_list(conn, list_id)
-            if (row is None) != (playbook.review.of == "cases"):
+            on = self._on(who, playbook, self._rows(conn, who, list_id))
+            if (list_id == CASES) != (playbook.review.of == "cases"):
                 raise NotYours
             for sitting in playbook.sittings:
-                if meeting_id in ("", sitting.id) and self._has_seat(who, sitting, row):
-                    return self._agenda(conn, who, self._on(who, playbook, row), sitting)
+                if meeting_id in ("", sitting.id) and self._seats(who, sitting, on):
+                    return self._agenda(conn, who, on, sitting, list_id)
         raise NotYours
 
     def open_to(self, who: Principal) -> list[Agenda]:
@@ -169,44 +181,63 @@ class Meetings:
         if not mine:
             return []
         with self._log.database.reading() as conn:
-            rows: list[Any] = [None]
+            held: list[tuple[str, list[Any]]] = [(CASES, [])]
             if playbook.review.of != "cases":
                 rows = latest_lists(conn, who.board)
+                held = [(str(row.id), [row]) for row in rows]
+                if playbook.list.scope == "board" and _sits_at_board(who, mine):
+                    held = [(ALL, rows)] if rows else []
             return [
-                self._agenda(conn, who, self._on(who, playbook, row), sitting)
-                for row in rows
+                self._agenda(conn, who, on, sitting, list_id)
+                for list_id, rows in held
                 for sitting in mine
-                if self._has_seat(who, sitting, row)
+                if self._seats(who, sitting, on := self._on(who, playbook, rows))
             ]
 
     def has_seat(self, who: Principal, row: Any) -> bool:
         """Has the asker a seat in any meeting on this list?"""
         playbook = self._playbooks.of(who.board)
-        return any(self._has_seat(who, sitting, row) for sitting in playbook.sittings)
+        on = self._on(who, playbook, [row])
+        return any(self._seats(who, sitting, on) for sitting in playbook.sittings)
 
     def sits(self, who: Principal) -> bool:
         """Has the asker a seat in any meeting? For menus. Raises KeyError, StorageUnavailable."""
         playbook = self._playbooks.for_help(who.board)
         return any(seated(who, sitting).duties for sitting in playbook.sittings)
 
-    def _on(self, who: Principal, playbook: Playbook, row: Any) -> Occasion:
-        return Occasion(playbook=playbook, board=who.board, row=row, today=self._log.clock.today())
+    def _rows(self, conn: Connection, who: Principal, list_id: str) -> list[Any]:
+        if list_id == CASES:
+            return []
+        if list_id == ALL:
+            return latest_lists(conn, who.board)
+        row = judging.one_list(conn, list_id)
+        if row is None or row.board != who.board:
+            raise NotYours
+        return [row]
 
-    def _has_seat(self, who: Principal, sitting: Review | Meeting, row: Any) -> bool:
+    def _on(self, who: Principal, playbook: Playbook, rows: list[Any]) -> Occasion:
+        return Occasion(
+            playbook=playbook, board=who.board, rows=rows, today=self._log.clock.today()
+        )
+
+    def _seats(self, who: Principal, sitting: Review | Meeting, on: Occasion) -> bool:
+        """Has the asker a seat, at the school of one of these lists or for all of them?"""
         chair = seated(who, sitting)
         extent = chair.reach(Ability.REVIEW)
-        if row is None or not row.school:
-            return bool(chair.duties) and (row is None or row.board == who.board)
-        return row.school in extent.schools | extent.agendas or row.board in extent.cases
+        if on.playbook.review.of == "cases":
+            return bool(chair.duties)
+        schools = extent.schools | extent.agendas
+        return any(row.school in schools or row.board in extent.cases for row in on.rows)
 
     def _agenda(
-        self, conn: Connection, who: Principal, on: Occasion, sitting: Review | Meeting
-    ) -> Agenda:
-        row, playbook = on.row, on.playbook
+        self, conn: Connection, who: Principal, on: Occasion, sitting: Review | Meeting,
+        list_id: str,
+    ) -> Agenda:  # fmt: skip
+        playbook = on.playbook
         found = turns(conn, on, sitting)
         there = roster.places_of(conn, list(found), on.today)
         mine = self._gateway.within(conn, seated(who, sitting), there, using=Ability.REVIEW)
-        if row is not None:  # of cases, `turns` has left out those a refusal ends
+        if on.rows:  # of cases, `turns` has left out those a refusal ends
             mine -= roster.refusing(conn, mine)
         subjects = {student: found[student] for student in found if student in mine}
         order = [one.scheme for one in playbook.sittings]
@@ -214,7 +245,8 @@ class Meetings:
         known = {k: one for k, one in known.items() if one.list_id == subjects.get(k[0])}
         earlier = order[: order.index(sitting.scheme)]
         return Agenda(
-            row=row,
+            list_id=list_id,
+            rows=on.rows,
             sitting=sitting,
             subjects=subjects,
             decided={s: known[s, sitting.scheme] for s in subjects if (s, sitting.scheme) in known},

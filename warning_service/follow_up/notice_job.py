@@ -12,12 +12,12 @@ the review of an older list is closed by decisions, or by the notice for a newer
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from warning_service.alerts import states
 from warning_service.alerts.notices import (
@@ -36,8 +36,10 @@ from warning_service.alerts.notices_due import Listed, Rules
 from warning_service.alerts.tables import alerts
 from warning_service.clock import day_of
 from warning_service.events.log import Log
+from warning_service.follow_up.meetings import Occasion, decisions, turns
 from warning_service.follow_up.tables import follow_ups, reviews
 from warning_service.judging.tables import list_entries, warning_lists
+from warning_service.playbooks.meetings import Meeting
 from warning_service.playbooks.model import Playbook
 from warning_service.playbooks.service import Playbooks
 from warning_service.roster import queries as roster
@@ -54,19 +56,34 @@ FRESH_LIST = timedelta(days=14)
 """A list published longer ago is not announced any more: it is not news, and the next one comes."""
 LONGEST = timedelta(days=365)
 """So long a listed child without a record keeps a notice standing that was raised for it."""
+OF_MEETING = "/"
+"""Between a list's id and a meeting's, in what a notice on a later meeting is about."""
 RECORDS = "records"
 """What a notice on overdue records is about, in the column `source`."""
 _PART = 500
 
 
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A meeting that somebody waits for, for so many school days at most."""
+
+    meeting: str
+    since: date
+    days: int
+
+
 class Board(msgspec.Struct, frozen=True, kw_only=True):
-    """What one board's notices depend on, as read at one moment. `lists`: newest first."""
+    """What one board's notices depend on, as read at one moment. `lists`: newest first.
+
+    `waiting`: list id -> the later meetings that have not decided on everybody who came to them,
+    and since when somebody waits; likewise a first one that goes through the whole roll.
+    """
 
     rules: Rules
     lists: dict[str, list[Listed]]  # by school
     taken: list[Any]  # alerts about children that somebody has, without a record
     records: dict[str, datetime]  # student key -> when something was last recorded
     imports: dict[str, datetime]  # kind of file -> when one last came
+    waiting: dict[str, list[Waiting]] = {}
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -132,6 +149,10 @@ def due(board: Board) -> Due:
         if late := board.rules.unreviewed(lists):
             notice = Notice(kind=REVIEW_DUE, about=late.row.id, slot="", school=school)
             found.add(notice, new=late.row.id == newest.id)
+        for one in board.waiting.get(newest.id, ()):
+            if board.rules.passed(one.since, one.days, school):
+                about = f"{newest.id}{OF_MEETING}{one.meeting}"
+                found.add(Notice(kind=REVIEW_DUE, about=about, slot="", school=school), new=True)
     every = [one for lists in board.lists.values() for one in lists]
     newly = now - timedelta(days=board.rules.playbook.list.supported_days)
     recent = [one for one in every if one.row.published_at > newly]
@@ -163,7 +184,9 @@ def read_board(
     rows = conn.execute(query.order_by(w.c.school, w.c.list_date.desc())).all()
     taken = list(conn.execute(waiting))
     ids = [row.id for row in rows]
-    listed, decided = _by_list(conn, list_entries, ids), _by_list(conn, reviews, ids)
+    listed = _by_list(conn, list_entries, ids)
+    first = reviews.c.scheme == playbook.review.scheme
+    decided = _by_list(conn, reviews, ids, first)
     students = {student for held in listed.values() for student in held}
     there = roster.places_of(conn, students, day_of(now))
     for student in roster.refusing(conn, students):
@@ -186,7 +209,37 @@ def read_board(
         taken=taken,
         records=_last_records(conn, students | {row.student for row in taken}),
         imports={} if school else roster.last_imports(conn, board),
+        waiting=_waiting(conn, playbook, board, lists, day_of(now)),
     )
+
+
+def _waiting(
+    conn: Connection, playbook: Playbook, board: str, lists: dict[str, list[Listed]], today: date
+) -> dict[str, list[Waiting]]:
+    """Of each school's newest list, the meetings with somebody undecided and a deadline."""
+    found: dict[str, list[Waiting]] = {}
+    sittings = [
+        (one, one.days or playbook.kinds.review_due.after_days)
+        for one in playbook.sittings
+        if (one.days and one is not playbook.review) or getattr(one, "of", "") == "roll"
+    ]
+    for held in lists.values() if sittings else ():
+        row = held[0].row
+        on = Occasion(playbook=playbook, board=board, rows=[row], today=today)
+        for sitting, days in sittings:
+            whom = turns(conn, on, sitting)
+            whom = {s: whom[s] for s in whom.keys() - roster.refusing(conn, whom.keys())}
+            known = decisions(conn, [row.id], [one.scheme for one in playbook.sittings])
+            left = [s for s in whom if (s, sitting.scheme) not in known]
+            if not left:
+                continue
+            since = row.list_date
+            if isinstance(sitting, Meeting):
+                before = playbook.sitting(sitting.after).scheme
+                since = min(day_of(known[student, before].at) for student in left)
+            waits = Waiting(meeting=sitting.id, since=since, days=days)
+            found.setdefault(row.id, []).append(waits)
+    return found
 
 
 def overdue_in_class(board: Board, class_id: str) -> set[str]:
@@ -212,11 +265,13 @@ def _slotted(notice: Notice, board: str, before: Sequence[Any]) -> Notice | None
     return None if slot is None else msgspec.structs.replace(notice, slot=slot)
 
 
-def _by_list(conn: Connection, table: Any, ids: Sequence[str]) -> dict[str, set[str]]:
+def _by_list(
+    conn: Connection, table: Any, ids: Sequence[str], *where: ColumnElement[bool]
+) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for part in _parts(ids):
         query = select(table.c.list_id, table.c.student).where(table.c.list_id.in_(part))
-        for row in conn.execute(query):
+        for row in conn.execute(query.where(*where)):
             found.setdefault(row.list_id, set()).add(row.student)
     return found
 
