@@ -70,6 +70,24 @@ def raw(playbook: str) -> dict[str, Any]:
     return tomllib.loads(text.read_text("utf-8"))
 
 
+NOT_NO_14 = {"habits"}
+"""Questionnaires that are about something else than basic item 14, how a child feels."""
+
+
+def counted(playbook: str) -> tuple[int, int]:
+    """Items and basic items as the source counts them: a survey is one item, and no. 14; the
+    difficulty of a brother or sister (Takagi) is one, too.
+    """
+    told = raw(playbook)
+    asked = [item["id"] for item in told["items"]]
+    items = [item for item in asked if item in CATALOGUE]
+    survey = len(items) < len(asked)
+    basic = {CATALOGUE[item]["basic"] for item in items if "basic" in CATALOGUE[item]}
+    if survey and not set(told["questionnaires"]) & NOT_NO_14:
+        basic.add(14)
+    return len(items) + survey + ("sibling" in told.get("judgement", {})), len(basic)
+
+
 @dataclass(frozen=True)
 class Grown:
     """A generated city, and what it was generated for. `opened`: inside a known outcome."""

@@ -9,7 +9,7 @@ from importlib.resources import files
 import pytest
 from pydantic import ValidationError
 
-from tests.playbooks.city import CATALOGUE, raw
+from tests.playbooks.city import CATALOGUE, NOT_NO_14, counted, raw
 from tests.playbooks.seen import SIZES
 from warning_service.catalogue.questionnaires import questionnaire
 from warning_service.playbooks.model import Playbook, shipped
@@ -21,11 +21,6 @@ COUNTS = {
     "fuchu_city": (38, None), "fuchu_town": (20, None), "kaisei": (37, None),
 }  # fmt: skip
 """Items and basic items, as SYSTEMS.md counts them; None: it does not say."""
-
-SIBLING = {"takagi"}
-"""Whose difficulty of a brother or sister is an item, and stands in the file as a rule."""
-SURVEY_OF_ITS_OWN = {"beppu"}
-"""Whose questionnaire is about habits, and so is not basic item 14."""
 
 
 def text(playbook: str) -> str:
@@ -51,16 +46,10 @@ def test_a_file_says_what_a_board_wants_to_know_first(playbook: str) -> None:
 
 @pytest.mark.parametrize("playbook", COUNTS)
 def test_items_are_as_many_as_the_source_counts(playbook: str) -> None:
-    asked = [item["id"] for item in raw(playbook)["items"]]
-    items = [item for item in asked if item in CATALOGUE]
-    survey = len(items) < len(asked)  # its questions are one item, no. 14
-    basic = {CATALOGUE[item]["basic"] for item in items if "basic" in CATALOGUE[item]}
-    if survey and playbook not in SURVEY_OF_ITS_OWN:
-        assert 14 not in basic
-        basic.add(14)
+    items, basic = counted(playbook)
     wanted, wanted_basic = COUNTS[playbook]
-    assert len(items) + survey + (playbook in SIBLING) == wanted
-    assert wanted_basic is None or len(basic) == wanted_basic
+    assert items == wanted
+    assert wanted_basic in (None, basic)
 
 
 @pytest.mark.parametrize("playbook", SIZES)
@@ -69,7 +58,7 @@ def test_the_number_behind_an_item_is_its_basic_number(playbook: str) -> None:
     numbers = {item: int(number) for item, number in told}
     for item in raw(playbook)["items"]:
         at = CATALOGUE.get(item["id"], {}).get("basic")
-        if item["id"].startswith("q.") and playbook not in SURVEY_OF_ITS_OWN:
+        if item["id"].startswith("q.") and not set(raw(playbook)["questionnaires"]) & NOT_NO_14:
             at = 14
         assert numbers.get(item["id"]) == at, item["id"]
 
@@ -136,7 +125,7 @@ def test_a_file_can_leave_out_what_is_standard_but_not_how_help_is_told() -> Non
         ('method = "count"', 'method = "guess"'),
         ("n = 20", "n = 0"),
         ('unless = ["basic"]', 'unless = ["nobody"]'),
-        ('{ id = "q.supper", points = 1, at = 2 }', '{ id = "q_supper", points = 1 }'),
+        ('{ id = "q.supper", at = 2 }', '{ id = "q_supper" }'),
         ('of = "basic"', 'of = "best"'),
         ('scope = "board"', 'scope = "world"'),
     ],
