@@ -65,6 +65,14 @@ def due(conn: Connection, board: str, rule: ListRule, first: date, now: datetime
     return found
 
 
+def falls_on(calendar: SchoolCalendar, rule: ListRule, school: str, day: date) -> bool:
+    """Is that day one of the playbook's for a school ('': the board)? Whether made or not."""
+    begin = _begin(rule.cadence, day)
+    if rule.cadence == "none":
+        return False
+    return _day(calendar, school, rule, begin, _next(rule.cadence, begin)) == day
+
+
 def _anybody(conn: Connection, board: str, school: str, on: date) -> bool:
     """Is anybody on the roll of that day at the school, or at any of the board's?"""
     e = enrolments.c
