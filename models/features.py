@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from models.items import WINDOW, ItemSpec
-from models.relative import place
+from models.relative import Scale, Scales
 from models.student_state import StudentState
 
 F64 = npt.NDArray[np.float64]
@@ -80,7 +80,8 @@ class ItemColumns:
 class Extract:
     """A group's features on one day: `block` is float32 of shape (students, columns).
 
-    `stay`: days of each student's present unbroken stay on the roll.
+    `stay`: days of each student's present unbroken stay on the roll. `scales`: the group's means
+    and deviations that went in.
     """
 
     day: int
@@ -88,17 +89,30 @@ class Extract:
     block: F32
     items: dict[str, ItemColumns]
     stay: F64
+    scales: dict[str, Scale] = field(default_factory=dict)
 
 
 def extract(
-    schema: Schema, students: Sequence[str], states: Sequence[StudentState], day: int
+    schema: Schema,
+    students: Sequence[str],
+    states: Sequence[StudentState],
+    day: int,
+    *,
+    among: Mapping[str, Scale] | None = None,
 ) -> Extract:
-    """Features of one group (all students on its roll) as of the end of `day`."""
+    """Features of one group (all students on its roll) as of the end of `day`.
+
+    `among`: place them in another group, by its scales, instead of in their own.
+    """
+    scales = Scales(among)
     n = len(students)
     totals = [state.days_on_roll(day) for state in states]
     total = np.array([t for t, _ in totals], dtype=np.float64).reshape(n)
     stay = np.array([s for _, s in totals], dtype=np.float64).reshape(n)
-    found = {spec.id: _item(spec, states, day, total, stay) for spec in schema.specs}
+    found = {
+        spec.id: _item(spec, states, day, total=total, stay=stay, scales=scales)
+        for spec in schema.specs
+    }
     columns: list[F64] = [
         found[spec.id].stats[stat] for spec in schema.specs for stat in STATS[spec.kind]
     ]
@@ -106,7 +120,7 @@ def extract(
     block = np.empty((n, len(schema)), dtype=np.float32)
     for at, column in enumerate(columns):
         block[:, at] = column
-    return Extract(day, list(students), block, found, stay)
+    return Extract(day, list(students), block, found, stay, scales.found)
 
 
 def _general(states: Sequence[StudentState], day: int, total: F64) -> list[F64]:
@@ -126,7 +140,13 @@ def _general(states: Sequence[StudentState], day: int, total: F64) -> list[F64]:
 
 
 def _item(
-    spec: ItemSpec, states: Sequence[StudentState], day: int, total: F64, stay: F64
+    spec: ItemSpec,
+    states: Sequence[StudentState],
+    day: int,
+    *,
+    total: F64,
+    stay: F64,
+    scales: Scales,
 ) -> ItemColumns:
     n = len(states)
     counts: list[int] = []
@@ -156,14 +176,16 @@ def _item(
     last_on = older[:, 2].astype(np.int64)
     last_on[rows] = when  # sorted by day: the latest of a student stands
     if spec.kind == "measure":
-        columns = _measure(spec, (rows, when, what), older, last_on, day=day, stay=stay)
+        columns = _measure(
+            spec, (rows, when, what), older, last_on, day=day, stay=stay, scales=scales
+        )
         missing = np.minimum(np.array(refused, dtype=np.float64).reshape(n), 4.0)
         columns.stats["missing"] = missing + (last_on == 0)
         return columns
     columns = ItemColumns(rows, when, what, _sum(n, rows, what, when > day - WINDOW), older[:, 1],
                           last_on)  # fmt: skip
     if spec.kind == "count":
-        _count(columns, older, day, total, stay)
+        _count(spec, columns, older, day=day, total=total, stay=stay, scales=scales)
     else:
         _flag(columns, older, day, total, stay)
     return columns
@@ -192,7 +214,16 @@ def _usual(older: F64, columns: ItemColumns, day: int, total: F64, stay: F64) ->
     return np.where(days >= 7, ever / np.maximum(days, 1.0), np.nan)
 
 
-def _count(columns: ItemColumns, older: F64, day: int, total: F64, stay: F64) -> None:
+def _count(
+    spec: ItemSpec,
+    columns: ItemColumns,
+    older: F64,
+    *,
+    day: int,
+    total: F64,
+    stay: F64,
+    scales: Scales,
+) -> None:
     n = len(total)
     rows, days, values = columns.rows, columns.days, columns.values
     active = values != 0
@@ -215,8 +246,8 @@ def _count(columns: ItemColumns, older: F64, day: int, total: F64, stay: F64) ->
         "active7": _sum(n, rows, ones, active & (days > day - 7)) / week,
         "active28": _sum(n, rows, ones, active & (days > day - WINDOW)) / month,
         "since": _since(last_active, day, total),
-        "place7": place(rate7),
-        "place28": place(rate28),
+        "place7": scales.place(f"{spec.id}:place7", rate7),
+        "place28": scales.place(f"{spec.id}:place28", rate28),
     }
 
 
@@ -241,6 +272,7 @@ def _measure(
     *,
     day: int,
     stay: F64,
+    scales: Scales,
 ) -> ItemColumns:
     rows, days, values = flat
     n = len(older)
@@ -253,8 +285,7 @@ def _measure(
     total = older[:, 1] + _sum(n, rows, values, everything)
     last = older[:, 3].copy()
     last[rows] = values
-    known = last[seen]
-    middle = math.fsum(known.tolist()) / len(known) if len(known) else 0.0
+    middle = scales.middle(f"{spec.id}:middle", last[seen])
     last = np.where(seen, last, middle)
     ever = np.where(seen, total / np.maximum(count, 1.0), middle)
     earlier = count - count7
@@ -281,6 +312,6 @@ def _measure(
             "since": _since(last_on, day, stay),
             "seen28": _root(_sum(n, rows, ones, days > day - WINDOW)),
             "bad_run": np.minimum(run, 10.0),
-            "place": place(last, seen),
+            "place": scales.place(f"{spec.id}:place", last, seen),
         },
     )  # fmt: skip

@@ -6,7 +6,8 @@ Group means are exact sums (`fsum`), so that the order of the students moves not
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +16,62 @@ F64 = npt.NDArray[np.float64]
 FARTHEST = 4.0  # standard deviations; beyond it a place says nothing more
 
 
-def place(values: F64, seen: npt.NDArray[np.bool_] | None = None) -> F64:
-    """How far from the group's mean, in its standard deviations, at most 4; 0 where not seen."""
-    known = values if seen is None else values[seen]
+Scale = tuple[float, float]
+"""A group's mean and standard deviation of something; a deviation of 0: nobody stands out."""
+NO_SCALE = (0.0, 0.0)
+
+
+def scale(known: F64) -> Scale:
+    """The scale of a group's values."""
     if len(known) < 2:
-        return np.zeros(len(values))
+        return NO_SCALE
     mean = math.fsum(known.tolist()) / len(known)
-    spread = math.sqrt(math.fsum(((known - mean) ** 2).tolist()) / len(known))
+    return mean, math.sqrt(math.fsum(((known - mean) ** 2).tolist()) / len(known))
+
+
+def placed(values: F64, of: Scale, seen: npt.NDArray[np.bool_] | None = None) -> F64:
+    """How far from a mean, in its standard deviations, at most 4; 0 where not seen."""
+    mean, spread = of
     if spread < 1e-9:
         return np.zeros(len(values))
-    placed = np.clip((values - mean) / spread, -FARTHEST, FARTHEST)
-    return placed if seen is None else np.where(seen, placed, 0.0)
+    found = np.clip((values - mean) / spread, -FARTHEST, FARTHEST)
+    return found if seen is None else np.where(seen, found, 0.0)
+
+
+def place(values: F64, seen: npt.NDArray[np.bool_] | None = None) -> F64:
+    """The same from the group's own mean."""
+    return placed(values, scale(values if seen is None else values[seen]), seen)
+
+
+@dataclass
+class Scales:
+    """What of a group goes into each of its members' features: means and deviations by name.
+
+    `given`: those of another group, to place somebody in it who is not among these values (a child
+    as it would be with other facts, the others staying as they were).
+    """
+
+    given: Mapping[str, Scale] | None = None
+    found: dict[str, Scale] = field(default_factory=dict)
+
+    def place(self, name: str, values: F64, seen: npt.NDArray[np.bool_] | None = None) -> F64:
+        """The place of each value; the scale is kept under `name`."""
+        of = self._of(name, values if seen is None else values[seen])
+        return placed(values, of, seen)
+
+    def middle(self, name: str, known: F64) -> float:
+        """The group's mean, 0 of nothing."""
+        if self.given is not None:
+            return self.given.get(name, NO_SCALE)[0]
+        mean = math.fsum(known.tolist()) / len(known) if len(known) else 0.0
+        self.found[name] = (mean, 0.0)
+        return mean
+
+    def _of(self, name: str, known: F64) -> Scale:
+        if self.given is not None:
+            return self.given.get(name, NO_SCALE)
+        self.found[name] = scale(known)
+        return self.found[name]
 
 
 def place_within(

@@ -16,7 +16,7 @@ import msgspec
 
 from models.items import ItemSpec
 
-VERSION = 2
+VERSION = 3
 """Grows when the same history gives other bytes: stored states are then derived again."""
 
 
@@ -70,6 +70,8 @@ class StudentState(msgspec.Struct, array_like=True):
     `scores`: (list date, score).
     `risen`: rule -> the list date against which a sudden rise was told.
     `stopped`: items whose use was stopped at the family's request, and on which day.
+    `levels`: of each item in use, in the order of their ids, where the child stood on its latest
+    list date `levels_on` (amount in four weeks, last value, or whether it was); None for nothing.
     `homes`: (from which day, the random key of the household), sorted; a key of '' is none known.
     """
 
@@ -86,6 +88,8 @@ class StudentState(msgspec.Struct, array_like=True):
     stopped: dict[str, int] = {}
     risen: dict[str, int] = {}
     homes: list[tuple[int, str]] = []
+    levels_on: int = 0
+    levels: list[float | None] = []
 
     # -- the household ----
 
@@ -228,6 +232,7 @@ class StudentState(msgspec.Struct, array_like=True):
         for item in items:
             self.stopped.setdefault(item, day)
             self.items.pop(item, None)
+        self.levels_on, self.levels = 0, []
 
     def stopped_after(self, day: int) -> bool:
         """Was the use of an item stopped on that day or later? Then its features hold too much."""
