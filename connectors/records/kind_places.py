@@ -19,13 +19,15 @@ from warning_service.roster import tables as t
 _STAGES = {
     "小学校": "primary", "小": "primary",
     "中学校": "junior_high", "中": "junior_high",
+    "保育所": "nursery", "保育園": "nursery", "幼稚園": "nursery", "認定こども園": "nursery",
+    "こども園": "nursery", "在宅": "home", "未就園": "home",
 }  # fmt: skip
 _REFUSALS = {"不同意": "refused", "撤回": "withdrawn", "同意": "withdrawn"}
 _EVERYWHERE = {"全校", "全学校", "市内全校"}
 
 
 def take_schools(job: Job, _kind: str, rows: list[Cells]) -> None:
-    """Take in a list of schools."""
+    """Take in a list of schools, nurseries, and the place (在宅) of children who are in neither."""
     with job.rooms.database.reading() as conn:
         held = {row.id: (row.board, row.name, row.stage) for row in conn.execute(select(t.schools))}
     good: list[tuple[Cells, dict[str, Any]]] = []

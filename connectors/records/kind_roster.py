@@ -5,7 +5,9 @@ leaving. A class is named by school, school year, grade and room; it is made whe
 already known keeps its key, its data key and its sign-in secret. A row older than what the roll
 knows is refused instead of turning the clock back.
 
-New children have no sign-in secret yet; `roster.bulk.set_child_secrets` gives them one.
+New children have no sign-in secret yet; `roster.bulk.set_child_secrets` gives them one. Children
+of nurseries and at home (年長, 3歳児 …) have a place on the roll and a household, but no number to
+sign in with. A file without 世帯番号 leaves the households as they are known.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from sqlalchemy import select
 from connectors.records.cells import Cells
 from connectors.records.job import Job
 from connectors.records.places import Schools
-from warning_service.roster import bulk, service
+from warning_service.roster import bulk, grades, households, service
 from warning_service.roster import tables as t
 from warning_service.roster.calendar import school_year_of
 
@@ -48,6 +50,7 @@ def take(job: Job, _kind: str, rows: list[Cells]) -> None:
         held = {row.number: row for row in conn.execute(select(s).where(s.c.board == job.board))}
     entries = _entries(rows, schools)
     entries = _check(entries, roll, {number: row.student for number, row in held.items()})
+    entries = [_with_household(e, held.get(str(e.person["number"]))) for e in entries]
     fresh = [e for e in entries if _differs(e.person, held.get(str(e.person["number"])))]
     keys = {number: row.student for number, row in held.items()}
     # Identity first, in transactions of its own: see roster/service.py.
@@ -68,9 +71,13 @@ def take(job: Job, _kind: str, rows: list[Cells]) -> None:
     bulk.put_seats(job.rooms.database, _moved_seats(job, entries))
     steps = [(e, roll.step(e.place)) for e in entries]
     moving = [e.place for e, step in steps if step in ("enrol", "leave")]
-    if moving:
+    since = {e.place.student: e.place.on for e in entries}
+    with job.rooms.database.reading() as conn:
+        moves = households.untold(conn, since)
+    if moving or moves:
         with job.rooms.log.unit_of_work() as unit:
             bulk.place_many(unit, job.board, roll, moving, job.actor)
+            households.tell(unit, job.board, moves, since, job.actor)
     for e, step in steps:
         job.settle(e.cells, "known" if step == "known" else "new")
 
@@ -86,9 +93,10 @@ def _entries(rows: list[Cells], schools: Schools) -> list[Entry]:
         sex = cells.choice("sex", _SEX, required=False)
         leaves = cells.choice("status", _STATUS, required=False) == "out"
         school = schools.read(cells, required=not leaves)
-        grade = cells.whole("grade", 1, 9) if not leaves else 0
-        room = cells.text("room", required=not leaves)
-        seat = cells.whole("seat", 1, 99) if not leaves else 0
+        young = school is not None and school.stage in grades.PLACES_BEFORE_SCHOOL
+        grade = _grade(cells, young=young) if not leaves else 0
+        room = cells.text("room", required=not leaves and not young)
+        seat = cells.whole("seat", 1, 99) if not leaves and not young else 0
         on = cells.day("on")
         if number and number in numbers:
             cells.wrong(
@@ -97,7 +105,9 @@ def _entries(rows: list[Cells], schools: Schools) -> list[Entry]:
                 "the file has this number already",
             )
         class_id = ""
-        if school is not None and not leaves and not cells.bad:
+        if young and school is not None and not leaves and not cells.bad:
+            class_id = class_id_of(school.id, school_year_of(on), grade, room or "0")
+        elif school is not None and not leaves and not cells.bad:
             top = 3 if school.stage == "junior_high" else 6
             if grade > top:
                 # Some registers count junior high on from primary: 7, 8, 9.
@@ -113,7 +123,8 @@ def _entries(rows: list[Cells], schools: Schools) -> list[Entry]:
         if cells.bad:
             continue
         numbers.add(number)
-        seats.add((class_id, seat))
+        if seat:
+            seats.add((class_id, seat))
         stage = 6 if school is not None and school.stage == "junior_high" else 0
         found.append(
             Entry(
@@ -135,9 +146,29 @@ def _entries(rows: list[Cells], schools: Schools) -> list[Entry]:
     return found
 
 
+def _grade(cells: Cells, *, young: bool) -> int:
+    """The grade as on the door of a school; 0 and below at a nursery or at home."""
+    if not young:
+        return cells.whole("grade", 1, 9)
+    found = grades.before_school(cells.text("grade"))
+    if found is None:
+        cells.wrong(
+            "grade", "年長・年中・年少か、何歳児かではありません", "not a class before school"
+        )
+    return found or 0
+
+
+def _with_household(entry: Entry, held: Any | None) -> Entry:
+    """A file without the column does not take a household away."""
+    if entry.cells.has("household") or held is None:
+        return entry
+    return msgspec.structs.replace(entry, person={**entry.person, "household": held.household})
+
+
 def class_id_of(school: str, school_year: int, grade: int, room: str) -> str:
-    """The id of a class. `grade` as on the door (junior high: 1-3)."""
-    return f"{school}-{school_year % 100:02d}-{grade}-{room}"
+    """The id of a class. `grade` as on the door (junior high: 1-3; before school: 年長 is y0)."""
+    door = str(grade) if grade >= grades.FIRST else f"y{-grade}"
+    return f"{school}-{school_year % 100:02d}-{door}-{room}"
 
 
 def _names(cells: Cells) -> tuple[str, str, str, str]:
@@ -192,7 +223,9 @@ def _put_classes(job: Job, entries: list[Entry]) -> None:
             "school": e.place.school,
             "school_year": year,
             "grade": e.place.grade,
-            "name": f"{grade}年{room}組",
+            "name": f"{grade}年{room}組"
+            if grade >= grades.FIRST
+            else f"{grades.in_words(grade)[0]} {room}".strip(),
         }
     with job.rooms.database.writing() as conn:
         codes = service.class_codes(conn, list(rows))
@@ -202,9 +235,7 @@ def _put_classes(job: Job, entries: list[Entry]) -> None:
 
 
 def _moved_seats(job: Job, entries: list[Entry]) -> list[bulk.Seat]:
-    wanted = [
-        bulk.Seat(e.place.student, e.place.class_id, e.seat) for e in entries if e.place.class_id
-    ]
+    wanted = [bulk.Seat(e.place.student, e.place.class_id, e.seat) for e in entries if e.seat]
     p = t.seats
     with job.rooms.database.reading() as conn:
         rooms = sorted({seat.class_id for seat in wanted})

@@ -57,6 +57,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     number: str
     sex: str
     household: str
+    home: str  # the random key of the household, the only thing of it that leaves the roster
     enrolments: list[Any]  # rows: school_name, class_name, grade, from_day, until_day
     seats: list[Any]  # rows: class_name, seat
     opt_outs: list[Any]  # rows: from_at, until_at
@@ -219,6 +220,7 @@ def identity_of(conn: Connection, student: str, today: date) -> Identity:
         number=row.number,
         sex=row.sex,
         household=row.household,
+        home=row.home,
         enrolments=list(
             conn.execute(
                 select(

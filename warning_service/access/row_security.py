@@ -202,6 +202,7 @@ RULES: dict[str, Rule] = {
     "spent_tokens": SERVICE_ONLY,
     "deletion_permits": SERVICE_ONLY,
     "left_out": SERVICE_ONLY,
+    "households": SERVICE_ONLY,
     "derivations": SERVICE_ONLY,
     "roster.identities": SERVICE_ONLY,
     "roster.expected_accounts": SERVICE_ONLY,

@@ -28,13 +28,22 @@ class EnrolmentStarted(Body, frozen=True, tag="enrolment_started"):
 
     school: str
     class_id: str
-    grade: int  # 1-9: primary 1-6, junior high 7-9
+    grade: int  # 1-9: primary 1-6, junior high 7-9; 0 and below: years before school
 
 
 class EnrolmentEnded(Body, frozen=True, tag="enrolment_ended"):
     """From `on` the student is no longer on the roll of that class."""
 
     class_id: str
+
+
+class HouseholdKnown(Body, frozen=True, tag="household_known"):
+    """From `on` the student lives in the household of that random key; '': in none that is known.
+
+    Never a 世帯番号: that stays in the roster.
+    """
+
+    household: str
 
 
 class OptOutRecorded(Body, frozen=True, tag="opt_out_recorded"):
@@ -409,6 +418,7 @@ OfAlert = (
 AnyBody = (
     EnrolmentStarted
     | EnrolmentEnded
+    | HouseholdKnown
     | OptOutRecorded
     | OptOutWithdrawn
     | CheckInSubmitted

@@ -5,7 +5,8 @@ go through exactly this. What comes out depends on the sequence of events alone:
 were batched, not on when they were handled. Days are ordinals.
 
 A refusal (不同意書) takes the child out at once: its state, and its rows in the model's memory. All
-that is kept is its place on the roll (`away`), so that a family may change its mind. The weights it
+that is kept is its place on the roll and its household's key (`away`), so that a family may change
+its mind. The weights it
 once moved are cleaned by removal.py, which plays the log without what was before the refusal
 (`gone`) and puts the result in the place of this judge's state.
 """
@@ -31,6 +32,7 @@ from warning_service.events.types import (
     EnrolmentStarted,
     Event,
     FollowUpRecorded,
+    HouseholdKnown,
     ListDue,
     ObservationCorrected,
     ObservationRecorded,
@@ -154,7 +156,7 @@ class Judge:
         if away is not None:
             return self._standing(away, body, day)
         state = self._state(student)
-        if isinstance(body, EnrolmentStarted | EnrolmentEnded):
+        if isinstance(body, EnrolmentStarted | EnrolmentEnded | HouseholdKnown):
             return self._standing(state, body, day)
         if day < state.data_from:
             return False
@@ -167,6 +169,8 @@ class Judge:
             return state.enrol(Spell(day, None, body.school, body.class_id, body.grade))
         if isinstance(body, EnrolmentEnded):
             return state.leave(body.class_id, day)
+        if isinstance(body, HouseholdKnown):
+            return state.live_in(body.household, day)
         if isinstance(body, UseStopped):
             state.stop(body.items, day)
             return True
@@ -177,7 +181,9 @@ class Judge:
         found = self.away.get(student)
         if found is None:
             held = self.students.pop(student, None) or self._new(student)
-            found = self.away[student] = StudentState(roll=held.roll, stopped=held.stopped)
+            found = self.away[student] = StudentState(
+                roll=held.roll, stopped=held.stopped, homes=held.homes
+            )
             self._ordered = None
             self.changes.moved.add(student)
             self.changes.students.add(student)

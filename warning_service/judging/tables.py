@@ -27,7 +27,7 @@ class FeatureRow(SQLModel, table=True):
 
 
 class LeftOutRow(SQLModel, table=True):
-    """A child whose family refuses: its place on the roll as canonical bytes, nothing else.
+    """A child whose family refuses: its place on the roll and its household's key, nothing else.
 
     Kept so that a refusal can be taken back; no model and no list reads it.
     """

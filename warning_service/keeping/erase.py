@@ -28,7 +28,7 @@ from warning_service.judging.forget import forget_at_once
 from warning_service.judging.tables import feature_states, left_out, list_entries, list_scores
 from warning_service.keeping.kinds import Took, delete_events
 from warning_service.rights import tables as rights
-from warning_service.roster.tables import enrolments, opt_outs
+from warning_service.roster.tables import enrolments, households, opt_outs
 
 BATCH = 2000
 ERASED = "erased"
@@ -36,7 +36,7 @@ ERASED = "erased"
 
 HELD: tuple[Table, ...] = (
     list_entries, list_scores, reviews, follow_ups, sheets, opinions, cases, alerts,
-    rights.family_requests, rights.stopped_items, enrolments, opt_outs,
+    rights.family_requests, rights.stopped_items, enrolments, households, opt_outs,
 )  # fmt: skip
 """Tables with a column `student`, beside the log, the roster's names and judging's state."""
 

@@ -39,10 +39,11 @@ COLLECTORS: tuple[Collector, ...] = (
         tables=frozenset(
             {
                 "roster.students", "roster.seats", "roster.student_secrets", "enrolments",
+                "households",
                 "roster.identities", "roster.expected_accounts", "sessions",
             }
         ),
-        events=frozenset({"enrolment_started", "enrolment_ended"}),
+        events=frozenset({"enrolment_started", "enrolment_ended", "household_known"}),
     ),
     Collector(
         collect=collect_log.answers,

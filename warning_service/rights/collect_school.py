@@ -44,6 +44,7 @@ def registration(source: Source) -> Iterator[Record]:
             Part(name="sex", label="性別(名簿のとおり。判定には使わない)", text=held.sex),
             Part(name="number", label="番号(学籍番号など)", text=held.number),
             Part(name="household", label="世帯番号", text=held.household),
+            Part(name="home", label="世帯をさす内部の番号(無作為)", text=held.home),
             Part(name="key", label="内部の番号(無作為)", text=source.student),
         ),
         source="roster",

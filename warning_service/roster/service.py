@@ -29,6 +29,7 @@ from warning_service.events.types import (
     derived_id,
     new_id,
 )
+from warning_service.roster import households
 from warning_service.roster import tables as t
 
 KeyMaker = Callable[[], str]
@@ -75,8 +76,8 @@ def student_keys(
 ) -> dict[str, str]:
     """Store or update children by their number; return number -> student key.
 
-    Each of `people` has the columns of `StudentRow` except `student` and `board`. A child already
-    known keeps its key.
+    Each of `people` has the columns of `StudentRow` except `student`, `board` and `home`. A child
+    already known keeps its key; children of one 世帯番号 get one random key for it.
     """
     wanted = list(people)
     with database.writing() as conn:
@@ -87,11 +88,20 @@ def student_keys(
             )
         }
         keys = {p["number"]: known.get(p["number"]) or make_key() for p in wanted}
+        homes = households.keys_for(conn, board, [p["household"] for p in wanted], make_key)
         put_rows(
             conn,
             t.students,
             ["student"],
-            [{**p, "student": keys[p["number"]], "board": board} for p in wanted],
+            [
+                {
+                    **p,
+                    "student": keys[p["number"]],
+                    "board": board,
+                    "home": homes[p["household"]],
+                }
+                for p in wanted
+            ],
         )
     return keys
 

@@ -29,7 +29,10 @@ class BoardRow(SQLModel, table=True):
 
 
 class SchoolRow(SQLModel, table=True):
-    """A school. `stage`: primary or junior_high."""
+    """A school, or another place children are on the roll of.
+
+    `stage`: primary, junior_high, nursery (保育所・幼稚園・こども園), or home (在宅: in none).
+    """
 
     __tablename__ = "schools"
 
@@ -40,7 +43,7 @@ class SchoolRow(SQLModel, table=True):
 
 
 class ClassRow(SQLModel, table=True):
-    """A class of one school year (the year in which its April lies). Grade 1-9."""
+    """A class of one school year (the year in which its April lies). Grade: see grades.py."""
 
     __tablename__ = "classes"
 
@@ -65,6 +68,18 @@ class EnrolmentRow(SQLModel, table=True):
     board: str = Field(index=True)
     school: str = Field(index=True)
     grade: int
+
+
+class HouseholdRow(SQLModel, table=True):
+    """The random key of the household the log was told a student lives in; '': none is known."""
+
+    __tablename__ = "households"
+    __table_args__ = (Index("ix_households_household", "board", "household"),)
+
+    student: str = Field(primary_key=True)
+    board: str
+    household: str
+    from_day: date
 
 
 class OptOutRow(SQLModel, table=True):
@@ -120,6 +135,7 @@ class StudentRow(SQLModel, table=True):
     born: date
     sex: str  # as the register has it; for fairness reports only, never a feature
     household: str  # 世帯番号
+    home: str = ""  # a random key for it, the same for all of that number: all that leaves here
 
 
 class SeatRow(SQLModel, table=True):
@@ -308,6 +324,7 @@ boards = table_of(BoardRow)
 schools = table_of(SchoolRow)
 classes = table_of(ClassRow)
 enrolments = table_of(EnrolmentRow)
+households = table_of(HouseholdRow)
 opt_outs = table_of(OptOutRow)
 closed_days = table_of(ClosedDayRow)
 school_questionnaires = table_of(SchoolQuestionnaireRow)

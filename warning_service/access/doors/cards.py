@@ -36,6 +36,7 @@ from warning_service.database import Database
 from warning_service.playbooks.service import Playbooks
 from warning_service.roster import queries
 from warning_service.roster import tables as roster
+from warning_service.roster.grades import signs_in
 
 USING = Ability.MANAGE_CARDS
 
@@ -100,8 +101,12 @@ class Cards:
         return found
 
     def new_card(self, who: Principal, class_id: str) -> str:
-        """The secret of a new card of the class; the one before is stopped. Raises NotYours."""
-        self.room(who, class_id)
+        """The secret of a new card of the class; the one before is stopped.
+
+        Raises NotYours, also for a class before school: its children do not sign in.
+        """
+        if not signs_in(self.room(who, class_id).grade):
+            raise NotYours
         card = secrets.token_urlsafe(32)
         self._replace(who, class_id, card, "class_card_made")
         return card
@@ -145,7 +150,7 @@ class Cards:
         """The numbers of the children who are on the class's roll today. Raises NotYours."""
         p = roster.seats.c
         with self._database.reading() as conn:
-            _room(conn, who, class_id)
+            room = _room(conn, who, class_id)
             here = {
                 e.student for e in queries.on_roll(conn, self._clock.today(), class_id=class_id)
             }
@@ -155,7 +160,7 @@ class Cards:
         return [
             Seat(student=row.student, seat=row.seat, has_secret=bool(row.secret_hash))
             for row in rows
-            if row.student in here
+            if row.student in here and signs_in(room.grade)
         ]
 
     def renew(

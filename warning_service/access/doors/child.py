@@ -24,6 +24,7 @@ from warning_service.playbooks.service import Playbooks
 from warning_service.roster import queries
 from warning_service.roster import tables as roster
 from warning_service.roster.calendar import school_year_of
+from warning_service.roster.grades import signs_in
 
 
 class ClassDoor(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +90,7 @@ class ChildSignIn:
             return None
         with self._database.reading() as conn:
             row = conn.execute(select(c).where(c.c.code == class_code)).one_or_none()
-            return None if row is None else _door(conn, row)
+            return None if row is None or not signs_in(row.grade) else _door(conn, row)
 
     def takes_codes(self) -> bool:
         """Is there a board here whose tablets may be set by a class's code?"""
@@ -119,7 +120,9 @@ class ChildSignIn:
                 .join(k, k.c.class_id == c.c.id)
                 .where(k.c.door_hash == token_hash(key), k.c.revoked_at.is_(None))
             ).one_or_none()
-            if row is None or row.school_year != school_year_of(self._clock.today()):
+            if row is None or not signs_in(row.grade):
+                return None
+            if row.school_year != school_year_of(self._clock.today()):
                 return None
             return _door(conn, row, card=row.card)
 

@@ -26,6 +26,7 @@ from warning_service.clock import Clock
 from warning_service.database import Database, insert_new, upsert
 from warning_service.roster import queries
 from warning_service.roster import tables as roster
+from warning_service.roster.grades import signs_in
 
 Kind = Literal["staff", "child"]
 
@@ -197,7 +198,7 @@ def _expected(conn: Connection, kind: Kind, board: str, address: str) -> str | N
 
 
 def _is_here(conn: Connection, kind: Kind, board: str, key: str, on: date) -> bool:
-    """Is this an active member of staff, or a child on the roll that day, of that board?"""
+    """Is this an active member of staff, or a child at its school that day, of that board?"""
     if kind == "staff":
         s = roster.staff
         return (
@@ -207,4 +208,4 @@ def _is_here(conn: Connection, kind: Kind, board: str, key: str, on: date) -> bo
             is not None
         )
     place = queries.enrolment_on(conn, key, on)
-    return place is not None and place.board == board
+    return place is not None and place.board == board and signs_in(place.grade)

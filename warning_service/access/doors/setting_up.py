@@ -19,6 +19,7 @@ from warning_service.database import Database, insert_new
 from warning_service.playbooks.model import shipped
 from warning_service.playbooks.service import Playbooks
 from warning_service.roster import tables as roster
+from warning_service.roster.grades import FIRST
 
 
 def add_board(
@@ -51,7 +52,7 @@ def _without_cards(database: Database, class_code: str) -> Sequence[Any]:
             select(p.c.student, p.c.seat, p.c.class_id, c.c.grade, s.c.board)
             .join(c, c.c.id == p.c.class_id)
             .join(s, s.c.id == c.c.school)
-            .where(c.c.code == class_code, p.c.secret_hash == "")
+            .where(c.c.code == class_code, p.c.secret_hash == "", c.c.grade >= FIRST)
         ).all()
 
 
