@@ -43,10 +43,12 @@ class NotYet(ValueError):
 
 def terms_of(setup: Setup) -> str:
     """A hash of all that the model's numbers mean: columns, the rule's points, the outcome."""
+    siblings = setup.sibling and (setup.sibling.at, setup.sibling.points)
+    similar = setup.similar_to and (setup.similar_to.item, setup.similar_to.state)
     told = (
         setup.schema.hash, setup.rules, setup.outcome, setup.outcome_item, setup.threshold,
-        setup.horizon, setup.delay,
-        [(use.spec.id, use.points, use.at, use.window) for use in setup.uses],
+        setup.horizon, setup.delay, setup.method, setup.intercept, siblings, similar,
+        [(use.spec.id, use.points, use.at, use.window, use.coefficient) for use in setup.uses],
     )  # fmt: skip
     return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]
 
