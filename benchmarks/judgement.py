@@ -191,7 +191,9 @@ def play(data: Folder) -> Result:
             beside(judge, made, (day, group), fitted, histories, scored[part])
         if first is None and today:
             first = today
-    state = len(judge.learner.model_bytes()) + len(judge.learner.memory_bytes())
+    learner = judge.learner
+    state = len(learner.model_bytes()) + len(learner.memory_bytes())
+    state += len(learner.challenger.to_bytes())
     return Result(scored, judge.spent.learning, cpu, state, (position, spent))
 
 

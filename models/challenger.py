@@ -229,26 +229,28 @@ def fitted(sample: Memory, columns: int) -> Forest | None:
     beside = np.zeros(len(rows))
     for one in range(FOLDS):
         known = fold != one
-        parts.append(_boosted(rows[known], labels[known]))
-        beside[~known] = parts[-1].decision_function(rows[~known])
+        part, beside[~known] = _boosted(rows[known], labels[known], rows[~known])
+        parts.append(part)
     # The trees saw more hits than there are; the weights bring them back to their share.
     assumed = math.log(max(1e-9, weights[0] / weights[-1]))
     slope, shift = calibrate(beside, labels, slope=1.0, shift=assumed, weights=weights, trust=TRUST)
     return _forest(parts, (slope, shift), len(sample.hits), len(rows))
 
 
-def _boosted(rows: F32, labels: npt.NDArray[np.bool_]) -> Any:
+def _boosted(rows: F32, labels: npt.NDArray[np.bool_], others: F32) -> tuple[Any, F64]:
+    """(the fitted model, its log-odds for `others`)."""
     # A second of imports, paid by whoever fits and not by every process.
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
     # One thread: with several, sums are added up in an order that the machine chooses.
     with threadpool_limits(limits=1):
-        return HistGradientBoostingClassifier(
+        made = HistGradientBoostingClassifier(
             max_iter=TREES, max_depth=DEPTH, max_leaf_nodes=2**DEPTH, learning_rate=RATE,
             min_samples_leaf=LEAF, l2_regularization=PULL, early_stopping=False, random_state=0,
             max_bins=BINS,
         ).fit(rows, labels)  # fmt: skip
+        return made, made.decision_function(others)
 
 
 def _forest(parts: list[Any], calibration: tuple[float, float], hits: int, rows: int) -> Forest:

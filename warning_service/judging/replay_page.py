@@ -26,6 +26,10 @@ NAMES = {
 REASONS = {
     "too_few_outcomes": ("わかっている結果がまだ少ない", "too few outcomes were known"),
     "rules_measured_better": ("決まりのほうが正しくならべた", "the rule was measured better"),
+    "pool_measured_no_worse": (
+        "ほかの自治体と学んだモデルは決まりに劣らなかった",
+        "a model learned with other boards was no worse",
+    ),
     "model_measured_no_worse": ("モデルは決まりに劣らなかった", "the model was no worse"),
     "challenger_measured_better": (
         "作り直すモデルが、偶然とは言えないほど良かった",
