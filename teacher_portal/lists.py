@@ -32,7 +32,11 @@ from warning_service.roster import queries as roster
 router = APIRouter()
 Reader = Annotated[Principal, Depends(Needs(Ability.SEE_LIST))]
 LEVELS = ("high", "raised", "watch", "unmeasured")
-JUDGE_REASONS = ("too_few_outcomes", "rules_measured_better", "model_measured_no_worse")
+JUDGE_REASONS = (
+    "too_few_outcomes", "rules_measured_better", "model_measured_no_worse",
+    "pool_measured_no_worse", "challenger_measured_better",
+)  # fmt: skip
+CHALLENGED = ("silent", "not_clearly_better", "clearly_better")
 MOST_LISTS = 60
 SHOWN = ("all", "new", "again", "supported")
 NOT_SAID = {
@@ -304,4 +308,8 @@ def _wanted(entry: Entry, only: str) -> bool:
 
 def _judge_why(row: Any) -> dict[str, Any]:
     found = judging.why_of(row)
+    if "pool_made_on" in found:
+        found["pool_made_on"] = date.fromisoformat(found["pool_made_on"])
+    if found.get("challenger") not in CHALLENGED:  # a list older than the challenger
+        found["challenger"] = ""
     return found if found.get("reason") in JUDGE_REASONS else {**found, "reason": ""}
