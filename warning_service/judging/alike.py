@@ -3,8 +3,8 @@
 An item weighs the logarithm of how many times as often children with that history reach it as the
 others do (never below 0: not reaching an item is no likeness). The weights are brought to a sum of
 one, so that a child's likeness is the weight of the items it reaches: 0 like none of it, 1 all of
-it, every item's part exact. Both shares are counted as if one more child reached the item and one
-more did not, so that few children make no certainty.
+it, every item's part exact. To both groups two children are added who reach the item as often as
+all children do, so that few children make no certainty and equal shares no difference.
 
 What this is not: a probability, or a statement that a child is in difficulty. It finds what is
 alike, including what was noticed in those who got support.
@@ -23,6 +23,8 @@ from warning_service.judging.setup import Setup
 
 LEAST = 5
 """Children with a support history before anything is weighed by them."""
+ADDED = 2
+"""Children with the usual share that are added to each group."""
 DECIMALS = 9
 
 Mask = npt.NDArray[np.bool_]
@@ -50,8 +52,12 @@ def weights(
     found = {}
     for item in sorted(usual):
         mine, theirs = reached[item]
-        odds = (mine + 1) / (with_history + 2) / ((theirs + 1) / (others + 2))
-        found[item] = max(0.0, math.log(odds))
+        found[item] = 0.0
+        if mine:
+            usual_share = ADDED * (mine + theirs) / (with_history + others)
+            share = (mine + usual_share) / (with_history + ADDED)
+            others_share = (theirs + usual_share) / (others + ADDED)
+            found[item] = max(0.0, math.log(share / others_share))
     whole = math.fsum(found.values())
     if not whole:
         return usual
