@@ -32,6 +32,12 @@ def _has_classes(who: Principal) -> bool:
     return bool(extent.schools or extent.classes)
 
 
+def _sees_a_school_not_counts(who: Principal) -> bool:
+    """Lists of a whole school, or its meeting's; the board has the page of all its schools."""
+    extent = who.reach(Ability.SEE_LIST)
+    return bool(extent.schools or extent.agendas) and not who.may(Ability.SEE_COUNTS)
+
+
 def _at_school(who: Principal) -> bool:
     """Who plans, or works at a school and can enter an absence of their own."""
     return who.may(Ability.PLAN_COVER) or who.may(Ability.SEE_ALERTS)
@@ -48,6 +54,8 @@ PAGES = (
     Page("/portal/handed-over", "frame.nav_handed_over", _may(Ability.HAND_OVER)),
     Page(MEETINGS, "frame.nav_meetings", _may(Ability.REVIEW)),
     Page("/portal/board", "frame.nav_board", _may(Ability.SEE_COUNTS)),
+    Page("/portal/evaluation", "frame.nav_evaluation", _may(Ability.SEE_COUNTS)),
+    Page("/portal/evaluation/school", "frame.nav_evaluation_school", _sees_a_school_not_counts),
     Page("/portal/requests", "frame.nav_requests", _may(Ability.HANDLE_REQUESTS)),
     Page("/portal/retention", "frame.nav_retention", _may(Ability.HANDLE_REQUESTS)),
     Page("/portal/approvals", "frame.nav_approvals", _may(Ability.APPROVE_REQUESTS)),

@@ -19,6 +19,8 @@ from teacher_portal import (
     cover,
     devices,
     digest,
+    evaluation,
+    evaluation_school,
     follow_up,
     home,
     invitation,
@@ -51,7 +53,8 @@ for room in (
     sign_in, second_factor, security, invitation, account, language, home, live, alerts, alert_life,
     notices, opinions, digest,
     classes, students, lists, committee, follow_up,
-    board, cases, cards, accounts, account_links, channels, cover, told, status, watchman,
+    board, evaluation, evaluation_school,
+    cases, cards, accounts, account_links, channels, cover, told, status, watchman,
     requests, requests_disclosure, requests_amend, requests_approval,
     trail, trail_alarms, trail_child, rights_review, take, devices, retention,
 ):  # fmt: skip

@@ -209,6 +209,8 @@ def csv_file(name: str, rows: list[list[Any]]) -> Response:
 
 def _plain(cell: Any) -> str:
     words = str(cell)
+    if isinstance(cell, float):  # a number below 0 is no formula
+        return words
     return "'" + words if words.startswith(("=", "+", "-", "@", "\t", "\r")) else words
 
 

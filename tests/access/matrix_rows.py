@@ -79,6 +79,11 @@ TOLD: Reach = {"guidance": frozenset({"own"}), "management": frozenset({"own"})}
 ROOMS = _reach("own", "own class", board_guidance="own class school")
 OF_SCHOOL = _reach("own", "own", committee="own", board_guidance="own school")
 MEETING = {role: frozenset({"own"}) for role in ("guidance", "management", "committee")}
+SCHOOL_SEEN = {
+    **dict.fromkeys(SCHOOL, frozenset({"own"})), "committee": frozenset({"own"}),
+    "board_guidance": frozenset({"own", "school"}),
+}  # fmt: skip
+"""A school's own evaluation: who sees all of it, and its meeting; no homeroom teacher."""
 DECIDE = {
     "guidance": frozenset({"own"}), "management": frozenset({"own"}),
     "committee": frozenset({"own"}),
@@ -145,6 +150,11 @@ def _list(world: World, situation: str) -> Mapping[str, str] | None:
     return {"list_id": world.list[there[situation]]} if situation in there else None
 
 
+def _school(_world: World, situation: str) -> Mapping[str, str] | None:
+    there = {"own": "sakura", "school": "midori", "board": "far"}
+    return {"school": there[situation]} if situation in there else None
+
+
 def _entry(world: World, situation: str) -> Mapping[str, str]:
     return {"list_id": world.list[CLASSES[CLASS_OF[situation]][0]]}
 
@@ -183,6 +193,7 @@ ADDRESSED: dict[str, Address] = {
     "stand_in": lambda world, s: {"stand_in": world.stand_in[s]} if s in world.stand_in else None,
     "person": _person,
     "colleague": _colleague,
+    "school": _school,
 }
 """Path parameters for a situation; None where there is no such thing in it."""
 
@@ -401,6 +412,12 @@ ROWS: dict[str, tuple[Row, ...]] = {
     ),
     # --- counts, the installation ---------------------------------------------------------------
     "GET /portal/board": (Row("board board_guidance"),),
+    "GET /portal/evaluation": (Row("board board_guidance"),),
+    "GET /portal/evaluation/fairness": (Row("board board_guidance"),),
+    "GET /portal/evaluation/effects": (Row("board board_guidance"),),
+    "GET /portal/evaluation/file": (Row("board board_guidance"),),
+    "GET /portal/evaluation/school": (Row(LISTS),),
+    "GET /portal/evaluation/school/{school}": (Row(LISTS, of="school", reach=SCHOOL_SEEN),),
     "GET /portal/status": (Row("operator"),),
     "GET /portal/watchman": (Row("operator"),),
     "GET /portal/messages": (Row("operator"),),

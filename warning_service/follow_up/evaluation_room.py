@@ -62,7 +62,7 @@ class OfDate(msgspec.Struct, frozen=True, kw_only=True):
 class Right(msgspec.Struct, frozen=True, kw_only=True):
     """How right the lists were. `year`: each child once, over the settled lists."""
 
-    first: date
+    first: date  # the first list, settled or not
     last: date | None  # the latest settled list
     lists: int
     settled: int
@@ -239,7 +239,7 @@ def right(known: Known, school: str = "") -> Right:
     for one in lists:
         by_month.setdefault(one.on.replace(day=1), []).append(one)
     return Right(
-        first=known.first,
+        first=min((one.on for one in lists), default=known.first),
         last=max((one.on for one in settled), default=None),
         lists=len(lists),
         settled=len(settled),
