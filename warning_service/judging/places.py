@@ -62,25 +62,37 @@ class Place:
 
 @dataclass(frozen=True)
 class Places:
-    """The places of each part, in their order; the budget and how many were ranked in all."""
+    """The places of each part, in their order; the budget and how many were ranked in all.
+
+    `whole`: all ranked as one scope; `where`: (part, row of its group) of each of its rows.
+    """
 
     of: list[list[Place]]
     budget: int
     ranked: int
+    whole: Scope
+    where: list[tuple[int, int]]
+
+
+def calibration(
+    setup: Setup, group: Group, learner: Learner, *, measured: bool
+) -> tuple[float, float]:
+    """(slope, shift) by which the rule's total becomes log-odds.
+
+    A formula's total is that by itself until enough outcomes are known; with no label at all an
+    assumed rate stands in (base_rate.py).
+    """
+    if setup.method == "formula" and setup.rules == "points" and not measured:
+        return 1.0, 0.0
+    if not learner.standing.counted:
+        items = len(group.judged.found)
+        return base_rate.assumed(setup, group.states.values(), group.extract.day, items)
+    return learner.standing.rules
 
 
 def said(setup: Setup, group: Group, learner: Learner, theirs: F32 | None, measured: bool) -> Said:
-    """What each judge says of a group, as log-odds on the grid; None for who is silent.
-
-    The rule's total becomes a probability by its calibration. A formula is one by itself until
-    enough outcomes are known.
-    """
-    slope, shift = learner.standing.rules
-    if not learner.standing.counted:
-        day, items = group.extract.day, len(group.judged.found)
-        slope, shift = base_rate.assumed(setup, group.states.values(), day, items)
-    if setup.method == "formula" and setup.rules == "points" and not measured:
-        slope, shift = 1.0, 0.0
+    """What each judge says of a group, as log-odds on the grid; None for who is silent."""
+    slope, shift = calibration(setup, group, learner, measured=measured)
     total = group.judged.total
     return {
         "rules": on_grid((total * slope + shift).astype(np.float32)),
@@ -141,7 +153,7 @@ def give(setup: Setup, parts: Sequence[Part], decision: Decision, day: int) -> P
                 () if by_type is None else tuple(by_type[at]),
             )
         )  # fmt: skip
-    return Places(found, budget, len(where))
+    return Places(found, budget, len(where), whole, where)
 
 
 def _scope(setup: Setup, parts: Sequence[Part], turn: I64, decision: Decision, day: int) -> Scope:

@@ -10,7 +10,7 @@ budget) is its length. Nothing is written to a database here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
@@ -22,12 +22,14 @@ from models.learner import Learner
 from models.online import Folded
 from models.student_state import StudentState
 from warning_service.events.types import ListPublished, NewEvent, derived_id
-from warning_service.judging import evidence, places, reasons
+from warning_service.judging import evidence, formula, places, reasons, since_last
 from warning_service.judging.evidence_of_trees import from_trees
 from warning_service.judging.facts import Facts
 from warning_service.judging.hand_over import Decision, decide
 from warning_service.judging.lists import order, probability
+from warning_service.judging.off_list import OffList
 from warning_service.judging.places import Part, Place, Places, Said
+from warning_service.judging.rules import F64
 from warning_service.judging.scope import Group
 from warning_service.judging.setup import Setup
 
@@ -47,13 +49,17 @@ class Published:
 
 @dataclass(frozen=True)
 class Occasion:
-    """Which lists are wanted: of which board and date, the last closed day, where in the log."""
+    """Which lists are wanted: of which board and date, the last closed day, where in the log.
+
+    `alike`: the weights of `similarity` the groups were judged by.
+    """
 
     board: str
     day: int
     facts_until: int
     position: int
     at: datetime
+    alike: Mapping[str, float] = field(default_factory=dict)
 
 
 def level(chance: float | None, base_rate: float | None) -> str:
@@ -96,8 +102,8 @@ def make(
     given = places.give(setup, parts, decision, occasion.day)
     writer = _Writer(setup, occasion, learner, decision, model_version, given)
     return [
-        writer.published(part, held, previous.get(part.group.school, 0))
-        for part, held in zip(parts, given.of, strict=True)
+        writer.published(number, part, previous.get(part.group.school, 0))
+        for number, part in enumerate(parts)
     ]
 
 
@@ -122,16 +128,24 @@ class _Writer:
         """The model in charge."""
         return self.learner.folded()
 
-    def published(self, part: Part, held: Sequence[Place], previous: int) -> Published:
-        """One school's list."""
+    def published(self, number: int, part: Part, previous: int) -> Published:
+        """One school's list: that of the part of this number."""
+        held = self.given.of[number]
         school, board = part.group.school, self.occasion.board
         list_id = derived_id("list", board, school, self.date.isoformat())
         facts = Facts(self.setup, part.group.extract, self.occasion.day)
+        levels = since_last.levels(self.setup, part.group.extract)
+        kept = self._formula(part)
+        off = None if kept is None else self._off_list(kept, part, number)
         entries = [
-            {"list_id": list_id, "place": number, **self._entry(part, one, facts, previous)}
-            for number, one in enumerate(held, start=1)
+            {
+                "list_id": list_id,
+                "place": at,
+                **self._entry(part, one, facts, previous, now=levels[one.row], off=off),
+            }
+            for at, one in enumerate(held, start=1)
         ]
-        rows = self._scores(part, {one.row for one in held}, list_id)
+        rows = self._scores(part, {one.row for one in held}, list_id, levels)
         told = ListPublished(
             list_id=list_id,
             school=school,
@@ -143,9 +157,35 @@ class _Writer:
         event = NewEvent(
             id=list_id, board=board, student=None, on=self.date, actor="system:judging", body=told
         )
-        return Published(self._row(school, list_id, len(entries), len(rows)), entries, rows, event)
+        row = self._row(school, list_id, len(entries), len(rows), kept)
+        return Published(row, entries, rows, event)
 
-    def _entry(self, part: Part, place: Place, facts: Facts, previous: int) -> dict[str, Any]:
+    def _formula(self, part: Part) -> formula.Formula | None:
+        """What of the judge in charge is kept with the list."""
+        setup, measured = self.setup, self.decision.measured
+        return formula.freeze(
+            setup,
+            self.decision.judge,
+            part.group.extract,
+            folded=self.folded,
+            calibration=places.calibration(setup, part.group, self.learner, measured=measured),
+            alike=dict(self.occasion.alike),
+        )
+
+    def _off_list(self, kept: formula.Formula, part: Part, number: int) -> OffList:
+        decision, day = self.decision, self.occasion.day
+        return OffList(self.setup, kept, self.given, part, number, decision, day)
+
+    def _entry(
+        self,
+        part: Part,
+        place: Place,
+        facts: Facts,
+        previous: int,
+        *,
+        now: F64,
+        off: OffList | None,
+    ) -> dict[str, Any]:
         row, day, group = place.row, self.occasion.day, part.group.extract
         student = group.students[row]
         state = part.group.states[student]
@@ -168,8 +208,13 @@ class _Writer:
             "data_age": evidence.data_ages(self.setup, group, row, day),
             "model_version": self.model_version,
             "playbook": self.setup.playbook,
+            "since_last": since_last.told(
+                self.setup, state, now, part.chances[row], was_listed=again
+            ),
             **reasons.why(self.setup, part, place, band),
         }
+        if off is not None:
+            words["off_list"] = off.told(row)
         return {
             "student": student,
             "score": part.chances[row],
@@ -193,14 +238,17 @@ class _Writer:
             factors = evidence.from_rules(setup, points, row)
         return evidence.told(facts, row, factors, by_points=by_points)
 
-    def _scores(self, part: Part, listed: set[int], list_id: str) -> list[dict[str, Any]]:
-        """Every ranked child's score; each state remembers its own."""
+    def _scores(
+        self, part: Part, listed: set[int], list_id: str, levels: F64
+    ) -> list[dict[str, Any]]:
+        """Every ranked child's score; each state remembers its own, and where the child stands."""
         students, found = part.group.extract.students, []
         ranks = np.empty(len(part.ranked), dtype=np.int64)
         ranks[order(part.order[part.ranked])] = np.arange(1, len(part.ranked) + 1)
         for row, rank in zip(part.ranked.tolist(), ranks.tolist(), strict=True):
             state, chance = part.group.states[students[row]], part.chances[row]
             state.scores = [*state.scores, (self.occasion.day, chance)][-SCORES_KEPT:]
+            since_last.remember(state, self.occasion.day, levels[row])
             found.append(
                 {
                     "list_id": list_id,
@@ -214,8 +262,12 @@ class _Writer:
             )
         return found
 
-    def _row(self, school: str, list_id: str, listed: int, ranked: int) -> dict[str, Any]:
+    def _row(
+        self, school: str, list_id: str, listed: int, ranked: int, kept: formula.Formula | None
+    ) -> dict[str, Any]:
         why, budget = dict(self.decision.why), self.given.budget
+        if kept is not None:
+            why[formula.KEY] = kept.text()
         if self.setup.whole_board:
             why |= {"scope": "board", "budget": budget, "ranked_of_board": self.given.ranked}
         if self.setup.whole_board or not self.setup.has_budget:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
+from warning_service.judging import formula
 from warning_service.judging.tables import list_entries, list_scores, warning_lists
 
 
@@ -82,4 +83,10 @@ def evidence_of(row: Any) -> dict[str, Any]:
 def why_of(row: Any) -> dict[str, Any]:
     """A list's evidence for who judged it, as a dictionary."""
     found: dict[str, Any] = msgspec.json.decode(row.judge_why)
+    found.pop(formula.KEY, None)
     return found
+
+
+def formula_of(row: Any) -> formula.Formula | None:
+    """What made a list's scores, as far as it was kept with it."""
+    return formula.kept_in(msgspec.json.decode(row.judge_why))

@@ -40,6 +40,7 @@ from warning_service.events.types import (
 )
 from warning_service.events.wakeups import Wakeups
 from warning_service.judging.consumer import JudgingConsumer
+from warning_service.judging.queries import why_of
 from warning_service.judging.replay_page import to_html
 from warning_service.judging.replay_report import results
 from warning_service.judging.replay_setup import setup_of
@@ -230,7 +231,7 @@ def _results(database: Database) -> tuple[list[Scored], list[dict[str, Any]], in
                 "group": r.school,
                 "judge": r.judge,
                 "ranked": r.ranked,
-                "why": json.loads(r.judge_why),
+                "why": why_of(r),
             }
             for r in conn.execute(select(lists).order_by(lists.c.list_date, lists.c.school))
             if r.ranked
