@@ -37,7 +37,6 @@ SENSITIVE: dict[str, str] = {
     "child_disability_support": "心身の機能の障害",
     "family_disability": "心身の機能の障害",
     "disability_service": "心身の機能の障害",
-    "special_child_allowance": "心身の機能の障害",
     "support_class": "心身の機能の障害",
     "family_care_level": "心身の機能の障害",
     "parent_mental_illness": "病歴",
