@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.challenger import Challenger
+from models.drift import Watch
 from models.evaluation import calibrate, within_groups
 from models.memory import Kept, Memory, mixed, priority
 from models.online import Folded, OnlineModel
@@ -190,6 +191,7 @@ class Learner:
         self.pool: Pool | None = None
         self.challenger = Challenger(len(self.names))
         self.challenger_cpu = 0.0
+        self.watch = Watch()
         self.standing = Standing()
 
     @property
@@ -276,6 +278,8 @@ class Learner:
     ) -> None:
         model = np.frombuffer(block.model_scores, dtype="<f4").astype(np.float64)[use]
         rules = rows[use, -1].astype(np.float64)
+        if block.learned:
+            self.watch.settle(block.day, model, hits)
         model_right, rules_right, pairs = 0.0, 0.0, 0
         challenger_right: float | None = None
         if block.learned:

@@ -135,7 +135,7 @@ def test_removal_equals_a_run_that_never_had_the_child(
     drain(log)
     now, wanted = everything(log, removed), never(other, without(days), removed)
     assert len(wanted["warning_lists"]) >= 2 and len(wanted["list_scores"]) > 10
-    assert len(wanted["model_snapshots"]) == 4 and wanted["training_blocks"]
+    assert len(wanted["model_snapshots"]) == 5 and wanted["training_blocks"]
     for table, rows in wanted.items():
         assert now[table] == rows, table
     for table in ("model_snapshots", "training_blocks"):

@@ -28,8 +28,13 @@ class Changes:
     model_at: int = 0
     memory_at: int = 0
     challenger_at: int = 0
+    watch_at: int = 0
     book_at: int = 0
     pool_at: int = 0
+
+    def learned(self, position: int) -> None:
+        """A day's labels were learned: everything that learns has changed."""
+        self.model_at = self.memory_at = self.challenger_at = self.watch_at = position
 
 
 @dataclass

@@ -21,6 +21,7 @@ import structlog
 from sqlalchemy import Connection, Table, delete, select
 
 from models import challenger, student_state
+from models.drift import Watch
 from models.learner import Learner
 from models.online import library_versions
 from models.student_state import StudentState, from_bytes, to_bytes
@@ -29,6 +30,7 @@ from warning_service.events.log import Log, UnitOfWork, read
 from warning_service.events.tables import consumers
 from warning_service.events.types import Event, NewEvent
 from warning_service.judging.changes import Changes, Spent
+from warning_service.judging.drift import WATCH
 from warning_service.judging.gone import gone_by, latest
 from warning_service.judging.judge import Book, Gone, Judge
 from warning_service.judging.setup import Setup, from_playbook
@@ -185,6 +187,7 @@ def encode(judge: Judge, changes: Changes, board: str) -> Writes:
         (MEMORY, changes.memory_at, judge.learner.memory_bytes),
         (CHALLENGER, changes.challenger_at, judge.learner.challenger.to_bytes),
         (POOL, changes.pool_at, judge.learner.pool_bytes),
+        (WATCH, changes.watch_at, lambda: encode_watch(judge.learner.watch)),
         (BOOK, changes.book_at, lambda: encode_book(judge.book)),
     ]
     settled = set(changes.settled)
@@ -214,6 +217,11 @@ def encode(judge: Judge, changes: Changes, board: str) -> Writes:
         scores=[row for made in changes.lists for row in made.scores],
         events=changes.events,
     )
+
+
+def encode_watch(watch: Watch) -> bytes:
+    """What is watched, as canonical bytes."""
+    return msgspec.msgpack.encode(watch, order="deterministic")
 
 
 def encode_book(book: Book) -> bytes:
@@ -308,6 +316,8 @@ def _restore_model(learner: Learner, rows: dict[str, Any]) -> None:
         rows[MEMORY].state if MEMORY in rows else None,
         bytes(rows[POOL].state) if POOL in rows else b"",
     )
+    if WATCH in rows:
+        learner.watch = msgspec.msgpack.decode(rows[WATCH].state, type=Watch)
     if CHALLENGER in rows:
         learner.challenger.restore(rows[CHALLENGER].state)
 
@@ -350,6 +360,7 @@ def play(
         whole.events += changes.events
         whole.model_at = changes.model_at or whole.model_at
         whole.memory_at = changes.memory_at or whole.memory_at
+        whole.watch_at = changes.watch_at or whole.watch_at
         whole.challenger_at = changes.challenger_at or whole.challenger_at
         whole.book_at = changes.book_at or whole.book_at
         whole.pool_at = changes.pool_at or whole.pool_at

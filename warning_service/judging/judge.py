@@ -6,9 +6,8 @@ were batched, not on when they were handled. Days are ordinals.
 
 A refusal (不同意書) takes the child out at once: its state, and its rows in the model's memory. All
 that is kept is its place on the roll and its household's key (`away`), so that a family may change
-its mind. The weights it
-once moved are cleaned by removal.py, which plays the log without what was before the refusal
-(`gone`) and puts the result in the place of this judge's state.
+its mind. The weights it once moved are cleaned by removal.py, which plays the log without what was
+before the refusal (`gone`) and puts the result in the place of this judge's state.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from warning_service.events.types import (
     ReviewDecided,
     UseStopped,
 )
-from warning_service.judging import outcomes, rises
+from warning_service.judging import drift, outcomes, rises
 from warning_service.judging.changes import Changes, Spent
 from warning_service.judging.publish import Occasion, make
 from warning_service.judging.sampling import block_of
@@ -325,7 +324,7 @@ class Judge:
         self.spent.labels += sum(1 for found in labels if found is not None)
         self.waiting.remove(day)
         self.changes.settled.append(day)
-        self.changes.model_at = self.changes.memory_at = self.changes.challenger_at = position
+        self.changes.learned(position)
         self._version = ""
 
     def _sample(self, day: int) -> None:
@@ -338,6 +337,7 @@ class Judge:
         if self.setup.similar_to is not None:
             # Weekly at the close of a day, so that all lists until the next weigh the same.
             self.book.alike = alike_of(self.setup, groups, day)
+        drift.look(self.learner.watch, self.setup, groups, day, self.changes)
         block = block_of(self.setup, self.learner, groups, day)
         self.spent.scoring += self._without_challenger(began, apart)
         if block is not None:
@@ -375,7 +375,7 @@ class Judge:
         wanted = {body.school: everyone.get(body.school, {})} if body.school else everyone
         made = make(
             self.setup,
-            Occasion(self.board, day, known_until, event.position, event.recorded_at),
+            Occasion(self.board, day, known_until, event.position, event.recorded_at, book.alike),
             self.learner,
             model_version=self.model_version,
             groups=gather(self.setup, wanted, everyone, known_until, book.alike),

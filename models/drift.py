@@ -1,0 +1,230 @@
+"""Is what comes in still like what came before, and do stated probabilities still come true?
+
+Once in four weeks the distribution of each item over all children is kept as a few counts in bins
+(the bins are laid at the item's own quantiles when it is first seen), for a year. What is told is
+the population stability index against the month before and against the months before that, beside
+what it would easily be by chance with so many children. An item of which nothing came in four weeks
+is silent, which matters most. For the model, each settled day keeps how many hits were stated, how
+many there were, and the log-loss; River's ADWIN looks for a change in them.
+
+Only counts over the whole board are kept: no child is in here. A drift proves nothing wrong: school
+holidays, a new form and a new grade all move a distribution. It says where to look.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+F64 = npt.NDArray[np.float64]
+
+MONTHS = 13
+DAYS = 104
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+LEAST_SEEN = 20
+"""Children of whom an item is known before its bins are laid."""
+MARKED = 0.25
+"""From this index on a change is marked; below .1 there is none to speak of (Siddiqi 2006)."""
+SLIGHT = 0.1
+SURE = 3.0
+"""Standard deviations above what the index is by chance."""
+USUAL = 6
+"""Months before the last one that are the reference."""
+
+State = Literal["steady", "slight", "marked", "silent", "new"]
+
+
+class Month(msgspec.Struct, array_like=True):
+    """One item on one day: children by bin, and of how many nothing is known."""
+
+    day: int
+    counts: list[int]
+    unknown: int
+
+    @property
+    def all(self) -> list[int]:
+        """The bins, and the unknown as one more."""
+        return [*self.counts, self.unknown]
+
+
+class Item(msgspec.Struct, array_like=True):
+    """One item's bins (inner edges) and months, and the last day of which anything is known."""
+
+    edges: list[float] = []
+    months: list[Month] = []
+    last_on: int = 0
+
+
+class Settled(msgspec.Struct, array_like=True):
+    """The model on one settled day. `stated`: the sum of its probabilities; `loss`: log-loss."""
+
+    day: int
+    counted: int
+    hits: int
+    stated: float
+    loss: float
+
+
+class Watch(msgspec.Struct, array_like=True):
+    """All that is watched of one board."""
+
+    items: dict[str, Item] = {}
+    days: list[Settled] = []
+    looked_on: int = 0
+
+    def due(self, day: int) -> bool:
+        """Is it time to look at the items again?"""
+        return day - self.looked_on >= 28
+
+    def look(self, item: str, day: int, values: Sequence[float], last_on: int) -> None:
+        """Keep one item's month. `values`: one for each child, NaN where nothing is known."""
+        held = self.items.setdefault(item, Item())
+        given = np.array(values, dtype=np.float64)
+        known = given[~np.isnan(given)]
+        held.last_on = max(held.last_on, last_on)
+        if not held.edges:
+            if len(known) < LEAST_SEEN or last_on <= day - 28:
+                return
+            held.edges = sorted(set(np.quantile(known, QUANTILES, method="lower").tolist()))
+        bins = np.searchsorted(np.array(held.edges), known, side="left")
+        counts = np.bincount(bins, minlength=len(held.edges) + 1).tolist()
+        held.months.append(Month(day, counts, len(given) - len(known)))
+        del held.months[:-MONTHS]
+
+    def settle(self, day: int, log_odds: F64, hits: npt.NDArray[np.bool_]) -> None:
+        """Keep how the model did on a settled day, by the scores it gave then."""
+        odds = np.clip(log_odds, -30.0, 30.0)
+        stated = 1.0 / (1.0 + np.exp(-odds))
+        loss = np.log1p(np.exp(np.where(hits, -odds, odds)))
+        self.days.append(
+            Settled(day, len(hits), int(hits.sum()), float(stated.sum()), float(loss.sum()))
+        )
+        del self.days[:-DAYS]
+
+
+class ItemDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """What is told of one item. Indices are None where there is no month to compare with."""
+
+    item: str
+    state: State
+    against_last: float | None
+    against_usual: float | None
+    by_chance: float
+    unknown: float
+    unknown_before: float | None
+    looked_on: int
+    last_on: int
+
+
+class ModelDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """The model lately. `changed_on`: the settled day at which ADWIN saw a change, None for none.
+
+    `doubt`: how far stated and happened are easily apart by chance (two standard deviations, the
+    hits of overlapping days counted once).
+    """
+
+    days: int
+    counted: int
+    hits: int
+    stated: float
+    happened: float
+    doubt: float
+    changed_on: int | None
+    worse: bool
+
+
+def stability(now: Sequence[int], before: Sequence[int]) -> float:
+    """Population stability index of two rows of counts; half a child is added to each bin."""
+    bins = len(now)
+    p = (np.array(now) + 0.5) / (sum(now) + 0.5 * bins)
+    q = (np.array(before) + 0.5) / (sum(before) + 0.5 * bins)
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def by_chance(now: Sequence[int], before: Sequence[int]) -> float:
+    """How large the index easily is when nothing changed: it goes as chi-square of the bins."""
+    free = max(1, sum(1 for a, b in zip(now, before, strict=True) if a + b) - 1)
+    spread = 1.0 / max(1, sum(now)) + 1.0 / max(1, sum(before))
+    return (free + SURE * math.sqrt(2.0 * free)) * spread
+
+
+def of_item(item: str, held: Item, today: int) -> ItemDrift:
+    """What is to be told of an item on `today`."""
+    months = held.months
+    if not months:
+        return ItemDrift(
+            item=item, state="new", against_last=None, against_usual=None, by_chance=0.0,
+            unknown=1.0, unknown_before=None, looked_on=0, last_on=held.last_on,
+        )  # fmt: skip
+    now, before = months[-1], months[:-1]
+    last = before[-1].all if before else None
+    usual = [sum(column) for column in zip(*(m.all for m in before[-USUAL:]), strict=True)]
+    found = [(stability(now.all, row), by_chance(now.all, row)) for row in (last, usual) if row]
+    state: State = "steady" if before else "new"
+    if any(index >= max(SLIGHT, line) for index, line in found):
+        state = "slight"
+    if any(index >= max(MARKED, line) for index, line in found):
+        state = "marked"
+    if today - held.last_on > 28:
+        state = "silent"
+    return ItemDrift(
+        item=item, state=state,
+        against_last=found[0][0] if last else None,
+        against_usual=found[-1][0] if usual else None,
+        by_chance=max((line for _, line in found), default=0.0),
+        unknown=now.unknown / max(1, sum(now.all)),
+        unknown_before=before[-1].unknown / max(1, sum(before[-1].all)) if before else None,
+        looked_on=now.day, last_on=held.last_on,
+    )  # fmt: skip
+
+
+def of_model(days: Sequence[Settled], horizon: int, lately: int = 8) -> ModelDrift | None:
+    """How the model does lately against what it stated; None before anything settled."""
+    if not days:
+        return None
+    recent = days[-lately:]
+    counted = sum(d.counted for d in recent)
+    stated, hits = sum(d.stated for d in recent), sum(d.hits for d in recent)
+    # An outcome is a hit on every day of its horizon: those are one accident.
+    step = max(1, (recent[-1].day - recent[0].day) // max(1, len(recent) - 1))
+    alike = max(1.0, min(len(recent), horizon / step))
+    rate = max(stated, 1.0) / counted
+    doubt = 2.0 * math.sqrt(rate * (1.0 - min(rate, 1.0)) / counted * alike)
+    changed, worse = _change(days)
+    return ModelDrift(
+        days=len(recent), counted=counted, hits=hits, stated=stated / counted,
+        happened=hits / counted, doubt=doubt, changed_on=changed, worse=worse,
+    )  # fmt: skip
+
+
+def _change(days: Sequence[Settled]) -> tuple[int | None, bool]:
+    """(the last settled day at which ADWIN saw a change, is the loss higher since?).
+
+    It looks at the log-loss beyond that of knowing each day's own rate, so that a month with more
+    outcomes alone is no change of the model.
+    """
+    from river.drift import ADWIN  # River takes a second to import
+
+    watcher = ADWIN(delta=0.002, clock=1, grace_period=5, min_window_length=5)
+    found: int | None = None
+    beyond = [_beyond(day) for day in days]
+    for at, value in enumerate(beyond):
+        watcher.update(value)
+        if watcher.drift_detected:
+            found = at
+    if found is None:
+        return None, False
+    earlier, since = beyond[:found], beyond[found:]
+    worse = bool(earlier) and sum(since) / len(since) > sum(earlier) / len(earlier)
+    return days[found].day, worse
+
+
+def _beyond(day: Settled) -> float:
+    rate = min(1.0 - 1e-9, max(1e-9, day.hits / day.counted))
+    known = -(rate * math.log(rate) + (1.0 - rate) * math.log(1.0 - rate))
+    return day.loss / day.counted - known
