@@ -217,7 +217,7 @@ def _put_classes(job: Job, entries: list[Entry]) -> None:
             continue
         year = school_year_of(e.place.on)
         grade = e.place.grade - (6 if e.place.grade > 6 else 0)
-        room = e.cells.text("room")
+        room = e.cells.text("room", required=False)
         rows[e.place.class_id] = {
             "id": e.place.class_id,
             "school": e.place.school,
