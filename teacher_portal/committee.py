@@ -18,10 +18,11 @@ from fastapi.responses import Response
 from design.render import language
 from teacher_portal.committee_turns import Turn, facts_of, side_of, turns_of
 from teacher_portal.frame import go, show, worded
+from teacher_portal.sheets import for_meeting
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
-from warning_service.follow_up.meetings import Agenda
+from warning_service.follow_up.meetings import Agenda, seated
 from warning_service.follow_up.service import (
     LONGEST_NOTE,
     DecidedFurtherOn,
@@ -133,6 +134,8 @@ def _one(
         siblings=beside,
         last=(last, before) if before is not None and before.decided is not None else None,
         facts=facts_of(request, who, agenda, turn) if own_facts else None,
+        sheets=for_meeting(rooms, seated(who, sitting), turn.child, sitting.id),
+        may_fill=who.may(Ability.FILL_SHEETS),
         wide=True,
     )
 

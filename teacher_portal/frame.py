@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from connectors.messaging import registry
 from design.render import language, page, say, texts
-from teacher_portal.menu import LISTS, MEETINGS, menu_of
+from teacher_portal.menu import LISTS, MEETINGS, SHEETS, menu_of
 from warning_service.access.principals import Principal
 from warning_service.playbooks.follow_up import Choice
 from warning_service.rooms import rooms_of
@@ -39,6 +39,8 @@ SAVED = (
     "review",
     "review_undone",
     "review_further_on",
+    "sheet_filled",
+    "sheet_checked",
     "rq_received",
     "rq_done",
     "case_given",
@@ -88,6 +90,8 @@ def menu_for(request: Request, who: Principal) -> list[tuple[str, str]]:
     without = set() if rooms.follow_ups.meetings.sits(who) else {MEETINGS}
     if playbook.judgement.method == "none":
         without.add(LISTS)
+    if not playbook.sheets:
+        without.add(SHEETS)
     return menu_of(who, without=without)
 
 

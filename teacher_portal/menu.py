@@ -43,7 +43,7 @@ def _at_school(who: Principal) -> bool:
     return who.may(Ability.PLAN_COVER) or who.may(Ability.SEE_ALERTS)
 
 
-LISTS, MEETINGS = "/portal/lists", "/portal/meetings"
+LISTS, MEETINGS, SHEETS = "/portal/lists", "/portal/meetings", "/portal/sheets"
 
 PAGES = (
     Page("/portal", "frame.nav_home", _may(Ability.SEE_ALERTS, Ability.SEE_LIST)),
@@ -53,6 +53,7 @@ PAGES = (
     Page("/portal/cases", "frame.nav_cases", _may(Ability.TAKE_CASES)),
     Page("/portal/handed-over", "frame.nav_handed_over", _may(Ability.HAND_OVER)),
     Page(MEETINGS, "frame.nav_meetings", _may(Ability.REVIEW)),
+    Page(SHEETS, "frame.nav_sheets", _may(Ability.FILL_SHEETS)),
     Page("/portal/board", "frame.nav_board", _may(Ability.SEE_COUNTS)),
     Page("/portal/evaluation", "frame.nav_evaluation", _may(Ability.SEE_COUNTS)),
     Page("/portal/evaluation/school", "frame.nav_evaluation_school", _sees_a_school_not_counts),

@@ -37,6 +37,7 @@ from teacher_portal import (
     rights_review,
     second_factor,
     security,
+    sheets,
     sign_in,
     status,
     students,
@@ -52,7 +53,7 @@ router = APIRouter()
 for room in (
     sign_in, second_factor, security, invitation, account, language, home, live, alerts, alert_life,
     notices, opinions, digest,
-    classes, students, lists, committee, follow_up,
+    classes, students, lists, committee, sheets, follow_up,
     board, evaluation, evaluation_school,
     cases, cards, accounts, account_links, channels, cover, told, status, watchman,
     requests, requests_disclosure, requests_amend, requests_approval,

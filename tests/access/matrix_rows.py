@@ -45,6 +45,8 @@ LISTS = CARE + " committee board_guidance"
 CHILDS_PAGE = LISTS + " welfare"
 SEATS = "nurse counsellor social_worker guidance management committee board_guidance welfare"
 """Who may have a seat in a meeting. This world's playbook gives one to three of them only."""
+SHEETS = CARE + " board_guidance welfare"
+SHEET = {"sheet_id": "assessment"}
 GIVERS = "social_worker guidance management board_guidance"
 SCHOOL = ("nurse", "counsellor", "social_worker", "guidance", "management")
 
@@ -410,6 +412,21 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "POST /portal/committee/{list_id}/undo": (
         Row(SEATS, of="entry", reach=NOTHING, form=_decision),
     ),
+    # --- sheets: this world's playbook has none, so nobody reaches one ----------------------------
+    "GET /portal/sheets": (Row(SHEETS),),
+    "GET /portal/sheets/{sheet_id}/of/{student}": (
+        Row(SHEETS, of="student", reach=NOTHING, path=SHEET),
+    ),
+    "POST /portal/sheets/{sheet_id}/of/{student}": (
+        Row(SHEETS, of="student", reach=NOTHING, path=SHEET, form={"section": "a"}),
+    ),
+    "POST /portal/sheets/{sheet_id}/of/{student}/check": (
+        Row(SHEETS, of="student", reach=NOTHING, path=SHEET),
+    ),
+    "GET /portal/sheets/{sheet_id}/file": (
+        Row(SHEETS, path=SHEET, query="?school=sakura", ok=frozenset({404})),
+    ),
+    "POST /portal/sheets/{sheet_id}/file": (Row(SHEETS, path=SHEET, ok=frozenset({422})),),
     # --- counts, the installation ---------------------------------------------------------------
     "GET /portal/board": (Row("board board_guidance"),),
     "GET /portal/evaluation": (Row("board board_guidance"),),

@@ -55,3 +55,41 @@ def playbook(**changes: Any) -> Playbook:
 def work_by(school: School, chosen: Playbook) -> None:
     """Let the test's board work by this playbook."""
     school.rooms.playbooks._by_board[make.BOARD] = chosen
+
+
+SHEET: dict[str, Any] = {
+    "id": "assessment",
+    "label": "アセスメントシート",
+    "label_en": "Assessment",
+    "meetings": ["conference"],
+    "checked_by": "school",
+    "file": True,
+    "sections": [
+        {
+            "id": "education", "label": "学校での困難", "label_en": "At school",
+            "filled_by": "school", "seen_by": ["centre"],
+            "fields": [
+                {"id": "attendance", "label": "登校のようす", "label_en": "Attendance",
+                 "item": "absent_days"},
+                {"id": "trouble", "label": "困りごと", "label_en": "Trouble", "kind": "choice",
+                 "choices": [
+                     {"id": "often", "label": "よくある", "label_en": "often"},
+                     {"id": "none", "label": "ない", "label_en": "none"},
+                 ]},
+            ],
+        },
+        {
+            "id": "centre", "label": "センター", "label_en": "Centre", "filled_by": "centre",
+            "fields": [
+                {"id": "visits", "label": "訪問の回数", "label_en": "Visits", "kind": "number",
+                 "least": 0, "most": 20},
+                {"id": "agreed", "label": "家庭の同意", "label_en": "Agreed", "kind": "yes_no"},
+            ],
+        },
+        {
+            "id": "home", "label": "家庭の困難", "label_en": "At home", "filled_by": "welfare",
+            "seen_by": ["centre"],
+            "fields": [{"id": "money", "label": "家計", "label_en": "Money", "longest": 20}],
+        },
+    ],
+}  # fmt: skip

@@ -76,10 +76,14 @@ class Ability(StrEnum):
     SEE_LIST = "see_list"
     REVIEW = "review"  # decide in a meeting the playbook gives a seat in
     RECORD_FOLLOW_UP = "record_follow_up"
+    FILL_SHEETS = "fill_sheets"  # a section of an assessment sheet on a child
     HAND_OVER = "hand_over"  # give a case to the welfare office, or take it back
     TAKE_CASES = "take_cases"  # the welfare office: cases handed over to it, and giving them back
     MANAGE_CARDS = "manage_cards"  # children's sign-in cards
     SEE_COUNTS = "see_counts"  # board statistics, no names
+    TRY_PLAYBOOK = (
+        "try_playbook"  # a changed playbook on the past, in counts; none comes into force
+    )
     HANDLE_REQUESTS = "handle_requests"  # refusals, disclosure, correction, stop of use
     APPROVE_REQUESTS = "approve_requests"  # the second person where something is withheld
     MANAGE_ACCOUNTS = "manage_accounts"
@@ -98,10 +102,12 @@ PURPOSES: dict[Ability, Purpose] = {
     Ability.SEE_LIST: Purpose.SCREENING,
     Ability.REVIEW: Purpose.SCREENING,
     Ability.RECORD_FOLLOW_UP: Purpose.CARE,
+    Ability.FILL_SHEETS: Purpose.CARE,
     Ability.HAND_OVER: Purpose.CARE,
     Ability.TAKE_CASES: Purpose.CARE,
     Ability.MANAGE_CARDS: Purpose.ACCOUNTS,
     Ability.SEE_COUNTS: Purpose.STATISTICS,
+    Ability.TRY_PLAYBOOK: Purpose.STATISTICS,
     Ability.HANDLE_REQUESTS: Purpose.RIGHTS,
     Ability.APPROVE_REQUESTS: Purpose.RIGHTS,
     Ability.MANAGE_ACCOUNTS: Purpose.ACCOUNTS,
@@ -124,7 +130,7 @@ class Office(msgspec.Struct, frozen=True):
 
 _CARE = frozenset(
     {Ability.SEE_ALERTS, Ability.SEE_STUDENT, Ability.SEE_LIST, Ability.RECORD_FOLLOW_UP}
-)
+) | {Ability.FILL_SHEETS}
 _LEAD = _CARE | {Ability.REVIEW, Ability.HAND_OVER}
 
 OFFICES: dict[Role, Office] = {
@@ -152,19 +158,20 @@ OFFICES: dict[Role, Office] = {
     Role.BOARD: Office(
         Place.BOARD,
         Reach.NOBODY,
-        frozenset({Ability.SEE_COUNTS, Ability.APPROVE_REQUESTS, Ability.SEE_TELLING}),
+        frozenset({Ability.SEE_COUNTS, Ability.APPROVE_REQUESTS, Ability.SEE_TELLING})
+        | {Ability.TRY_PLAYBOOK},
     ),
     Role.BOARD_GUIDANCE: Office(
         Place.BOARD,
         Reach.BOARD,
         frozenset({Ability.SEE_COUNTS, Ability.SEE_LIST, Ability.SEE_STUDENT, Ability.HAND_OVER})
-        | {Ability.SEE_TELLING, Ability.REVIEW},
+        | {Ability.SEE_TELLING, Ability.REVIEW, Ability.FILL_SHEETS, Ability.TRY_PLAYBOOK},
     ),
     Role.WELFARE: Office(
         Place.BOARD,
         Reach.CASES,
         frozenset({Ability.SEE_STUDENT, Ability.RECORD_FOLLOW_UP, Ability.TAKE_CASES})
-        | {Ability.REVIEW},
+        | {Ability.REVIEW, Ability.FILL_SHEETS},
     ),
     Role.PRIVACY: Office(Place.BOARD, Reach.BOARD, frozenset({Ability.HANDLE_REQUESTS})),
     Role.ACCOUNTS: Office(

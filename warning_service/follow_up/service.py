@@ -33,6 +33,7 @@ from warning_service.events.types import (
 from warning_service.follow_up import cases
 from warning_service.follow_up.hand_over import HandOvers
 from warning_service.follow_up.meetings import Meetings
+from warning_service.follow_up.sheets import Sheets
 from warning_service.follow_up.tables import follow_ups, reviews
 from warning_service.judging.tables import list_entries, warning_lists
 from warning_service.playbooks.follow_up import Choice
@@ -63,7 +64,8 @@ class NoteTooLong(ValueError):
 class FollowUps:
     """Records reviews and follow-ups of one installation.
 
-    `hand_overs`: cases given to welfare; `meetings`: whose turn it is in which.
+    `hand_overs`: cases given to welfare; `meetings`: whose turn it is in which; `sheets`: filled on
+    a child.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class FollowUps:
         self._gateway = gateway
         self.hand_overs = HandOvers(log, sealer, gateway)
         self.meetings = Meetings(log, playbooks, gateway)
+        self.sheets = Sheets(log, sealer, playbooks, gateway)
 
     def review(
         self,
