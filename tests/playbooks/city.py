@@ -146,6 +146,10 @@ def _facts(
         rows = np.flatnonzero(may & (dice.random(len(burden)) < chance))
         # Most on record within the time it is fresh, some older: "now" and "ever" have to differ.
         age = np.where(dice.random(len(rows)) < 0.85, 1.0, 1.3) * dice.integers(1, fresh, len(rows))
+        # An extract comes again and again, and says the same anew.
+        again = np.flatnonzero(dice.random(len(rows)) < 0.3)
+        rows = np.concatenate((rows, rows[again]))
+        age = np.concatenate((age, np.maximum(0.0, age[again] - 30)))
         return _flat(rows, DAY - 1 - age.astype(np.int64), np.ones(len(rows)))
     if known["kind"] == "count":
         rate = COUNTS.get(item, 0.2)

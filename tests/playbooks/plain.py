@@ -114,12 +114,13 @@ class Plain:
         return found
 
     def log_odds(self) -> list[float]:
-        """Intercept and coefficients times values."""
+        """Intercept and coefficients times values; what is only true or not counts once."""
         found = [float(self.file["judgement"]["intercept"])] * self.children
         for item, held in self.items.items():
             if weight := held.get("coefficient"):
+                once = self.known(item)["kind"] == "flag"
                 for child, value in self.values(item).items():
-                    found[child] += weight * value
+                    found[child] += weight * (min(value, 1) if once else value)
         return [round(value, 9) for value in found]
 
     def probability(self) -> list[float]:

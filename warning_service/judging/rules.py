@@ -4,9 +4,10 @@ With a playbook: its method, on window values. An item is *reached* when the sum
 mean (measures) over its window is at the playbook's mark or worse, in the direction the catalogue
 calls worse; where no direction is known, reaching means from below, as for a high value. Then
 `points` gives the item's points, `count` one, `similarity` the item's weight (alike.py), and a
-`formula` gives its coefficient times the window value, reached or not. What the items give adds up
-to the child's total; an item speaks for its own types of difficulty only, so each type has a sum of
-its own. A sibling's points (siblings.py) come on top of the total, once, and of no type.
+`formula` gives its coefficient times the window value (of a flag: once), reached or not. What the
+items give adds up to the child's total; an item speaks for its own types of difficulty only, so
+each type has a sum of its own. A sibling's points (siblings.py) come on top of the total, once, and
+of no type.
 
 Without a playbook (replays of data nobody wrote one for): for every item with a known worse
 direction, how far the student stands on the worse side: for counts of its group, by the share of
@@ -159,6 +160,8 @@ def judge_windows(
 def _given(setup: Setup, use: Use, window: Window, hit: Mask, weights: Alike) -> F64 | None:
     if setup.method == "formula":
         value = np.where(window.known, window.value, 0.0)
+        if use.spec.kind == "flag":  # told anew by every extract, and true once
+            value = np.minimum(value, 1.0)
         return use.coefficient * value if use.coefficient else None
     worth = {"points": use.points, "count": 1.0, "similarity": weights.get(use.spec.id, 0.0)}
     given = worth.get(setup.method, 0.0)

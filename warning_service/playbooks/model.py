@@ -43,8 +43,9 @@ class ItemInUse(Part):
 
     It is *reached* when the sum (counts, flags) or mean (measures) over the last `window_days` is
     `at` or worse, in the direction the catalogue calls worse; `points` then count. A formula adds
-    `coefficient` times that sum or mean (below 0: it lowers the score). `types`: the difficulties
-    it speaks for; none: all. `hidden`: it feeds the score and is shown to nobody in a meeting.
+    `coefficient` times that sum or mean, of a flag once (below 0: it lowers the score). `types`:
+    the difficulties it speaks for; none: all. `hidden`: it feeds the score and is shown to nobody
+    in a meeting.
 
     A file that does not say otherwise looks back 28 days for what happens day by day (counts and
     answers), and for everything else as long as the catalogue calls it fresh.
@@ -319,10 +320,15 @@ def load_file(path: Path) -> Playbook:
 @lru_cache(maxsize=32)
 def shipped(playbook_id: str) -> Playbook:
     """A playbook that ships with Kizashi. Raises KeyError for an unknown id."""
+    return parse(shipped_text(playbook_id))
+
+
+def shipped_text(playbook_id: str) -> str:
+    """The file of a playbook that ships with Kizashi. Raises KeyError for an unknown id."""
     file = files(__package__).joinpath("shipped", f"{playbook_id}.toml")
     if not playbook_id.isidentifier() or not file.is_file():
         raise KeyError(playbook_id)
-    return parse(file.read_text("utf-8"))
+    return file.read_text("utf-8")
 
 
 def fingerprint(playbook: Playbook) -> str:
