@@ -72,7 +72,7 @@ def test_a_list_shows_both_sides_and_can_be_sorted_and_filtered(
         "遅刻 28日で0日",
         "他部署のデータ: +1",
         "困難な状況にあることを意味しません",
-        "3か月つづけて",
+        "3回つづけて",
         "logistic-1:abc",
     ):
         assert words in page, words

@@ -269,7 +269,10 @@ class _Writer:
         if kept is not None:
             why[formula.KEY] = kept.text()
         if self.setup.whole_board:
-            why |= {"scope": "board", "budget": budget, "ranked_of_board": self.given.ranked}
+            why |= {"scope": "board", "ranked_of_board": self.given.ranked}
+            why["budget"] = budget if self.setup.has_budget else None
+        if not self.setup.has_budget:
+            why["places"] = "picked"
         if self.setup.whole_board or not self.setup.has_budget:
             budget = listed
         return {

@@ -1,0 +1,79 @@
+"""What the pages say of a list made by picks, types and levels."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from tests.teacher_portal.conftest import Browsers
+from tests.teacher_portal.school import School
+from warning_service.judging.tables import list_entries, warning_lists
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+LEVEL = {
+    "key": "town:A", "scheme": "兆市レベル", "scheme_en": "Town level", "label": "優先",
+    "label_en": "first",
+}  # fmt: skip
+WHY = {
+    "probability": None, "method": "points", "mark": 7.0, "sibling_points": 2.0, "level": LEVEL,
+    "items_reached": {"basic": 4, "other": 3},
+    "picks": [{"id": "t", "label": "類型のめやす", "label_en": "a type's mark"}],
+    "types": [
+        {"id": "p", "label": "貧困", "label_en": "Poverty", "score": 3.5, "reached": True,
+         "took": True},
+        {"id": "b", "label": "いじめ", "label_en": "Bullying", "score": 0.0, "reached": False,
+         "took": False},
+    ],
+    "second": {"reached": 2, "least": 1}, "later": True, "place_of_board": 17,
+}  # fmt: skip
+
+
+def change(school: School, list_id: str, why: dict[str, Any], judge_why: dict[str, Any]) -> None:
+    with school.rooms.database.writing() as conn:
+        e, w = list_entries.c, warning_lists.c
+        held = conn.execute(select(e.evidence).where(e.list_id == list_id)).scalar_one()
+        text = json.dumps({**json.loads(held), **why})
+        conn.execute(update(list_entries).where(e.list_id == list_id).values(evidence=text))
+        conn.execute(
+            update(warning_lists)
+            .where(w.id == list_id)
+            .values(judge_why=json.dumps({"reason": "too_few_outcomes", **judge_why}))
+        )
+
+
+def test_why_a_child_is_on_the_list(school: School, browsers: Browsers) -> None:
+    list_id = school.warning_list(school.children["sakura-1"][:1])
+    board = {"scope": "board", "budget": 200, "ranked_of_board": 4000}
+    change(school, list_id, WHY, board)
+    page = browsers("nurse").get(f"/portal/lists/{list_id}")
+    for words in (
+        "兆市レベル 優先", "載った理由: 類型のめやす", "貧困", "3.5", "めやす以上",
+        "基本連携データ項目 4、ほか 3", "二次スクリーニング: 2項目", "きょうだいによる加点 2点",
+        "全校で 17番目", "あとの順番", "全校あわせて 4000人から", "全校あわせて 200人まで。",
+        "当てはまっても、困難があるとは限りません",
+    ):  # fmt: skip
+        assert words in page, words
+    assert page.count("めやす以上") == 1
+    meeting = browsers("committee").get(f"/portal/committee/{list_id}")
+    assert "兆市レベル 優先" in meeting and "貧困" in meeting
+
+
+@pytest.mark.parametrize(
+    ("method", "mark", "words"),
+    [("formula", 0.31, "計算式による見込み 31%"), ("similarity", 0.62, "近さ 62%"),
+     ("count", 5.0, "あてはまる項目 5個")],
+)  # fmt: skip
+def test_a_score_is_told_in_its_methods_terms(
+    school: School, browsers: Browsers, method: str, mark: float, words: str
+) -> None:
+    list_id = school.warning_list(school.children["sakura-1"][:1])
+    change(
+        school, list_id, {"probability": None, "method": method, "mark": mark}, {"places": "picked"}
+    )
+    page = browsers("nurse").get(f"/portal/lists/{list_id}")
+    assert words in page and "規則の点数" not in page
+    assert "決まりにあてはまった 1人です。" in page
