@@ -5,7 +5,7 @@ Once in four weeks the distribution of each item over all children is kept as a 
 the population stability index against the month before and against the months before that, beside
 what it would easily be by chance with so many children. An item of which nothing came in four weeks
 is silent, which matters most. For the model, each settled day keeps how many hits were stated, how
-many there were, and the log-loss; River's ADWIN looks for a change in them.
+many there were, and the log-loss; River's Page-Hinkley test looks for a change in it.
 
 Only counts over the whole board are kept: no child is in here. A drift proves nothing wrong: school
 holidays, a new form and a new grade all move a distribution. It says where to look.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -33,6 +33,8 @@ MARKED = 0.25
 SLIGHT = 0.1
 SURE = 3.0
 """Standard deviations above what the index is by chance."""
+LEAST_DAYS = 8
+"""Settled days before a change of the model can be seen."""
 USUAL = 6
 """Months before the last one that are the reference."""
 
@@ -71,11 +73,17 @@ class Settled(msgspec.Struct, array_like=True):
 
 
 class Watch(msgspec.Struct, array_like=True):
-    """All that is watched of one board."""
+    """All that is watched of one board.
+
+    `changed_on`: the settled day at which a change was last seen, 0 for none; `worse`: is the
+    model's loss higher since? Kept, so that whoever reads this needs no River.
+    """
 
     items: dict[str, Item] = {}
     days: list[Settled] = []
     looked_on: int = 0
+    changed_on: int = 0
+    worse: bool = False
 
     def due(self, day: int) -> bool:
         """Is it time to look at the items again?"""
@@ -105,6 +113,7 @@ class Watch(msgspec.Struct, array_like=True):
             Settled(day, len(hits), int(hits.sum()), float(stated.sum()), float(loss.sum()))
         )
         del self.days[:-DAYS]
+        self.changed_on, self.worse = _change(self.days)
 
 
 class ItemDrift(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +131,7 @@ class ItemDrift(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """The model lately. `changed_on`: the settled day at which ADWIN saw a change, None for none.
+    """The model lately. `changed_on`: the settled day a change was last seen at, None for none.
 
     `doubt`: how far stated and happened are easily apart by chance (two standard deviations, the
     hits of overlapping days counted once).
@@ -183,11 +192,11 @@ def of_item(item: str, held: Item, today: int) -> ItemDrift:
     )  # fmt: skip
 
 
-def of_model(days: Sequence[Settled], horizon: int, lately: int = 8) -> ModelDrift | None:
+def of_model(watch: Watch, horizon: int, lately: int = 8) -> ModelDrift | None:
     """How the model does lately against what it stated; None before anything settled."""
-    if not days:
+    if not watch.days:
         return None
-    recent = days[-lately:]
+    recent = watch.days[-lately:]
     counted = sum(d.counted for d in recent)
     stated, hits = sum(d.stated for d in recent), sum(d.hits for d in recent)
     # An outcome is a hit on every day of its horizon: those are one accident.
@@ -195,30 +204,35 @@ def of_model(days: Sequence[Settled], horizon: int, lately: int = 8) -> ModelDri
     alike = max(1.0, min(len(recent), horizon / step))
     rate = max(stated, 1.0) / counted
     doubt = 2.0 * math.sqrt(rate * (1.0 - min(rate, 1.0)) / counted * alike)
-    changed, worse = _change(days)
     return ModelDrift(
         days=len(recent), counted=counted, hits=hits, stated=stated / counted,
-        happened=hits / counted, doubt=doubt, changed_on=changed, worse=worse,
+        happened=hits / counted, doubt=doubt,
+        changed_on=watch.changed_on or None, worse=watch.worse,
     )  # fmt: skip
 
 
-def _change(days: Sequence[Settled]) -> tuple[int | None, bool]:
-    """(the last settled day at which ADWIN saw a change, is the loss higher since?).
+def _change(days: Sequence[Settled]) -> tuple[int, bool]:
+    """(the last settled day at which a change was seen or 0, is the loss higher since?).
 
-    It looks at the log-loss beyond that of knowing each day's own rate, so that a month with more
-    outcomes alone is no change of the model.
+    Page and Hinkley's test looks at the log-loss beyond that of knowing each day's own rate, so
+    that a month with more outcomes alone is no change of the model; in robust standard deviations
+    of all days kept, with the usual allowance of half a one and a threshold that days which share
+    outcomes do not reach by themselves.
     """
-    from river.drift import ADWIN  # River takes a second to import
+    from river.drift import PageHinkley  # River takes a second to import
 
-    watcher = ADWIN(delta=0.002, clock=1, grace_period=5, min_window_length=5)
-    found: int | None = None
+    made: Any = PageHinkley  # River has no types here
+    watcher = made(min_instances=LEAST_DAYS, delta=0.5, threshold=10.0, mode="both")
     beyond = [_beyond(day) for day in days]
+    middle = float(np.median(beyond))
+    spread = 1.4826 * float(np.median(np.abs(np.array(beyond) - middle)))
+    found: int | None = None
     for at, value in enumerate(beyond):
-        watcher.update(value)
+        watcher.update((value - middle) / spread if spread > 0 else 0.0)
         if watcher.drift_detected:
             found = at
     if found is None:
-        return None, False
+        return 0, False
     earlier, since = beyond[:found], beyond[found:]
     worse = bool(earlier) and sum(since) / len(since) > sum(earlier) / len(earlier)
     return days[found].day, worse

@@ -55,6 +55,7 @@ PAGES = (
     Page(MEETINGS, "frame.nav_meetings", _may(Ability.REVIEW)),
     Page(SHEETS, "frame.nav_sheets", _may(Ability.FILL_SHEETS)),
     Page("/portal/board", "frame.nav_board", _may(Ability.SEE_COUNTS)),
+    Page("/portal/playbook", "frame.nav_playbook", _may(Ability.TRY_PLAYBOOK)),
     Page("/portal/evaluation", "frame.nav_evaluation", _may(Ability.SEE_COUNTS)),
     Page("/portal/evaluation/school", "frame.nav_evaluation_school", _sees_a_school_not_counts),
     Page("/portal/requests", "frame.nav_requests", _may(Ability.HANDLE_REQUESTS)),
@@ -67,7 +68,9 @@ PAGES = (
     Page("/portal/told", "frame.nav_told", _may(Ability.SEE_TELLING)),
     Page("/portal/rights-review", "frame.nav_rights_review", _may(Ability.REVIEW_RIGHTS)),
     Page("/portal/trail", "frame.nav_trail", _may(Ability.SEE_TRAIL)),
+    Page("/portal/drift", "frame.nav_drift", _may(Ability.SEE_COUNTS)),
     Page("/portal/status", "frame.nav_status", _may(Ability.OPERATE)),
+    Page("/portal/status/drift", "frame.nav_drift", _may(Ability.OPERATE)),
     Page("/portal/watchman", "frame.nav_watchman", _may(Ability.OPERATE)),
     Page("/portal/messages", "frame.nav_messages", _may(Ability.OPERATE)),
     Page(

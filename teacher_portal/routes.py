@@ -19,6 +19,7 @@ from teacher_portal import (
     cover,
     devices,
     digest,
+    drift,
     evaluation,
     evaluation_school,
     follow_up,
@@ -55,7 +56,7 @@ for room in (
     notices, opinions, digest,
     classes, students, lists, committee, sheets, follow_up,
     board, evaluation, evaluation_school,
-    cases, cards, accounts, account_links, channels, cover, told, status, watchman,
+    cases, cards, accounts, account_links, channels, cover, told, status, drift, watchman,
     requests, requests_disclosure, requests_amend, requests_approval,
     trail, trail_alarms, trail_child, rights_review, take, devices, retention,
 ):  # fmt: skip

@@ -148,6 +148,7 @@ _OWN_RIGHTS = (
     "warning_service/alerts/who_is_told.py", "warning_service/alerts/gap_watch.py",
     "warning_service/rights/service.py", "warning_service/keeping/outlook.py",
     "student_checkin/desk.py", "teacher_portal/status.py", "teacher_portal/watchman.py",
+    "teacher_portal/drift.py",
     "connectors/messaging/slack_actions.py", "warning_service/alerts/outside/",
     "warning_service/follow_up/digests.py",
 )  # fmt: skip

@@ -9,6 +9,7 @@ import math
 
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+from sqlalchemy import Connection
 
 from warning_service.access import row_security
 from warning_service.access.web import OPEN
@@ -16,8 +17,10 @@ from warning_service.alerts import watchman
 from warning_service.database import RowSecurityMissing, StorageUnavailable
 from warning_service.errors import RETRY_AFTER_SECONDS
 from warning_service.events.log import head
+from warning_service.judging import drift
 from warning_service.migrate import SchemaNotCurrent, check
 from warning_service.rooms import Rooms, rooms_of
+from warning_service.roster import queries as roster
 
 router = APIRouter()
 
@@ -49,6 +52,15 @@ def readyz(response: Response, rooms: Rooms = Depends(rooms_of)) -> dict[str, st
     return {"status": "ready"}
 
 
+def _measure_drift(rooms: Rooms, conn: Connection) -> None:
+    for board in roster.boards(conn):
+        try:
+            horizon = rooms.playbooks.of(board.id).outcome.horizon_days
+        except (KeyError, ValueError, OSError):  # a broken playbook is told of elsewhere
+            continue
+        drift.measure(board.id, drift.found(conn, board.id, horizon), rooms.clock.today())
+
+
 @router.get("/metrics", dependencies=[Depends(OPEN)])
 def metrics(rooms: Rooms = Depends(rooms_of)) -> Response:
     """Prometheus metrics. Without a database the log's head is NaN, the rest is told."""
@@ -57,6 +69,7 @@ def metrics(rooms: Rooms = Depends(rooms_of)) -> Response:
         with rooms.database.as_service().reading() as conn:
             HEAD.set(head(conn))
             watchman.measure(conn)
+            _measure_drift(rooms, conn)
     except StorageUnavailable:  # the hour in which the other figures are wanted most
         HEAD.set(math.nan)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -80,7 +80,7 @@ def found(conn: Connection, board: str, horizon: int) -> Found:
         drift.of_item(name, held, watch.looked_on) for name, held in sorted(watch.items.items())
     ]
     looked = date.fromordinal(watch.looked_on) if watch.looked_on else None
-    return Found(items, drift.of_model(watch.days, horizon), looked)
+    return Found(items, drift.of_model(watch, horizon), looked)
 
 
 def measure(board: str, told: Found, today: date) -> None:
