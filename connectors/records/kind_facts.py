@@ -10,8 +10,10 @@ What the numbers weigh is the playbook's; who may see them is the catalogue's.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 
 import msgspec
 from sqlalchemy import select
@@ -91,6 +93,31 @@ def _infant_checks(cells: Cells) -> list[Fact]:
     return [Fact("infant_check_missed", float(sum(day == date.min for day in days)), on)]
 
 
+def _item(cells: Cells) -> list[Fact]:
+    """Any item of the catalogue, by its label or id: sheets, questionnaires, registers."""
+    on, item = cells.fact_day("on"), cells.choice("item", _items())
+    if not item:
+        return []
+    kind = all_items()[item].kind
+    if kind == "count":
+        amount: float | None = cells.whole("value", 0, 366)
+    else:
+        required = kind == "measure"
+        amount = cells.amount("value", 0, 1000 if required else 1, required=required)
+        if amount is None and not required and not cells.text("value", required=False):
+            amount = 1.0  # it is on record
+    if amount is None or (not amount and kind != "measure"):
+        return []
+    return [Fact(item, amount, on)]
+
+
+@lru_cache(maxsize=1)
+def _items() -> dict[str, str]:
+    """Label or id, as cells are compared -> the item."""
+    labels = {unicodedata.normalize("NFKC", i.label): i.id for i in all_items().values()}
+    return labels | {item: item for item in all_items()}
+
+
 READERS: dict[str, Callable[[Cells], list[Fact]]] = {
     "attendance": _attendance,
     "nurse": _nurse,
@@ -98,6 +125,7 @@ READERS: dict[str, Callable[[Cells], list[Fact]]] = {
     "dental": _dental,
     "welfare": _welfare,
     "infant_checks": _infant_checks,
+    "items": _item,
 }
 
 

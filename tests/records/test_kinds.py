@@ -57,6 +57,28 @@ def test_health_dental_nurse_and_welfare_become_observations(town: ImportRooms) 
     ]
 
 
+def test_any_item_of_the_catalogue_comes_by_its_label_or_id(town: ImportRooms) -> None:
+    report = town.take(
+        "宛名番号,基準日,データ項目,値\n"
+        "K001,R7.7.1,産婦健診のEPDS,11\nK001,R7.7.1,要対協の登録歴(終結),\n"
+        "K002,R7.7.1,sheet_homework,0\nK002,R7.7.1,DVの相談歴,0\n"
+    )
+    assert (report.rows_new, report.rows_rejected) == (3, 0)
+    assert observations(town) == [
+        ("2025-07-01", "epds_score", 11), ("2025-07-01", "youtaikyo_past", 1),
+        ("2025-07-01", "sheet_homework", 0),
+    ]  # fmt: skip
+
+
+def test_an_item_without_its_value_or_unknown_is_refused(town: ImportRooms) -> None:
+    report = town.take(
+        "宛名番号,基準日,データ項目,値\nK001,R7.7.1,産婦健診のEPDS,\nK002,R7.7.1,年収,300\n"
+        "K003,R7.7.1,要対協の登録歴(終結),2\n"
+    )
+    assert report.rows_rejected == 3
+    assert observations(town) == []
+
+
 def test_amounts_out_of_range_are_refused(town: ImportRooms) -> None:
     report = town.take(
         "学籍番号,検診日,未処置歯数\nK001,R7.6.2,33\nK002,R7.6.2,1.5\nK003,R7.6.2,nan\n"
