@@ -172,11 +172,39 @@ def as_seen(
     and, for the welfare office, what the school holds.
     """
     side = rooms.gateway.side(who, child, using=using)
+    held_back = kept_from(rooms, who, child, using=using)
+    told = dict(evidence)
+    for name in ("raising", "lowering"):
+        lines = evidence.get(name, [])
+        told[name] = [line for line in lines if not held_back(str(line.get("item", "")))]
+        if len(told[name]) < len(lines):
+            told[name].append(NOT_SAID if side is not Side.WELFARE else HELD_BY_SCHOOL)
+    told["data_age"] = [
+        age for age in evidence.get("data_age", []) if not held_back(str(age.get("item", "")))
+    ]
+    since = dict(evidence.get("since_last", {}))
+    for name in ("worse", "better", "otherwise"):
+        lines = since.get(name, [])
+        since[name] = [line for line in lines if not held_back(line["item"])]
+        since["not_said"] = since.get("not_said", 0) + len(lines) - len(since[name])
+    told["since_last"] = since
+    off = dict(evidence.get("off_list", {}))
+    lines = off.get("lines", [])
+    off["lines"] = [line for line in lines if not any(map(held_back, line["items"]))]
+    off["not_said"] = len(lines) - len(off["lines"])
+    told["off_list"] = off
+    return told
+
+
+def kept_from(
+    rooms: Rooms, who: Principal, child: Child, *, using: Ability = Ability.SEE_LIST
+) -> Callable[[str], bool]:
+    """Which items' facts the asker's side may not read of this child (playbooks/sharing.py)."""
+    side = rooms.gateway.side(who, child, using=using)
     playbook = rooms.playbooks.of(who.board)
     items = all_items()
 
-    def held_back(line: dict[str, Any]) -> bool:
-        item = str(line.get("item", ""))
+    def held_back(item: str) -> bool:
         if item.startswith(ANSWER):
             return not answer_shown_to(side, item.removeprefix(ANSWER), playbook)
         known = items.get(item)
@@ -186,14 +214,7 @@ def as_seen(
             and shown_to(side, known, playbook) != "value"
         )
 
-    told = dict(evidence)
-    for name in ("raising", "lowering"):
-        lines = evidence.get(name, [])
-        told[name] = [line for line in lines if not held_back(line)]
-        if len(told[name]) < len(lines):
-            told[name].append(NOT_SAID if side is not Side.WELFARE else HELD_BY_SCHOOL)
-    told["data_age"] = [age for age in evidence.get("data_age", []) if not held_back(age)]
-    return told
+    return held_back
 
 
 def summaries(request: Request, who: Principal) -> list[Summary]:
@@ -254,6 +275,7 @@ def lists(request: Request, who: Reader) -> Response:
         who,
         "portal_lists.html",
         lists=summaries(request, who),
+        no_lists=rooms_of(request).playbooks.of(who.board).judgement.method == "none",
         may_review=rooms_of(request).follow_ups.meetings.sits(who),
     )
 
