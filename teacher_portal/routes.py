@@ -20,6 +20,7 @@ from teacher_portal import (
     devices,
     digest,
     drift,
+    entry,
     evaluation,
     evaluation_school,
     follow_up,
@@ -54,7 +55,7 @@ router = APIRouter()
 for room in (
     sign_in, second_factor, security, invitation, account, language, home, live, alerts, alert_life,
     notices, opinions, digest,
-    classes, students, lists, committee, sheets, follow_up,
+    classes, students, lists, entry, committee, sheets, follow_up,
     board, evaluation, evaluation_school,
     cases, cards, accounts, account_links, channels, cover, told, status, drift, watchman,
     requests, requests_disclosure, requests_amend, requests_approval,

@@ -403,6 +403,10 @@ ROWS: dict[str, tuple[Row, ...]] = {
     # --- lists and the meeting ------------------------------------------------------------------
     "GET /portal/lists": (Row(LISTS),),
     "GET /portal/lists/{list_id}": (Row(LISTS, of="list", reach=OF_SCHOOL),),
+    "GET /portal/lists/{list_id}/entry/{student}": (Row(LISTS, of="listed", reach=OF_SCHOOL),),
+    "POST /portal/lists/{list_id}/entry/{student}": (
+        Row(LISTS, of="listed", reach=OF_SCHOOL, form={"support": "talked"}),
+    ),
     "GET /portal/meetings": (Row(SEATS),),
     "GET /portal/committee/{list_id}": (Row(SEATS, of="list", reach=MEETING),),
     "POST /portal/committee/{list_id}": (
