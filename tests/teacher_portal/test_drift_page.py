@@ -1,0 +1,136 @@
+"""What has changed in the data is told in words; a list says how all three judges stand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date
+
+import msgspec
+import numpy as np
+import pytest
+from sqlalchemy import insert, update
+
+from models.drift import Watch
+from tests import make
+from tests.teacher_portal.conftest import Browser, Browsers
+from tests.teacher_portal.school import School
+from warning_service.judging.drift import WATCH
+from warning_service.judging.tables import model_snapshots, warning_lists
+
+SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+DAY = date(2026, 1, 5).toordinal()
+
+
+def store(school: School, watch: Watch) -> None:
+    state = msgspec.msgpack.encode(watch, order="deterministic")
+    with school.rooms.database.writing() as conn:
+        conn.execute(
+            insert(model_snapshots).values(
+                board=make.BOARD, name=WATCH, position=1, versions="{}", state=state,
+                sha256=hashlib.sha256(state).hexdigest(),
+            )
+        )  # fmt: skip
+
+
+def watched(*, wrong: bool = False) -> Watch:
+    dice, watch = np.random.default_rng(1), Watch()
+    for step in range(5):
+        day = DAY + 28 * step
+        late = dice.poisson(6 if step == 4 else 1, 400) * 1.0
+        absent = dice.poisson(1, 400) * 1.0 if step < 3 else np.zeros(400)
+        watch.look("late_days", day, late.tolist(), day)
+        watch.look("absent_days", day, absent.tolist(), min(day, DAY + 28 * 2))
+        watch.look("nurse_visits", day, dice.poisson(2, 400).tolist(), day)
+        watch.looked_on = day
+    for step in range(20):
+        odds = np.full(500, -2.2)
+        watch.settle(DAY + 7 * step, odds, dice.random(500) < (0.4 if wrong else 0.1))
+    return watch
+
+
+@pytest.fixture
+def operator(school: School, browsers: Browsers) -> Browser:
+    make.staff(school.rooms.database, "operator", ("operator", make.BOARD))
+    return browsers("operator")
+
+
+@SQLITE
+def test_before_anything_was_looked_at_the_page_says_when(operator: Browser) -> None:
+    text = operator.get("/portal/status/drift")
+    assert "まだ見くらべるものがありません" in text
+
+
+@SQLITE
+def test_changes_are_told_in_words_to_board_and_operator(
+    school: School, operator: Browser, browsers: Browsers
+) -> None:
+    store(school, watched())
+    make.staff(school.rooms.database, "office", ("board", make.BOARD))
+    board = browsers("office")
+    for text in (operator.get("/portal/status/drift"), board.get("/portal/drift")):
+        worth = text.split('id="model-head"')[0]
+        assert (
+            "「遅刻" in worth
+            and "この項目の出かたが、先月やこれまでから大きく変わりました" in worth
+        )
+        assert "「欠席" in worth and "28日より長く1件も届いていません" in worth
+        assert "保健室" not in worth, "what is as before is in the table only"
+        assert "保健室" in text and "いつもどおり" in text
+        assert "言ったとおりに起きています" in text and "変わりめは見つかっていません" in text
+    board.client.cookies.set("lang", "en")
+    english = board.get("/portal/drift")
+    assert "very differently from last month" in english and "What was stated came true" in english
+    operator.get("/portal/drift", status=403)
+
+
+@SQLITE
+def test_a_model_that_says_too_little_is_told(school: School, operator: Browser) -> None:
+    store(school, watched(wrong=True))
+    text = operator.get("/portal/status/drift")
+    assert "足りません。実際には、言った確率より多く起きました" in text
+
+
+@SQLITE
+def test_drift_is_among_the_metrics(school: School, operator: Browser) -> None:
+    store(school, watched())
+    text = operator.client.get("/metrics").text
+    lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    name = f'{{board="{make.BOARD}",item="late_days"}}'
+    assert float(lines[f"kizashi_item_drift{name}"]) > 0.25
+    assert float(lines[f"kizashi_item_silent_days{name}"]) >= 0
+    assert 0.05 < float(lines[f'kizashi_model_stated_rate{{board="{make.BOARD}"}}']) < 0.15
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    ("why", "wanted", "english"),
+    [
+        ({"challenger": "silent"}, "まだ何も言っていません", "says nothing yet"),
+        (
+            {
+                "challenger": "clearly_better", "against": "model", "auc_challenger": 0.81,
+                "auc_of_present": 0.74, "challenger_lead": 0.07, "challenger_needs": 0.031,
+            },
+            "作り直すモデル 0.81、学習したモデル 0.74(差 +0.070。任せるのは +0.031",
+            "lead +0.070; it takes over beyond +0.031",
+        ),
+    ],
+)  # fmt: skip
+def test_a_list_says_how_the_three_stand(
+    school: School, browsers: Browsers, why: dict[str, object], wanted: str, english: str
+) -> None:
+    list_id = school.warning_list(school.children["sakura-1"][:2])
+    nurse, page = browsers("nurse"), f"/portal/lists/{list_id}"
+    assert "勾配ブースティング" not in nurse.get(page), "a list older than the challenger"
+    reason = "challenger_measured_better" if "against" in why else "too_few_outcomes"
+    with school.rooms.database.writing() as conn:
+        conn.execute(
+            update(warning_lists)
+            .where(warning_lists.c.id == list_id)
+            .values(judge="challenger", judge_why=json.dumps({"reason": reason, "hits": 3, **why}))
+        )
+    text = nurse.get(page)
+    assert wanted in text and "リストのたびに作り直すモデルによる" in text
+    nurse.client.cookies.set("lang", "en")
+    assert english in nurse.get(page)
