@@ -197,6 +197,9 @@ def test_the_lists_of_a_board_are_one_choice_frozen_with_its_reasons(log: Log) -
         assert found["level"]["key"] == f"town.level:{'ABC'[levels[n]]}"
         assert "home" in made.picks[place] or found["second"]["reached"] >= 1
         assert "q.sleep" not in {f["item"] for f in (*found["raising"], *found["lowering"])}
+        lines = {f["item"]: f["share"] for f in found["raising"]}
+        share = round(float(judged.sibling[n] / judged.total[n]), 4)
+        assert abs(lines.get("household:sibling", 0.0) - share) < 2e-4
         seen |= {pick["id"] for pick in found["picks"]}
     assert seen >= {"kind", "home"} and len(set(levels[rows].tolist())) == 3
     assert {entry.level for entry in entries} >= {"town.level:A", "town.level:B"}

@@ -73,7 +73,7 @@ def from_rules(setup: Setup, points: Mapping[str, Any], row: int) -> list[Factor
     given = {item: float(values[row]) for item, values in points.items()}
     whole = math.fsum(abs(p) for p in given.values()) or 1.0
     worth = {use.spec.id: use.points for use in setup.uses}
-    ordered = sorted(given, key=lambda item: (-worth[item], item))
+    ordered = sorted(given, key=lambda item: (-worth.get(item, 0.0), item))
     return [Factor(item, given[item] / whole, (item,)) for item in ordered]
 
 

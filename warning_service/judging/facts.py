@@ -21,6 +21,7 @@ import numpy as np
 from models.features import F64, Extract, ItemColumns
 from models.items import WINDOW
 from models.relative import place
+from warning_service.judging.rules import SIBLING
 from warning_service.judging.setup import Setup, Use
 from warning_service.judging.wording import Told, ago, amount, answer, asked, dated, number, than
 
@@ -81,6 +82,9 @@ class Facts:
     def general(self, name: str, row: int, side: int) -> Told | None:
         """The fact behind a feature that belongs to no item."""
         names, block = self.setup.schema.names, self.extract.block
+        if name == SIBLING:
+            found = Told("きょうだいによる加点", "Points for a sibling")
+            return found if side > 0 else None
         if name == "roll:days":
             days = round(float(block[row, names.index("roll:days")]) ** 2)
             if side < 0 or days >= NEWLY:

@@ -227,7 +227,7 @@ class _Writer:
 
     def _told(self, part: Part, facts: Facts, row: int) -> tuple[list[Any], list[Any]]:
         """Raising and lowering facts in words."""
-        setup, group, points = self.setup, part.group.extract, part.group.judged.found
+        setup, group, points = self.setup, part.group.extract, part.group.judged.parts
         reached = setup.rules == "points" and setup.method != "formula"
         by_points = self.decision.judge == "rules" and reached
         if self.decision.judge == "model":

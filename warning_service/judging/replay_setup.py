@@ -8,6 +8,7 @@ from models.features import Schema
 from models.items import SLACK, WINDOW, ItemSpec
 from models.replay_folder import Folder
 from warning_service.judging.setup import Setup, Use, from_playbook
+from warning_service.playbooks.judging import Method
 from warning_service.playbooks.model import Playbook
 
 LEAST_GAIN = 0.0
@@ -47,16 +48,24 @@ def setup_of(data: Folder, playbook: Playbook | None) -> Setup:
     return replace(
         generic,
         playbook=written.playbook,
-        uses=tuple(_with_points(use, named.get(use.spec.id)) for use in generic.uses),
+        uses=tuple(
+            _with_points(use, named.get(use.spec.id), written.method) for use in generic.uses
+        ),
         rules="points" if any(use.spec.id in named for use in generic.uses) else "generic",
+        # A count is one point each; a folder knows of no support that one could be like.
+        method="formula" if written.method == "formula" else "points",
+        intercept=written.intercept,
         least_hits=written.least_hits,
         least_gain=written.least_gain,
     )
 
 
-def _with_points(use: Use, named: Use | None) -> Use:
+def _with_points(use: Use, named: Use | None, method: Method) -> Use:
     if named is None:
         return use
     keep = max(WINDOW, named.window) + SLACK
     spec = ItemSpec(id=use.spec.id, kind=use.spec.kind, worse=use.spec.worse, keep_days=keep)
-    return replace(use, spec=spec, points=named.points, at=named.at, window=named.window)
+    return replace(
+        use, spec=spec, points=1.0 if method == "count" else named.points, at=named.at,
+        window=named.window, coefficient=named.coefficient,
+    )  # fmt: skip

@@ -40,6 +40,8 @@ Mask = npt.NDArray[np.bool_]
 
 DECIMALS = 9
 """Scores are compared with marks after rounding: 0.1 + 0.2 reaches a mark of 0.3."""
+SIBLING = "household:sibling"
+"""Stands for the sibling's points where parts of a score go by item."""
 Alike = Mapping[str, float]
 """Item -> its weight in `similarity`; the weights of all items add up to one."""
 
@@ -80,6 +82,11 @@ class Judged:
     basic: I64
     other: I64
     sibling: F64
+
+    @property
+    def parts(self) -> dict[str, F64]:
+        """All that adds up to the total but for a formula's intercept: items, and the sibling."""
+        return {**self.found, SIBLING: self.sibling} if self.sibling.any() else self.found
 
     def with_siblings(self, extra: F64) -> Judged:
         """The same with a sibling's points on top (of points and counts; nothing else has any)."""
