@@ -72,6 +72,7 @@ from warning_service.follow_up.opinions import Opinions
 from warning_service.follow_up.service import FollowUps
 from warning_service.interpreter import settle_in
 from warning_service.judging.consumer import JudgingConsumer
+from warning_service.judging.trials import Trials, Trier
 from warning_service.keeping.night import Remover
 from warning_service.playbooks.service import Playbooks
 from warning_service.rights.room import Rights
@@ -158,6 +159,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Rooms:
         digests=Digests(log_),
         evaluation=Evaluation(own, clock, playbooks, Traits(own, trail, recorded), recorded),
         rights=Rights.build(log_, sealer, trail, playbooks),
+        trials=Trials(own, clock, playbooks),
     )
 
 
@@ -223,9 +225,9 @@ class Running:
         readers = Readers(rooms, deliverer)
         readers.start()
         self._stops.append(readers.stop)
-        remover = Remover(rooms.log, rooms.playbooks)
-        remover.start()
-        self._stops.append(remover.stop)
+        for own in (Remover(rooms.log, rooms.playbooks), Trier(rooms.log, rooms.playbooks)):
+            own.start()
+            self._stops.append(own.stop)
 
     def __exit__(self, *_: object) -> None:
         for stop in reversed(self._stops):

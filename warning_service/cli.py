@@ -26,6 +26,7 @@ from warning_service.app import Jobs, Running, build, create_app, listen
 from warning_service.cli_accounts import ACTOR, accounts
 from warning_service.cli_channels import channel
 from warning_service.cli_keeping import keeping
+from warning_service.cli_playbook import playbook as playbook_commands
 from warning_service.cli_pool import pool
 from warning_service.cli_told import telling
 from warning_service.clock import Clock
@@ -52,6 +53,7 @@ cli.add_typer(keeping)
 cli.add_typer(accounts)
 cli.add_typer(telling)
 cli.add_typer(channel, name="channel")
+cli.add_typer(playbook_commands, name="playbook")
 cli.add_typer(pool, name="pool")
 
 

@@ -37,6 +37,7 @@ from warning_service.follow_up.digests import Digests
 from warning_service.follow_up.evaluation_room import Evaluation
 from warning_service.follow_up.opinions import Opinions
 from warning_service.follow_up.service import FollowUps
+from warning_service.judging.trials import Trials
 from warning_service.playbooks.service import Playbooks
 from warning_service.rights.room import Rights
 from warning_service.settings import Settings
@@ -77,6 +78,7 @@ class Rooms:
     digests: Digests
     evaluation: Evaluation
     rights: Rights
+    trials: Trials
 
 
 def rooms_of(request: Request) -> Rooms:

@@ -91,6 +91,8 @@ DECIDE = {
     "committee": frozenset({"own"}),
 }  # fmt: skip
 TAKE_BACK = {role: frozenset({"own", "opted", "left"}) for role in GIVERS.split()}
+PAPER_TAKEN: Reach = {"welfare": frozenset({"own"})}
+PAPER_GIVEN = {role: frozenset({"own", "opted"}) for role in GIVERS.split()}
 RETURN: Reach = {"welfare": frozenset({"own", "left"})}
 FAMILIES: Reach = {"privacy": frozenset({"own", "class", "school", "opted", "left"})}
 """Families of the whole board, those of former children too."""
@@ -397,6 +399,8 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "POST /portal/students/{student}/take-back": (
         Row(GIVERS, of="student", reach=TAKE_BACK, touches=(cases,)),
     ),
+    "GET /portal/cases/{case_id}/form": (Row("welfare", of="case", reach=PAPER_TAKEN),),
+    "GET /portal/handed-over/{case_id}/form": (Row(GIVERS, of="case", reach=PAPER_GIVEN),),
     "POST /portal/cases/{case_id}/return": (
         Row("welfare", of="case", reach=RETURN, touches=(cases,)),
     ),
@@ -440,6 +444,19 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "GET /portal/evaluation/school": (Row(LISTS),),
     "GET /portal/evaluation/school/{school}": (Row(LISTS, of="school", reach=SCHOOL_SEEN),),
     "GET /portal/drift": (Row("board board_guidance"),),
+    "GET /portal/playbook": (Row("board board_guidance"),),
+    "POST /portal/playbook/numbers": (Row("board board_guidance", ok=FORM_BACK),),
+    "POST /portal/playbook/file": (Row("board board_guidance", ok=FORM_BACK),),
+    # No try of this board has that id: for whoever may, it is not there.
+    "GET /portal/playbook/tries/{trial}": (
+        Row("board board_guidance", path={"trial": "none"}, ok=frozenset({404})),
+    ),
+    "POST /portal/playbook/tries/{trial}/stop": (
+        Row("board board_guidance", path={"trial": "none"}, ok=frozenset({404})),
+    ),
+    "GET /portal/playbook/tries/{trial}/file": (
+        Row("board board_guidance", path={"trial": "none"}, ok=frozenset({404})),
+    ),
     "GET /portal/status": (Row("operator"),),
     "GET /portal/status/drift": (Row("operator"),),
     "GET /portal/watchman": (Row("operator"),),

@@ -204,6 +204,7 @@ RULES: dict[str, Rule] = {
     "left_out": SERVICE_ONLY,
     "households": SERVICE_ONLY,
     "derivations": SERVICE_ONLY,
+    "trials": SERVICE_ONLY,
     "roster.identities": SERVICE_ONLY,
     "roster.expected_accounts": SERVICE_ONLY,
 }

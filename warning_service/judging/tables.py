@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, LargeBinary, Text
+from sqlalchemy import BigInteger, Index, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 from warning_service.database import UtcDateTime, table_of
@@ -130,6 +130,43 @@ class ScoreRow(SQLModel, table=True):
     listed: bool
 
 
+class TrialRow(SQLModel, table=True):
+    """A changed playbook that somebody at the board wanted tried on the past, and what came of it.
+
+    `text`: the playbook's file; `result`: counts as JSON (tried.py), no child's key. A board has
+    one at a time that waits or runs; `worker` has it in hand and shows so by `beat_at`.
+    """
+
+    __tablename__ = "trials"
+    __table_args__ = (
+        Index(
+            "ux_trials_open",
+            "board",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_trials_board", "board", "asked_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    board: str
+    asked_by: str
+    asked_at: datetime = Field(sa_type=UtcDateTime)
+    since: date
+    text: str = Field(sa_type=Text)
+    current: str  # id:version:fingerprint of the playbook in force then
+    state: str  # waiting, running, done, stopped or failed
+    worker: str = ""
+    beat_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    done: int = Field(default=0, sa_type=BigInteger)  # how far in the log
+    of: int = Field(default=0, sa_type=BigInteger)
+    day: date | None = None
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    why: str = ""
+    result: str | None = Field(default=None, sa_type=Text)
+
+
 feature_states = table_of(FeatureRow)
 left_out = table_of(LeftOutRow)
 derivations = table_of(DerivationRow)
@@ -138,3 +175,4 @@ training_blocks = table_of(TrainingBlockRow)
 warning_lists = table_of(ListRow)
 list_entries = table_of(EntryRow)
 list_scores = table_of(ScoreRow)
+trials = table_of(TrialRow)

@@ -114,6 +114,7 @@ def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
                 Rows(outside.ack_links, outside.ack_links.c.expires_at),
             ),
         ),
+        InTables("trials", (Rows(judging.trials, judging.trials.c.asked_at),)),
         InTables("digests", (Rows(followed.digests, followed.digests.c.made_at),)),
         InTables(
             "devices",

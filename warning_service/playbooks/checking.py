@@ -226,6 +226,9 @@ def _between(raw: dict[str, Any]) -> Iterator[Found]:
     yield from _items(parts, known)
     yield from _sharing(parts, known)
     yield from _list(parts)
+    bands = parts.get("bands")
+    if bands is not None and bands.each == "type" and parts.get("types") == ():
+        yield ("bands", "each"), "bands.each: there are no types"
     yield from _meetings(parts)
     yield from _sheets(parts, known)
     yield from _resources(parts)

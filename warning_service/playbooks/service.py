@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from warning_service.database import Database, StorageUnavailable
-from warning_service.playbooks.model import Playbook, load_file, shipped
+from warning_service.playbooks.model import Playbook, load_file, shipped, shipped_text
 from warning_service.roster import queries
 
 log = structlog.get_logger()
@@ -42,6 +42,17 @@ class Playbooks:
                 else shipped(row.playbook)
             )
         return self._by_board[board]
+
+    def source_of(self, board: str) -> str:
+        """The text of the file the board's playbook is read from. Raises KeyError as `of` does."""
+        with self._database.reading() as conn:
+            row = queries.board(conn, board)
+        if row is None:
+            raise KeyError(board)
+        own = self._folder / f"{row.playbook}.toml"
+        if row.playbook.isidentifier() and own.is_file():
+            return own.read_text("utf-8")
+        return shipped_text(row.playbook)
 
     def for_help(self, board: str) -> Playbook:
         """The board's playbook, or, when its file is broken, a shipped one to be told by.

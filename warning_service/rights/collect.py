@@ -107,6 +107,7 @@ NOT_COLLECTED: dict[str, str] = {
     "deliveries": "messages owed about an alert; they hold no word about the child",
     "ack_links": "used-up links of mails about an alert; they hold no word about the child",
     "roster.rejects": "rows of a file that fitted no child, kept as they came until corrected",
+    "trials": "a playbook's file and counts that came of trying it; no child's key is in them",
     "looking_alarms": "about the member of staff who looked, not about the child",
     "deletion_permits": "empty but for the moment in which rows are deleted",
 }

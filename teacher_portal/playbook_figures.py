@@ -1,0 +1,251 @@
+"""A try's counts as they may be shown: small ones hidden, and what would give them away.
+
+On one date four numbers stand beside each other (how many are listed now and by the tried playbook,
+how many enter, how many leave), and any three of them give the fourth. So when a few children
+enter, leave or stay, the others are withheld as far as needed. Between schools and for hits it is
+suppression.py's rule. Used by the page and by the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import msgspec
+
+from models.shares import wilson
+from teacher_portal.suppression import SMALL, Cell, is_small, protect
+from warning_service.judging.tried import (
+    DAYS_IN_MONTH,
+    Load,
+    OfDate,
+    OfItem,
+    OfSchool,
+    Right,
+    Tried,
+)
+
+NO_LIST = Cell(None, "none")
+WITHHELD = Cell(None, "withheld")
+
+
+class DateView(msgspec.Struct, frozen=True, kw_only=True):
+    """One date's lists of all schools together."""
+
+    on: date
+    current: Cell
+    tried: Cell
+    entering: Cell
+    leaving: Cell
+    judge_current: str
+    judge_tried: str
+
+
+class SchoolView(msgspec.Struct, frozen=True, kw_only=True):
+    """One school over the whole time; pairs are (now, tried), None where withheld."""
+
+    name: str
+    a_month: tuple[float | None, float | None]
+    minutes: tuple[float | None, float | None]
+    entering: Cell
+    leaving: Cell
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """How right one side's lists were. `at_most`: upper end when the hits are too few to show."""
+
+    lists: int
+    listed: int
+    hits: Cell
+    missed: Cell
+    base: float | None
+    interval: tuple[float, float] | None
+    at_most: float | None
+
+
+class ItemView(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that was changed, or that made a difference."""
+
+    item: str
+    label_ja: str
+    label_en: str
+    was: tuple[float, float, int, float] | None
+    now: tuple[float, float, int, float] | None
+    more: Cell
+    less: Cell
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """All of a try that may be shown. `notes`: keys of what has to be said beside it."""
+
+    dates: list[DateView]
+    schools: list[SchoolView]
+    a_month: tuple[float | None, float | None]
+    minutes: tuple[float | None, float | None]
+    right: tuple[Side, Side]
+    right_own: tuple[Side, Side] | None
+    items: list[ItemView]
+    by_order: Cell
+    notes: list[str]
+
+
+def view_of(result: Tried, names: Mapping[str, str]) -> View:
+    """A try as it may be shown; `names`: of schools, by id."""
+    months = max(1.0, result.days / DAYS_IN_MONTH)
+    schools = sorted(result.schools, key=lambda one: names.get(one.school, one.school))
+    now = _loads([one.current for one in schools], months)
+    tried = _loads([one.tried for one in schools], months)
+    notes = ["not_looked_at", "excluded", "small"]
+    notes += ["other_dates"] if result.other_dates else []
+    notes += ["own_outcome"] if result.right_own is not None else []
+    notes += ["shortened"] if result.shortened else []
+    return View(
+        dates=[date_view(one) for one in result.dates],
+        schools=[
+            _school(one, names.get(one.school, one.school), now[0][at], tried[0][at])
+            for at, one in enumerate(schools)
+        ],
+        a_month=(now[1][0], tried[1][0]),
+        minutes=(now[1][1], tried[1][1]),
+        right=sides(*result.right),
+        right_own=None if result.right_own is None else sides(*result.right_own),
+        items=[_item(one) for one in result.items if one.changed or one.more or one.less],
+        by_order=_small(result.by_order),
+        notes=notes,
+    )
+
+
+def date_view(one: OfDate) -> DateView:
+    """One date, with what few children would be known by left out."""
+    if one.current is None or one.tried is None:
+        cells = (
+            NO_LIST if one.current is None else _small(one.current),
+            NO_LIST if one.tried is None else _small(one.tried),
+            NO_LIST,
+            NO_LIST,
+        )
+    else:
+        cells = changed(one.current - one.leaving, one.entering, one.leaving)
+    current, tried, entering, leaving = cells
+    return DateView(
+        on=one.on, current=current, tried=tried, entering=entering, leaving=leaving,
+        judge_current=one.judge_current, judge_tried=one.judge_tried,
+    )  # fmt: skip
+
+
+def changed(staying: int, entering: int, leaving: int) -> tuple[Cell, Cell, Cell, Cell]:
+    """(now, tried, entering, leaving) as they may stand beside each other."""
+    now, tried = _small(staying + leaving), _small(staying + entering)
+    counts = (staying, entering, leaving)
+    if not any(is_small(count) for count in counts):
+        return now, tried, Cell(entering), Cell(leaving)
+    if now.value is None or tried.value is None:
+        now = now if now.value is None else WITHHELD
+        return now, _or_withheld(tried), *_hidden(entering, leaving)
+    if _could_be_another(counts):
+        return now, tried, *_hidden(entering, leaving)
+    return now, WITHHELD, *_hidden(entering, leaving)
+
+
+def _small(count: int) -> Cell:
+    return Cell(None, "small") if is_small(count) else Cell(count)
+
+
+def _or_withheld(cell: Cell) -> Cell:
+    return cell if cell.value is None else WITHHELD
+
+
+def _hidden(entering: int, leaving: int) -> tuple[Cell, Cell]:
+    """Both are hidden; which is small is said, the other may be anything."""
+    return (
+        _or_withheld(_small(entering)),
+        _or_withheld(_small(leaving)),
+    )
+
+
+def _could_be_another(counts: tuple[int, int, int]) -> bool:
+    """With both lengths shown and both changes hidden: has every small count another value?
+
+    One child more that enters is one more that leaves and one fewer that stays, or the other way.
+    """
+    staying, entering, leaving = counts
+    options = []
+    for step in range(-SMALL, SMALL + 1):
+        s, e, gone = staying - step, entering + step, leaving + step
+        if min(s, e, gone) < 0:
+            continue
+        if is_small(entering) and not is_small(e):
+            continue
+        if is_small(leaving) and not is_small(gone):
+            continue
+        options.append((s, e, gone))
+    return all(
+        len({option[at] for option in options}) > 1
+        for at, count in enumerate(counts)
+        if is_small(count)
+    )
+
+
+_Pair = tuple[float | None, float | None]
+
+
+def _loads(loads: Sequence[Load], months: float) -> tuple[list[_Pair], _Pair]:
+    """(entries, minutes) a month of each school, and of all; None where withheld."""
+    cells, total = protect([one.entries for one in loads])
+    each: list[_Pair] = [
+        (None, None) if cell.value is None else (one.entries / months, one.minutes / months)
+        for cell, one in zip(cells, loads, strict=True)
+    ]
+    if total.value is None:
+        return each, (None, None)
+    return each, (total.value / months, sum(one.minutes for one in loads) / months)
+
+
+def _school(one: OfSchool, name: str, now: _Pair, tried: _Pair) -> SchoolView:
+    _, _, entering, leaving = changed(one.children_current - one.leaving, one.entering, one.leaving)
+    return SchoolView(
+        name=name,
+        a_month=(now[0], tried[0]),
+        minutes=(now[1], tried[1]),
+        entering=entering,
+        leaving=leaving,
+    )
+
+
+def sides(current: Right, tried: Right) -> tuple[Side, Side]:
+    """Both sides' hits. They share the same outcomes, so what one withholds both do."""
+    one, other = _side(current), _side(tried)
+    if one.base is None or other.base is None:
+        one, other = (
+            msgspec.structs.replace(side, base=None, missed=_or_withheld(side.missed))
+            for side in (one, other)
+        )
+    return one, other
+
+
+def _side(right: Right) -> Side:
+    if is_small(right.listed):
+        return Side(
+            lists=right.lists, listed=0, hits=WITHHELD, missed=WITHHELD, base=None,
+            interval=None, at_most=None,
+        )  # fmt: skip
+    (hits, missed), total = protect([right.listed_hits, right.missed])
+    interval = at_most = None
+    if right.listed and hits.value is not None:
+        interval = right.interval
+    elif right.listed and hits.why == "small":
+        at_most = wilson((SMALL - 1) / right.listed * right.children, right.children)[1]
+    base = None
+    if total.value is not None and right.ranked:
+        base = total.value / right.ranked
+    return Side(
+        lists=right.lists, listed=right.listed, hits=hits, missed=missed, base=base,
+        interval=interval, at_most=at_most,
+    )  # fmt: skip
+
+
+def _item(one: OfItem) -> ItemView:
+    return ItemView(
+        item=one.item, label_ja=one.label_ja, label_en=one.label_en, was=one.was, now=one.now,
+        more=_small(one.more), less=_small(one.less),
+    )  # fmt: skip
