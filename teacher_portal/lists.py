@@ -34,7 +34,7 @@ Reader = Annotated[Principal, Depends(Needs(Ability.SEE_LIST))]
 LEVELS = ("high", "raised", "watch", "unmeasured")
 JUDGE_REASONS = (
     "too_few_outcomes", "rules_measured_better", "model_measured_no_worse",
-    "pool_measured_no_worse", "challenger_measured_better",
+    "pool_measured_no_worse", "challenger_measured_better", "not_measured_yet",
 )  # fmt: skip
 CHALLENGED = ("silent", "not_clearly_better", "clearly_better")
 MOST_LISTS = 60

@@ -48,6 +48,8 @@ def test_the_rule_is_first_whatever_the_others_say(setup: Setup) -> None:
 def test_the_model_when_no_worse(setup: Setup) -> None:
     assert by(setup, standing(0.70, 0.70, None)) == ("model", "model_measured_no_worse")
     assert by(setup, standing(0.50, 0.70, None)) == ("rules", "rules_measured_better")
+    unmeasured = Standing(hits=400, counted=4000)
+    assert by(setup, unmeasured) == ("rules", "not_measured_yet")
 
 
 def needed(setup: Setup, hits: int) -> float:

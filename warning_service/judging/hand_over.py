@@ -65,6 +65,8 @@ def decide(
     judge: Name = "model" if enough and better else "rules"
     if not enough:
         reason = "too_few_outcomes"
+    elif model is None:
+        reason = "not_measured_yet"
     elif not better:
         reason = "rules_measured_better"
     else:

@@ -18,6 +18,7 @@ LOOKS = (
     ("#7a4a00", "7 4", "square"),
     ("#1d5c7a", "2 3", "diamond"),
     ("#5b2a6e", "10 3 2 3", "triangle"),
+    ("#4c5b66", "1 4", "dot"),
 )
 """Colour, dash and mark of the first, second … line."""
 LEAST_GAP = 15
@@ -77,13 +78,13 @@ def plot(
             f'<line x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}" stroke="{SOFT}"'
             ' stroke-dasharray="1 4"/>'
         )
-    ends: list[tuple[float, str, str]] = []
+    ends: list[tuple[float, str, tuple[str, str, str]]] = []
     for at, line in enumerate(lines):
         colour, dash, mark = LOOKS[at % len(LOOKS)]
         parts += _line(line, colour, dash, mark)
         last = next((y for _, y in reversed(line.points) if y is not None), None)
         if last is not None:
-            ends.append((_y(last), line.name, colour))
+            ends.append((_y(last), line.name, LOOKS[at % len(LOOKS)]))
     parts += _names(ends)
     parts.append(
         f'<text x="{_x(0.5)}" y="{HEIGHT - 8}" text-anchor="middle" fill="{SOFT}">'
@@ -114,8 +115,8 @@ def _line(line: Line, colour: str, dash: str, mark: str) -> list[str]:
 
 
 def _mark(mark: str, x: float, y: float, colour: str) -> str:
-    if mark == "circle":
-        return f'<circle cx="{x}" cy="{y}" r="3.5" fill="{colour}"/>'
+    if mark in ("circle", "dot"):
+        return f'<circle cx="{x}" cy="{y}" r="{3.5 if mark == "circle" else 2}" fill="{colour}"/>'
     corners = {
         "square": ((-3, -3), (3, -3), (3, 3), (-3, 3)),
         "diamond": ((0, -4.5), (4.5, 0), (0, 4.5), (-4.5, 0)),
@@ -125,14 +126,16 @@ def _mark(mark: str, x: float, y: float, colour: str) -> str:
     return f'<polygon points="{points}" fill="{colour}"/>'
 
 
-def _names(ends: Sequence[tuple[float, str, str]]) -> list[str]:
-    """The lines' names at their ends, moved apart where they would cover each other."""
-    parts, free = [], float(TOP)
-    for y, name, colour in sorted(ends):
-        at = max(y + 4, free)
+def _names(ends: Sequence[tuple[float, str, tuple[str, str, str]]]) -> list[str]:
+    """The lines' names and looks at their ends, moved apart where they would cover each other."""
+    parts, free, left = [], float(TOP), WIDTH - RIGHT + 10
+    for y, name, (colour, dash, mark) in sorted(ends):
+        at = round(max(y + 4, free), 1)
         free = at + LEAST_GAP
+        dashed = f' stroke-dasharray="{dash}"' if dash else ""
         parts.append(
-            f'<text x="{WIDTH - RIGHT + 10}" y="{round(at, 1)}" fill="{colour}">'
-            f"{escape(name)}</text>"
+            f'<line x1="{left}" x2="{left + 26}" y1="{at - 4}" y2="{at - 4}" stroke="{colour}"'
+            f' stroke-width="2"{dashed}/>{_mark(mark, left + 13, at - 4, colour)}'
+            f'<text x="{left + 32}" y="{at}" fill="{colour}">{escape(name)}</text>'
         )
     return parts

@@ -25,6 +25,7 @@ NAMES = {
 }
 REASONS = {
     "too_few_outcomes": ("わかっている結果がまだ少ない", "too few outcomes were known"),
+    "not_measured_yet": ("モデルはまだ測られていない", "the model was not measured yet"),
     "rules_measured_better": ("決まりのほうが正しくならべた", "the rule was measured better"),
     "pool_measured_no_worse": (
         "ほかの自治体と学んだモデルは決まりに劣らなかった",
