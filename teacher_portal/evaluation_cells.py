@@ -1,9 +1,10 @@
 """What may be shown of an evaluation where nobody may be recognised: small cells are hidden.
 
-A rate is shown only when neither the children it counts nor the rest of its whole are one to four;
-and where groups stand beside a total, further ones are withheld until no hidden number can be had
-by subtracting (suppression.py). Rates of groups and their differences go with their cells: a rate
-with its base would give the count back.
+A rate is shown only when neither the children it counts nor the rest of its whole are one to four.
+Where groups stand beside sums that are known from the page next to it, further ones are withheld
+until no hidden number can be had by subtracting (`hide`; suppression.py does it for one row of
+counts). Rates of groups and their differences go with their cells: a rate with its base would give
+the count back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from models.agreement import Agreement
 from models.shares import Ratio, Share
-from teacher_portal.suppression import Bounds, Cell, is_small, protect
+from teacher_portal.suppression import Cell, is_small, protect
 from warning_service.follow_up.evaluation_children import Figures, MissedCounts
 from warning_service.follow_up.evaluation_effects import Break
 from warning_service.follow_up.evaluation_fairness import Difference, Fairness, GroupFigures
@@ -112,74 +113,94 @@ def shown(figures: Figures, *, hide: bool = True) -> Shown:
     )
 
 
+Parts = Sequence[tuple[int, int]]
+"""By group: (part, rest) of a whole, e.g. of the children it came to: (missed, found)."""
+
+
+class Hidden(msgspec.Struct, frozen=True):
+    """Groups of which nothing is shown, and for each measure those whose parts are not."""
+
+    whole: frozenset[int]
+    parts: tuple[frozenset[int], ...]
+
+
+def hide(measures: Sequence[Parts]) -> Hidden | None:
+    """What must be hidden of groups that stand beside known sums; None: everything.
+
+    A group goes as a whole when a whole of it is 1 to 4 in any measure (who knows the size of a
+    school knows the one from the other), and its parts when one of them is. What is hidden is not
+    said to be small, and never one group alone: then each hidden number could as well be one more
+    or one fewer, with another hidden group making up for it. Where a sum itself is small no other
+    group can make up for anything, and nothing is shown.
+    """
+    for parts in measures:
+        part, rest = sum(p for p, _ in parts), sum(r for _, r in parts)
+        if any(map(is_small, (part, rest, part + rest))):
+            return None
+    groups = range(len(measures[0]))
+    wholes = [[part + rest for part, rest in parts] for parts in measures]
+    gone = {at for at in groups if any(is_small(whole[at]) for whole in wholes)}
+    if len(gone) == 1:
+        gone.add(min(set(groups) - gone, key=lambda at: (wholes[0][at], at)))
+    hidden = []
+    for parts, whole in zip(measures, wholes, strict=True):
+        mine = gone | {at for at in groups if any(map(is_small, parts[at]))}
+        if len(mine) == 1:
+            # One with nobody in it could not make up for anything; that there is one with
+            # somebody follows from the sums not being small.
+            others = [at for at in groups if at not in mine and whole[at]]
+            mine.add(min(others, key=lambda at: (whole[at], at)))
+        hidden.append(frozenset(mine))
+    return Hidden(frozenset(gone), tuple(hidden))
+
+
 def groups(one: Fairness) -> list[GroupShown]:
-    """A trait's lines, each block protected by itself."""
+    """A trait's lines. Blocks are protected each by itself, and together when one cannot be."""
     blocks: dict[str, list[GroupFigures]] = {}
     for group in one.groups:
         blocks.setdefault(group.block, []).append(group)
-    return [line for members in blocks.values() for line in _block(members)]
-
-
-def _block(members: Sequence[GroupFigures]) -> list[GroupShown]:
-    hits, _ = _protected([group.figures.hits for group in members])
-    clear, _ = _protected([group.figures.ranked - group.figures.hits for group in members])
-    missed = _parts(
-        [group.figures.missed.hits for group in members],
-        [group.figures.listed_hits for group in members],
-        hits,
-    )
-    alarms = _parts(
-        [group.figures.false_alarms.hits for group in members],
-        [group.figures.false_alarms.of - group.figures.false_alarms.hits for group in members],
-        clear,
-    )
-    lines = []
-    for at, group in enumerate(members):
-        figures = group.figures
-        miss = _rate(missed[at], hits[at], figures.missed)
-        false = _rate(alarms[at], clear[at], figures.false_alarms)
-        both = hits[at].value is not None and clear[at].value is not None
-        lines.append(
-            GroupShown(
-                group=group.group, block=group.block, false=false, miss=miss,
-                children=Cell(figures.ranked) if both else WITHHELD,
-                false_apart=group.false_apart if false.value is not None else None,
-                miss_apart=group.miss_apart if miss.value is not None else None,
-            )
-        )  # fmt: skip
-    return lines
-
-
-def _protected(counts: Sequence[int]) -> tuple[list[Cell], bool]:
-    """(cells, may the total stand beside them); without it everything is hidden.
-
-    The total of a trait is known from the page beside, so it cannot be the one to be withheld.
-    """
-    cells, total = protect(counts)
-    if total.value is None:
-        return [SMALL if is_small(count) else WITHHELD for count in counts], False
-    return cells, True
-
-
-def _parts(part: Sequence[int], rest: Sequence[int], whole: Sequence[Cell]) -> list[Cell]:
-    """`part` of each group as cells, where `part` plus `rest` is `whole`, which stands beside.
-
-    A part is hidden when its rest has to be, and with a whole that is hidden.
-    """
-    bounds = [Bounds(most=cell.value) for cell in whole]
-    mine, mine_total = protect(part, bounds)
-    others, others_total = protect(rest, bounds)
-    if mine_total.value is None or others_total.value is None:
-        return [SMALL if is_small(count) else WITHHELD for count in part]
+    hidden = [hide(_measures(members)) for members in blocks.values()]
+    # The sum of all blocks is known: one block shown would give the other's sums away.
+    known = [held for held in hidden if held is not None]
+    if len(known) < len(hidden):
+        known = [_everything(members) for members in blocks.values()]
     return [
-        one if one.value is None else (WITHHELD if other.value is None or of.value is None else one)
-        for one, other, of in zip(mine, others, whole, strict=True)
+        _line(group, held, at)
+        for members, held in zip(blocks.values(), known, strict=True)
+        for at, group in enumerate(members)
     ]
 
 
-def _rate(hits: Cell, of: Cell, share: Share) -> Rate:
-    if hits.value is None or of.value is None or share.value is None:
-        return Rate(hits=hits, of=of)
+def _measures(members: Sequence[GroupFigures]) -> list[Parts]:
+    figures = [group.figures for group in members]
+    return [
+        [(one.missed.hits, one.listed_hits) for one in figures],
+        [(one.false_alarms.hits, one.false_alarms.of - one.false_alarms.hits) for one in figures],
+    ]
+
+
+def _everything(members: Sequence[GroupFigures]) -> Hidden:
+    every = frozenset(range(len(members)))
+    return Hidden(every, (every, every))
+
+
+def _line(group: GroupFigures, held: Hidden, at: int) -> GroupShown:
+    figures = group.figures
+    miss, false = (
+        _part_rate(share, at in held.whole, at in held.parts[measure])
+        for measure, share in enumerate((figures.missed, figures.false_alarms))
+    )
+    return GroupShown(
+        group=group.group, block=group.block, false=false, miss=miss,
+        children=WITHHELD if at in held.whole else Cell(figures.ranked),
+        false_apart=group.false_apart if false.value is not None else None,
+        miss_apart=group.miss_apart if miss.value is not None else None,
+    )  # fmt: skip
+
+
+def _part_rate(share: Share, whole_hidden: bool, part_hidden: bool) -> Rate:
+    if whole_hidden or part_hidden:
+        return Rate(hits=WITHHELD, of=WITHHELD if whole_hidden else Cell(share.of))
     return open_rate(share)
 
 
@@ -191,12 +212,16 @@ def missed_rows(
     columns: list[list[Rate]] = []
     totals: list[Rate] = []
     for shares in ([counts[s].affected for s in ids], [counts[s].supported for s in ids]):
-        whole, _ = _protected([share.of for share in shares])
-        part = _parts(
-            [share.hits for share in shares], [share.of - share.hits for share in shares], whole
+        held = hide([[(share.hits, share.of - share.hits) for share in shares]])
+        columns.append(
+            [
+                _part_rate(
+                    share, held is None or at in held.whole, held is None or at in held.parts[0]
+                )
+                for at, share in enumerate(shares)
+            ]
         )
-        columns.append([_rate(p, w, s) for p, w, s in zip(part, whole, shares, strict=True)])
-        total = Share(sum(s.hits for s in shares), sum(s.of for s in shares))
+        total = Share(sum(share.hits for share in shares), sum(share.of for share in shares))
         totals.append(closed_rate(total))
     rows = [(names[s], columns[0][at], columns[1][at]) for at, s in enumerate(ids)]
     return rows, (totals[0], totals[1])

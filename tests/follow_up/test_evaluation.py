@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,6 +112,7 @@ def test_a_years_lists_by_hand(three_months: School) -> None:
     assert room.right(make.BOARD).year.precision == Share(3, 4)
 
 
+@SQLITE
 def test_nothing_is_said_while_the_horizon_runs(three_months: School) -> None:
     room = three_months.rooms.evaluation
     move(three_months, date(2026, 7, 23))  # the first list settles on 24 July
@@ -123,6 +126,7 @@ def test_nothing_is_said_while_the_horizon_runs(three_months: School) -> None:
     assert [month.figures is None for month in room.right(make.BOARD).months] == [True, True, False]
 
 
+@SQLITE
 def test_refusing_families_children_are_counted_nowhere(three_months: School) -> None:
     room, student = three_months.rooms.evaluation, three_months.children["sakura-1"][0]
     move(three_months, LATE)
@@ -231,6 +235,7 @@ def test_traits_come_from_the_register_the_roll_and_the_records(school: School) 
     assert len(rows) == 1 and rows[0].subject == make.BOARD
 
 
+@SQLITE
 def test_without_the_trail_no_trait_is_read(school: School) -> None:
     who = school.who("board")
     with make.no_trail(school.rooms.database), pytest.raises(make.NO_TRAIL):
@@ -322,6 +327,7 @@ def test_what_is_on_record_is_kept_up_with_the_log(school: School) -> None:
 # -- two views -----------------------------------------------------------------------------------
 
 
+@SQLITE
 def test_answers_stand_beside_records_child_by_child(school: School) -> None:
     from warning_service.events.dispatcher import Dispatcher
     from warning_service.judging.consumer import JudgingConsumer
@@ -357,3 +363,16 @@ def test_answers_stand_beside_records_child_by_child(school: School) -> None:
     assert table.agreed == Share(2, 4) and table.kappa is not None and table.kappa[0] == 0.0
     # sakura-1's silent child, and the 18 of the other classes.
     assert found.silent == 19 and found.table == table
+
+
+def test_nothing_that_judges_can_reach_a_trait() -> None:
+    root = Path(__file__).resolve().parents[2]
+    readers = {
+        file.relative_to(root).as_posix()
+        for room in ("models", "warning_service", "teacher_portal", "connectors", "demo")
+        for file in (root / room).rglob("*.py")
+        if re.search(r"(catalogue|access)(\.| import )traits|traits\.toml", file.read_text("utf-8"))
+    }
+    assert "warning_service/follow_up/evaluation_room.py" in readers  # the search finds something
+    judging = ("models/", "warning_service/judging/", "warning_service/alerts/")
+    assert not [path for path in readers if path.startswith(judging)]

@@ -172,6 +172,7 @@ def test_schools_with_lists_against_schools_without_by_hand(rooms: object) -> No
     assert after.gap is None and (len(after.with_lists), len(after.without)) == (4, 2)
 
 
+@SQLITE
 def test_support_over_a_vacation_and_into_junior_high(school: School) -> None:
     rooms = school.rooms
     with rooms.database.writing() as conn:
