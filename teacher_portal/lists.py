@@ -188,6 +188,7 @@ def as_seen(
         since[name] = [line for line in lines if not held_back(line["item"])]
         since["not_said"] = since.get("not_said", 0) + len(lines) - len(since[name])
     told["since_last"] = since
+    told["habits"] = [one for one in evidence.get("habits", []) if not held_back(one["item"])]
     off = dict(evidence.get("off_list", {}))
     lines = off.get("lines", [])
     off["lines"] = [line for line in lines if not any(map(held_back, line["items"]))]

@@ -26,6 +26,7 @@ from warning_service.events.types import (
     decode,
     tag_of,
 )
+from warning_service.follow_up.cases import open_of, shared_items
 from warning_service.playbooks.model import Playbook
 from warning_service.playbooks.sharing import Side, shown_to
 
@@ -152,6 +153,9 @@ def observations(
     wrong: dict[str, float | None] = {}
     stopped: set[str] = set()
     told = log.of_student(conn, student, [tag_of(kind) for kind in _FACTS])
+    chosen: frozenset[str] = frozenset()
+    if side is Side.WELFARE and playbook.sharing.item_by_item:
+        chosen = shared_items(open_of(conn, student))
     for event in told:
         if isinstance(event.body, ObservationCorrected):
             wrong[event.body.corrects] = event.body.value
@@ -168,7 +172,7 @@ def observations(
     shown, others = [], 0
     for item_id, item in items.items():
         rows = sorted(seen[item_id])
-        how = shown_to(side, item, playbook)
+        how = shown_to(side, item, playbook, chosen)
         if how == "count_only":
             others += bool(rows) and rows[-1][1] > 0
         elif how == "value" and (rows or item.kind == "count"):

@@ -87,6 +87,7 @@ def student(
         records_elsewhere=len(records) - len(ours),
         reviews=[_decided(playbook, row, lang) for row in reviews],
         listed=listed,
+        no_lists=playbook.judgement.method == "none",
         alerts=rooms.alerts.of_child(who, student),
         sees_alerts=who.reach(Ability.SEE_ALERTS).covers(
             school=child.school, class_id=child.class_id

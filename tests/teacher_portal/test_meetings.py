@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from tests import make
 from tests.follow_up.staged import SHEET, playbook, work_by
+from tests.follow_up.test_looks_on import without_lists
 from tests.teacher_portal.conftest import HTML, Browser, Browsers
 from tests.teacher_portal.school import School
 from warning_service.clock import MovableClock
@@ -164,3 +165,35 @@ def test_a_board_without_sheets_has_no_page_for_them_in_the_menu(
     assert 'href="/portal/sheets"' not in page and 'href="/portal/meetings"' not in page
     assert re.search(r'href="/portal/meetings"', browsers("guidance").get("/portal"))
     assert "シートを使いません" in browsers("nurse").get("/portal/sheets")
+
+
+def test_without_lists_pages_say_so_and_cases_carry_their_ground(
+    school: School, browsers: Browsers
+) -> None:
+    work_by(school, without_lists())
+    make.staff(school.rooms.database, "office", ("welfare", make.BOARD))
+    student = school.children["sakura-1"][0]
+    guidance, office = browsers("guidance"), browsers("office")
+    page = guidance.get("/portal")
+    assert 'href="/portal/lists"' not in page and 'href="/portal/handed-over"' in page
+    assert "リスト(点数や判定)を作りません" in guidance.get("/portal/lists")
+    page = guidance.get(f"/portal/students/{student}")
+    assert "保護者の同意" in page and 'name="items" value="absent_days"' in page
+    form = {"ground": "support", "reason": "相談先がない", "items": ["absent_days"]}
+    refused = guidance.post(f"/portal/students/{student}/hand-over", **form, basis="consent")
+    assert refused.status_code == 422 and "同意を得た日" in refused.text
+    assert re.search(r'value="absent_days" checked', refused.text)  # nothing entered is lost
+    day = school.rooms.clock.today().isoformat()
+    guidance.post(f"/portal/students/{student}/hand-over", **form, basis="consent", consent_on=day)
+    assert "引き継がれたケース" in office.get("/portal/meetings")
+    answer = office.post("/portal/committee/cases", student=student, chosen="B", n=1)
+    assert "/portal/committee/cases?" in answer.headers["location"]
+    page = office.get("/portal/cases")
+    assert "保護者の同意" in page and "校内委員会の区分 B" in page
+    found = re.search(r"/portal/cases/([0-9a-f-]+)/form", page)
+    assert found is not None
+    paper = office.get(found.group(0))
+    assert "引き継ぎ票" in paper and "相談先がない" in paper and "校内委員会の区分 B" in paper
+    theirs = guidance.get(f"/portal/handed-over/{found.group(1)}/form")
+    assert "相談先がない" in theirs and "校内委員会の区分 B" not in theirs
+    browsers("nurse").get(f"/portal/handed-over/{found.group(1)}/form", 403)

@@ -43,6 +43,9 @@ def opened(board: str, student: str, actor: str, body: CaseHandedOver) -> dict[s
         "ended_how": "",
         "ended_sealed": None,
         "ended_at": None,
+        "basis": body.basis,
+        "consent_on": body.consent_on,
+        "items": None if body.items is None else ",".join(body.items),
     }
 
 
@@ -54,6 +57,12 @@ def ended(actor: str, body: CaseReturned) -> dict[str, Any]:
         "ended_sealed": body.sealed,
         "ended_at": body.at,
     }
+
+
+def shared_items(case: Any | None) -> frozenset[str]:
+    """What the giving side chose to share in a case; nothing without one."""
+    chosen = "" if case is None or case.items is None else case.items
+    return frozenset(item for item in chosen.split(",") if item)
 
 
 def open_of(conn: Connection, student: str) -> Any | None:

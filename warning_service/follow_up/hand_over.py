@@ -5,13 +5,18 @@ key and is what the office reads. From then on, and until the school takes the c
 office returns it, the office's staff reach this one child and no other. A family's refusal bars a
 case given for support; one about the child's safety or its own cry for help goes on.
 
+Where the playbook asks for it, the ground on which the office may look (a consent and its day, an
+ordinance) is recorded before it sees anything, and the giving side chooses what of its own items.
+
 Not here: what the office then sees of the child (playbooks/sharing.py).
 """
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
+import msgspec
 from sqlalchemy import update
 
 from warning_service.access.gateway import Gateway, NotYours
@@ -23,6 +28,8 @@ from warning_service.events.log import Log
 from warning_service.events.types import CaseHandedOver, CaseReturned, NewEvent, new_id
 from warning_service.follow_up import cases as states
 from warning_service.follow_up.tables import cases
+from warning_service.playbooks.service import Playbooks
+from warning_service.playbooks.sharing import on_offer
 from warning_service.roster import queries as roster
 
 LONGEST_REASON = 500
@@ -30,25 +37,46 @@ LONGEST_REASON = 500
 
 
 class NotHandedOver(ValueError):
-    """Nothing was changed. `why`: ground, reason, longest, refused or open (names the wording)."""
+    """Nothing was changed. `why` names the wording: ground, reason, longest, refused, open, basis,
+    consent (its day is missing or to come) or items.
+    """
 
     def __init__(self, why: str) -> None:
         super().__init__(f"not handed over: {why}")
         self.why = why
 
 
+class LooksOn(msgspec.Struct, frozen=True, kw_only=True):
+    """On what the office may look: a basis of the playbook's, the day of a consent, and what of
+    the school's items (None: not chosen one by one).
+    """
+
+    basis: str = ""
+    consent_on: date | None = None
+    items: tuple[str, ...] | None = None
+
+
 class HandOvers:
     """Gives cases to the welfare office and ends them."""
 
-    def __init__(self, log: Log, sealer: Sealer, gateway: Gateway) -> None:
+    def __init__(self, log: Log, sealer: Sealer, playbooks: Playbooks, gateway: Gateway) -> None:
         self._log = log
+        self._playbooks = playbooks
         self._sealer = sealer
         self._gateway = gateway
 
-    def give(self, who: Principal, student: str, ground: str, reason: str) -> str:
+    def give(
+        self,
+        who: Principal,
+        student: str,
+        ground: str,
+        reason: str,
+        on: LooksOn | None = None,
+    ) -> str:
         """Hand the case over to the asker's board's welfare office; return the case's id.
 
-        Raises NotYours, NotHandedOver, StorageUnavailable.
+        `on`: on what it may look, and at what of the school's. Raises NotYours, NotHandedOver,
+        StorageUnavailable.
         """
         with self._log.database.reading() as conn:
             place = roster.enrolment_on(conn, student, self._log.clock.today())
@@ -60,6 +88,7 @@ class HandOvers:
                 raise NotHandedOver("ground")
             if ground != states.HELP and roster.opted_out(conn, student):
                 raise NotHandedOver("refused")
+        looks = self._checked(who.board, ground, on or LooksOn())
         words = _words(reason)
         if not words:
             raise NotHandedOver("reason")
@@ -70,6 +99,9 @@ class HandOvers:
             ground=ground,
             sealed=sealed,
             at=self._log.clock.now(),
+            basis=looks.basis,
+            consent_on=looks.consent_on,
+            items=looks.items,
         )
         with self._log.unit_of_work() as unit:
             stored = unit.conn.execute(
@@ -84,6 +116,26 @@ class HandOvers:
                 unit.conn, who, "hand_over_case", student, body.case_id, using=Ability.HAND_OVER
             )
         return body.case_id
+
+    def _checked(self, board: str, ground: str, on: LooksOn) -> LooksOn:
+        """What is recorded of it. For a child's safety the law itself is the ground."""
+        sharing = self._playbooks.of(board).sharing
+        basis, day = "", None
+        if sharing.bases and ground == states.SUPPORT:
+            known = next((one for one in sharing.bases if one.id == on.basis), None)
+            if known is None:
+                raise NotHandedOver("basis")
+            if known.consent and (on.consent_on is None or on.consent_on > self._log.clock.today()):
+                raise NotHandedOver("consent")
+            basis, day = known.id, on.consent_on if known.consent else None
+        if not sharing.item_by_item:
+            return LooksOn(basis=basis, consent_on=day)
+        offered = [item.id for item in on_offer(self._playbooks.of(board))]
+        if not set(on.items or ()) <= set(offered):
+            raise NotHandedOver("items")
+        # In the playbook's order, so that the same choice is the same bytes.
+        items = tuple(item for item in offered if item in set(on.items or ()))
+        return LooksOn(basis=basis, consent_on=day, items=items)
 
     def take_back(self, who: Principal, student: str, note: str = "") -> None:
         """The school ends the child's open case; the office's access is gone when this returns.

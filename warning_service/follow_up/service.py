@@ -76,7 +76,7 @@ class FollowUps:
         self._playbooks = playbooks
         self._alerts = alerts
         self._gateway = gateway
-        self.hand_overs = HandOvers(log, sealer, gateway)
+        self.hand_overs = HandOvers(log, sealer, playbooks, gateway)
         self.meetings = Meetings(log, playbooks, gateway)
         self.sheets = Sheets(log, sealer, playbooks, gateway)
 

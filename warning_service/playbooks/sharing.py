@@ -15,6 +15,7 @@ Who is on which side of a child is for access/gateway.py to say.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from warning_service.catalogue.items import Item, Shown
@@ -34,13 +35,32 @@ class Side(StrEnum):
     WELFARE = "welfare"
 
 
-def shown_to(side: Side, item: Item, playbook: Playbook) -> Shown:
-    """How an item may stand on a page for that side."""
+def shown_to(
+    side: Side, item: Item, playbook: Playbook, chosen: Collection[str] | None = None
+) -> Shown:
+    """How an item may stand on a page for that side.
+
+    `chosen`: what the giving side chose to share in this child's case; None: nothing was chosen.
+    """
     if side is not Side.WELFARE:
         return "value" if item.id in playbook.sharing.school_sees else item.shown
-    if item.department == "welfare" or item.id in playbook.sharing.welfare_sees:
+    opened = playbook.sharing.welfare_sees
+    if playbook.sharing.item_by_item:
+        opened = tuple(chosen or ())
+    if item.department == "welfare" or item.id in opened:
         return "value"
     return "score_only" if item.shown == "score_only" else "count_only"
+
+
+def on_offer(playbook: Playbook) -> list[Item]:
+    """What the school may share of a child's, item by item: what it sees itself and the welfare
+    office does not hold anyway. Never a child's answers: children are told who reads those.
+    """
+    return [
+        item
+        for item in playbook.catalogue_items().values()
+        if item.department != "welfare" and shown_to(Side.SCHOOL, item, playbook) == "value"
+    ]
 
 
 def answer_shown_to(side: Side, question: str, playbook: Playbook) -> bool:

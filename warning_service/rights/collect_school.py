@@ -287,6 +287,7 @@ def cases(source: Source) -> Iterator[Record]:
         ended = "" if row.ended_at is None else instant_ja(row.ended_at)
         parts = [
             Part(name="by", label="引き継いだ人", text=source.by(row.given_by)),
+            *_looked_at_on(source, row),
             Part(name="ended", label="終わった日時", text=ended or "—"),
             Part(name="ended_by", label="終えた人", text=source.by(row.ended_by) if ended else "—"),
         ]
@@ -301,6 +302,18 @@ def cases(source: Source) -> Iterator[Record]:
             title="福祉部局への引き継ぎ", parts=tuple(parts), source="cases",
             about_help=row.ground == "help",
         )  # fmt: skip
+
+
+def _looked_at_on(source: Source, row: Any) -> Iterator[Part]:
+    """On what the office may look, and at what of the school's, where the board asks for it."""
+    if row.basis:
+        words = source.chosen(source.playbook.sharing.bases, row.basis)
+        day = f"({day_ja(row.consent_on)})" if row.consent_on else ""
+        yield Part(name="basis", label="引き継ぎの根拠", text=f"{words}{day}")
+    if row.items is not None:
+        known = source.playbook.catalogue_items()
+        names = [known[i].label if i in known else i for i in row.items.split(",") if i]
+        yield Part(name="items", label="見せることにした項目", text="、".join(names) or "なし")
 
 
 def alerts(source: Source) -> Iterator[Record]:
