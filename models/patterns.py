@@ -1,13 +1,14 @@
 """More that can be said of any item, computed when asked for: the class, the week, the calendar.
 
 Per item of whatever name: amounts over 14 days, the place within the child's class, how long the
-present run is, refusals, the age of the data, and whether it falls on Mondays or on the first day
-after days off more often than in the group. Days off are nobody's plan here: runs of at least
+present run is, the age of the data, and whether it falls on Mondays or on the first day after days
+off more often than in the group. Days off are nobody's plan here: runs of at least
 DAYS_OFF days on which nobody in the group has any row.
 
-These serve explanations and simulation. Measured by time-forward validation, they did not help the
-score beside the columns of features.py (docs/models.md), and a column costs time for every child
-and day; so none of them is in a model's block.
+These serve explanations. Weekday, days off, 14 days and runs were tried as columns of the model by
+time-forward validation and moved nothing that chance does not move (docs/models.md); in the folders
+there are to try it on, a class is the whole group, so its place could not be tried. A column costs
+time for every child and day, so none of them is in a model's block.
 """
 
 from __future__ import annotations
@@ -39,11 +40,12 @@ def patterns(extract: Extract, spec: ItemSpec, classes: Sequence[str]) -> dict[s
     """Every pattern of one item, one number for each student. `classes`: their class ids.
 
     Counts and flags: `sum14`, `class7`, `class28` (place within the class), `run` (days the group
-    met, in a row up to the last one, with it), `monday`, `after_off` (how much more often than in
-    the group, in standard deviations). Measures: `mean14` (NaN without any), `class` (place of the
-    last value), `run` (latest values in a row at the last one's level or worse), `monday`,
-    `after_off` (mean then, against the own mean; 0 without both). All: `refused`, `age` (days
-    since the last row, NaN without one).
+    met, in a row up to the last one, with it), `times` (remembered days with it), of them
+    `monday_times`, `after_off_times`, and `monday`, `after_off` (how much more often than in the
+    group, in standard deviations). Measures: `mean14` (NaN without any), `class` (place of the
+    last value), `monday`, `after_off` (mean then, against the mean of other days; 0 without both).
+    All: `age` (days since the last row, NaN without one). Refusals, runs of bad answers and places
+    in the whole group are columns of features.py.
     """
     columns, day, n = extract.items[spec.id], extract.day, len(extract.students)
     met = met_on(extract.items.values())
@@ -70,8 +72,9 @@ def patterns(extract: Extract, spec: ItemSpec, classes: Sequence[str]) -> dict[s
         found["class28"] = place_within(columns.stats["days28"], classes)
     active = columns.values != 0
     times = _count(columns, active, n)
+    found["times"] = times
     for name, which in (("monday", monday), ("after_off", after)):
-        then = _count(columns, active & which, n)
+        found[f"{name}_times"] = then = _count(columns, active & which, n)
         usual = float(then.sum() / times.sum()) if times.sum() else 0.0
         found[name] = excess(then, times, usual)
     found["run"] = _run(columns, active, met, n)

@@ -264,7 +264,7 @@ def test_evidence_has_own_numbers_and_keeps_to_the_catalogue(played: Log) -> Non
         assert set(e) == {
             "judge", "score", "rules_points", "probability", "base_rate", "raising", "lowering",
             "trend", "data_age", "model_version", "playbook", "method", "mark", "items_reached",
-            "since_last", "off_list",
+            "since_last", "off_list", "habits",
         }  # fmt: skip
         assert e["judge"] == judge
         assert (judge == "model") <= (e["probability"] is not None)

@@ -25,6 +25,7 @@ from warning_service.events.types import ListPublished, NewEvent, derived_id
 from warning_service.judging import evidence, formula, places, reasons, since_last
 from warning_service.judging.evidence_of_trees import from_trees
 from warning_service.judging.facts import Facts
+from warning_service.judging.habits import Habits
 from warning_service.judging.hand_over import Decision, decide
 from warning_service.judging.lists import order, probability
 from warning_service.judging.off_list import OffList
@@ -108,6 +109,15 @@ def make(
 
 
 @dataclass(frozen=True)
+class _More:
+    """What of a school's children is told beside the reasons. `levels`: (children, items)."""
+
+    levels: F64
+    off: OffList | None
+    habits: Habits
+
+
+@dataclass(frozen=True)
 class _Writer:
     """Puts one school's places into rows and words."""
 
@@ -136,12 +146,16 @@ class _Writer:
         facts = Facts(self.setup, part.group.extract, self.occasion.day)
         levels = since_last.levels(self.setup, part.group.extract)
         kept = self._formula(part)
-        off = None if kept is None else self._off_list(kept, part, number)
+        more = _More(
+            levels,
+            None if kept is None else self._off_list(kept, part, number),
+            Habits(self.setup, part.group.extract, part.group.classes(self.occasion.day)),
+        )
         entries = [
             {
                 "list_id": list_id,
                 "place": at,
-                **self._entry(part, one, facts, previous, now=levels[one.row], off=off),
+                **self._entry(part, one, facts, previous, more),
             }
             for at, one in enumerate(held, start=1)
         ]
@@ -182,9 +196,7 @@ class _Writer:
         place: Place,
         facts: Facts,
         previous: int,
-        *,
-        now: F64,
-        off: OffList | None,
+        more: _More,
     ) -> dict[str, Any]:
         row, day, group = place.row, self.occasion.day, part.group.extract
         student = group.students[row]
@@ -209,12 +221,13 @@ class _Writer:
             "model_version": self.model_version,
             "playbook": self.setup.playbook,
             "since_last": since_last.told(
-                self.setup, state, now, part.chances[row], was_listed=again
+                self.setup, state, more.levels[row], part.chances[row], was_listed=again
             ),
             **reasons.why(self.setup, part, place, band),
         }
-        if off is not None:
-            words["off_list"] = off.told(row)
+        if more.off is not None:
+            words["habits"] = more.habits.told(row)
+            words["off_list"] = more.off.told(row)
         return {
             "student": student,
             "score": part.chances[row],

@@ -41,6 +41,11 @@ class Group:
         """Each child's household on `day`, '' for none that is known."""
         return [state.household_on(day) for state in self.states.values()]
 
+    def classes(self, day: int) -> list[str]:
+        """Each child's class on `day`, '' for none."""
+        spells = [state.spell_on(day) for state in self.states.values()]
+        return ["" if s is None else s.class_id for s in spells]
+
     def grades(self, day: int) -> I64:
         """Each child's grade on `day`."""
         spells = [state.spell_on(day) for state in self.states.values()]
