@@ -30,6 +30,7 @@ from warning_service.events.types import (
 from warning_service.follow_up.evaluation_children import Line, figures, spread, standings
 from warning_service.follow_up.evaluation_lists import Ranked, Scored
 from warning_service.follow_up.tables import follow_ups
+from warning_service.judging.tables import list_scores
 from warning_service.roster.service import set_opt_out
 
 MAY, JUNE, JULY = date(2026, 5, 1), date(2026, 6, 1), date(2026, 7, 1)
@@ -173,7 +174,7 @@ def test_the_missed_are_those_never_listed_before(three_months: School) -> None:
 
 def scored(on: date, *children: tuple[str, bool, date | None]) -> Scored:
     ranked = [
-        Ranked(student=s, score=0.1, points=1, rank=n, listed=listed, new_to_us=listed,
+        Ranked(student=s, score=0.1, chance=None, points=1, rank=n, listed=listed, new_to_us=listed,
                counts=True, began=began)
         for n, (s, listed, began) in enumerate(children, 1)
     ]  # fmt: skip
@@ -281,6 +282,19 @@ def test_a_list_known_to_be_unfair_is_shown_to_be(unfair: School) -> None:
     assert boys.false_apart is not None and boys.false_apart[2] < -0.3
     # Where all children are alike there is one group and nothing to hold it against.
     assert [group.false_apart for group in found["grade"].values()] == [None]
+
+
+@SQLITE
+def test_only_probabilities_that_were_stated_are_held_against_what_happened(
+    unfair: School,
+) -> None:
+    room = unfair.rooms.evaluation
+    assert room.right(make.BOARD).bins == ()  # the scores of that list only ordered the children
+    with unfair.rooms.database.writing() as conn:
+        conn.execute(list_scores.update().values(rules_chance=0.25, model_chance=0.9))
+    make.append(unfair.rooms.log, outcome("somebody-else", LATE))  # read anew
+    [found] = room.right(make.BOARD).bins
+    assert (found.n, found.children, found.stated, found.hits) == (100, 100, 0.25, 20)
 
 
 # -- what stands on record ------------------------------------------------------------------------

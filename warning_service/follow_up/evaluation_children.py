@@ -163,12 +163,15 @@ def new_to_us(children: Iterable[Standing]) -> Share:
 
 
 def calibration(lists: Sequence[Scored], *, most: int = 8) -> list[reliability.Bin]:
-    """Bins of stated probability over all children of these lists; see models/reliability.py."""
-    held = [child for one in lists for child in one.children if child.counts]
+    """Bins of stated probability over all children of these lists; see models/reliability.py.
+
+    Lists made before any probability had been measured stated none, and are not in it.
+    """
+    held = [c for one in lists for c in one.children if c.counts and c.chance is not None]
     if not held:
         return []
     return reliability.bins(
-        np.array([child.score for child in held]),
+        np.array([child.chance for child in held]),
         np.array([child.began is not None for child in held]),
         [child.student for child in held],
         most=most,

@@ -33,11 +33,13 @@ class Ranked(NamedTuple):
     """One child on one list. `began`: the day the outcome began within the horizon, or None.
 
     `counts`: False for a child inside the outcome on the list's day. `new_to_us`: listed, and
-    without support at the time.
+    without support at the time. `chance`: the probability stated by the judge that made the list;
+    None while none was measured, and then `score` only puts children in an order.
     """
 
     student: str
     score: float
+    chance: float | None
     points: float
     rank: int
     listed: bool
@@ -120,11 +122,11 @@ def read(
     s, e = list_scores.c, list_entries.c
     for start in range(0, len(ids), _PART):
         part = ids[start : start + _PART]
-        query = select(s.list_id, s.student, s.score, s.rules_score, s.rank, s.listed)
-        for row in conn.execute(query.where(s.list_id.in_(part)).order_by(s.list_id, s.rank)):
+        query = select(list_scores).where(s.list_id.in_(part)).order_by(s.list_id, s.rank)
+        for row in conn.execute(query):
             scores[row.list_id].append(row)
-        query = select(e.list_id, e.student).where(e.list_id.in_(part), e.supported)
-        busy |= {(row.list_id, row.student) for row in conn.execute(query)}
+        given = select(e.list_id, e.student).where(e.list_id.in_(part), e.supported)
+        busy |= {(row.list_id, row.student) for row in conn.execute(given)}
     refusing = roster.refusing(conn, {row.student for held in scores.values() for row in held})
     horizon = timedelta(days=outcome.horizon_days)
     delay = timedelta(days=outcome.label_delay_days)
@@ -137,7 +139,7 @@ def read(
                 judge=row.judge, known_on=row.list_date + horizon + delay,
                 settled=row.list_date + horizon + delay <= today,
                 children=tuple(
-                    _ranked(one, spells, row.list_date, horizon, (row.id, one.student) in busy)
+                    _ranked(one, row, spells, horizon, (row.id, one.student) in busy)
                     for one in scores[row.id]
                     if one.student not in refusing
                 ),
@@ -147,12 +149,13 @@ def read(
     )  # fmt: skip
 
 
-def _ranked(row: Any, spells: Spells, on: date, horizon: timedelta, supported: bool) -> Ranked:
-    had = spells.get(row.student, ())
+def _ranked(row: Any, list_: Any, spells: Spells, horizon: timedelta, supported: bool) -> Ranked:
+    had, on = spells.get(row.student, ()), list_.list_date
     inside = any(began <= on and (over is None or over > on) for began, over in had)
     within = [began for began, _ in had if on < began <= on + horizon]
     return Ranked(
-        student=row.student, score=row.score, points=row.rules_score, rank=row.rank,
+        student=row.student, score=row.score, chance=getattr(row, f"{list_.judge}_chance", None),
+        points=row.rules_score, rank=row.rank,
         listed=row.listed, new_to_us=row.listed and not supported, counts=not inside,
         began=min(within) if within and not inside else None,
     )  # fmt: skip
