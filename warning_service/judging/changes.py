@@ -1,4 +1,4 @@
-"""What a judge hands out after it has taken in events: what changed, and what thinking has cost.
+"""What a judge hands out after it has taken in events, what thinking has cost, and its book.
 
 Nothing is decided here; consumer.py turns it into rows.
 """
@@ -6,6 +6,8 @@ Nothing is decided here; consumer.py turns it into rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+import msgspec
 
 from warning_service.events.types import NewEvent
 from warning_service.judging.publish import Published
@@ -48,3 +50,17 @@ class Spent:
     scoring: float = 0.0
     challenger: float = 0.0
     labels: int = 0
+
+
+class Book(msgspec.Struct, array_like=True):
+    """Bookkeeping of a board: the last closed day, last list dates. No log positions.
+
+    `listed`: by school, '' for the board's when children are picked from all of it together.
+    `by_model`: the same of those schools whose last list the model made.
+    `alike`: item -> its weight, for a playbook that judges by similarity.
+    """
+
+    closed: int = 0
+    listed: dict[str, int] = {}
+    by_model: dict[str, int] = {}
+    alike: dict[str, float] = {}

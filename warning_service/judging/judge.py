@@ -43,25 +43,11 @@ from warning_service.events.types import (
     UseStopped,
 )
 from warning_service.judging import drift, outcomes, rises
-from warning_service.judging.changes import Changes, Spent
+from warning_service.judging.changes import Book, Changes, Spent
 from warning_service.judging.publish import Occasion, make
 from warning_service.judging.sampling import block_of
 from warning_service.judging.scope import alike_of, gather
 from warning_service.judging.setup import Setup
-
-
-class Book(msgspec.Struct, array_like=True):
-    """Bookkeeping of a board: the last closed day, last list dates. No log positions.
-
-    `listed`: by school, '' for the board's when children are picked from all of it together.
-    `by_model`: the same of those schools whose last list the model made.
-    `alike`: item -> its weight, for a playbook that judges by similarity.
-    """
-
-    closed: int = 0
-    listed: dict[str, int] = {}
-    by_model: dict[str, int] = {}
-    alike: dict[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -102,6 +88,7 @@ class Judge:
         self.read_block = read_block
         self._version = ""
         self._ordered: list[str] | None = None
+        self._rolls: tuple[int, dict[str, dict[str, StudentState]]] | None = None
 
     def collect(self) -> Changes:
         """Hand out the changes and begin anew."""
@@ -122,6 +109,8 @@ class Judge:
     def take(self, event: Event) -> None:
         """Take in one event; those that mean nothing to judging are passed over."""
         body = event.body
+        if not isinstance(body, ListDue):
+            self._rolls = None  # kept for all schools' lists of one morning
         if isinstance(body, DayClosed):
             self._close(event)
         elif isinstance(body, ListDue):
@@ -352,13 +341,16 @@ class Judge:
 
     def by_school(self, day: int) -> dict[str, dict[str, StudentState]]:
         """Students on the roll on `day` whose families did not refuse, by school, keys sorted."""
+        if self._rolls is not None and self._rolls[0] == day:
+            return self._rolls[1]
         found: dict[str, dict[str, StudentState]] = {}
         for student in self.ordered():
             state = self.students[student]
             spell = state.spell_on(day)
             if spell is not None:
                 found.setdefault(spell.school, {})[student] = state
-        return dict(sorted(found.items()))
+        self._rolls = (day, dict(sorted(found.items())))
+        return self._rolls[1]
 
     # -- lists ----
 
