@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests import make
@@ -18,12 +19,14 @@ from warning_service.access.principals import Principal
 from warning_service.clock import MovableClock, at
 from warning_service.events.log import read
 from warning_service.events.types import FollowUpRecorded, ListDue, ReviewDecided
+from warning_service.follow_up.hand_over import LooksOn, NotHandedOver
 from warning_service.follow_up.meetings import CASES
 from warning_service.follow_up.tables import follow_ups, reviews
 from warning_service.judging.arrays import choose
 from warning_service.judging.setup import from_playbook
 from warning_service.judging.tables import list_entries, warning_lists
 from warning_service.playbooks.meetings import Meeting, Review
+from warning_service.playbooks.sharing import on_offer
 from warning_service.rooms import Rooms
 from warning_service.schedule import Schedule
 
@@ -128,9 +131,20 @@ def _listed_as_the_rule_says(small: Small) -> tuple[str, str]:
 
 
 def _handed_over(small: Small, student: str) -> None:
-    """The school gives the case to the welfare office."""
-    who = small.who("guidance", small.school_of(student))
-    small.rooms.follow_ups.hand_overs.give(who, student, "support", "相談したい")
+    """The school gives the case to the welfare office, on the ground the playbook asks for."""
+    who, give = (
+        small.who("guidance", small.school_of(student)),
+        small.rooms.follow_ups.hand_overs.give,
+    )
+    on = LooksOn()
+    if small.book.sharing.bases:
+        with pytest.raises(NotHandedOver):
+            give(who, student, "support", "相談したい")
+        basis = small.book.sharing.bases[0]
+        on = LooksOn(basis=basis.id, consent_on=small.day if basis.consent else None)
+    if small.book.sharing.item_by_item:
+        on = msgspec.structs.replace(on, items=(on_offer(small.book)[0].id,))
+    give(who, student, "support", "相談したい", on)
 
 
 def _recorded(small: Small, student: str) -> None:
