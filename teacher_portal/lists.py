@@ -39,6 +39,10 @@ JUDGE_REASONS = (
 CHALLENGED = ("silent", "not_clearly_better", "clearly_better")
 MOST_LISTS = 60
 SHOWN = ("all", "new", "again", "supported")
+WHOLE_SCHOOL_ONLY = ("types", "items_reached", "sibling_points")
+"""Of the frozen reasons, what is for those who see the school's whole list: scores by type and the
+like would tell a homeroom teacher what other departments hold, item for item.
+"""
 NOT_SAID = {
     "text_ja": "本人の回答(内容は学校の中だけで見ます)",
     "text_en": "The child's own answers (read at the school only)",
@@ -133,7 +137,7 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
     sittings = {one.scheme: one for one in playbook.sittings}
     actions = {c.id: worded(c, lang) for c in playbook.follow_up.actions}
     changes = {c.id: worded(c, lang) for c in playbook.follow_up.changes}
-    found = []
+    found, whole = [], _whole(who, row)
     for entry in listed:
         child = children.get(entry.student)
         if child is None or child.opted_out:  # a refusal works at once, also on last week's list
@@ -149,7 +153,11 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
             Entry(
                 row=entry,
                 child=child,
-                evidence=as_seen(rooms, who, child, judging.evidence_of(entry)),
+                evidence={
+                    name: held
+                    for name, held in as_seen(rooms, who, child, judging.evidence_of(entry)).items()
+                    if whole or name not in WHOLE_SCHOOL_ONLY
+                },
                 review=review,
                 class_words="" if review is None else classes.get(review.chosen, ""),
                 scheme=sitting.scheme_name(lang) if sitting else "",

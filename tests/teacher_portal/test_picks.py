@@ -51,13 +51,18 @@ def test_why_a_child_is_on_the_list(school: School, browsers: Browsers) -> None:
     change(school, list_id, WHY, board)
     page = browsers("nurse").get(f"/portal/lists/{list_id}")
     for words in (
-        "兆市レベル 優先", "載った理由: 類型のめやす", "貧困", "3.5", "めやす以上",
+        "兆市レベル 優先", "載った理由: 類型のめやす", "貧困", "3.5", "この類型で載った",
         "基本連携データ項目 4、ほか 3", "二次スクリーニング: 2項目", "きょうだいによる加点 2点",
         "全校で 17番目", "あとの順番", "全校あわせて 4000人から", "全校あわせて 200人まで。",
         "当てはまっても、困難があるとは限りません",
     ):  # fmt: skip
         assert words in page, words
-    assert page.count("めやす以上") == 1
+    assert page.count("この類型で載った") == 1 and "めやす以上" not in page
+    # What other departments hold is not to be read off a type's score.
+    own = browsers("homeroom").get(f"/portal/lists/{list_id}")
+    assert "載った理由: 類型のめやす" in own and "兆市レベル 優先" in own
+    for words in ("貧困", "基本連携データ項目 4", "きょうだいによる加点"):
+        assert words not in own, words
     meeting = browsers("committee").get(f"/portal/committee/{list_id}")
     assert "兆市レベル 優先" in meeting and "貧困" in meeting
 
