@@ -3,9 +3,10 @@
 Once in four weeks the distribution of each item over all children is kept as a few counts in bins
 (the bins are laid at the item's own quantiles when it is first seen), for a year. What is told is
 the population stability index against the month before and against the months before that, beside
-what it would easily be by chance with so many children. An item of which nothing came in four weeks
-is silent, which matters most. For the model, each settled day keeps how many hits were stated, how
-many there were, and the log-loss; River's Page-Hinkley test looks for a change in it.
+what it would easily be by chance with so many children. An item of which nothing came for longer
+than its data stay fresh is silent, which matters most. For the model, each settled day keeps how
+many hits were stated, how many there were, and the log-loss; River's Page-Hinkley test looks for a
+change in it.
 
 Only counts over the whole board are kept: no child is in here. A drift proves nothing wrong: school
 holidays, a new form and a new grade all move a distribution. It says where to look.
@@ -96,7 +97,7 @@ class Watch(msgspec.Struct, array_like=True):
         known = given[~np.isnan(given)]
         held.last_on = max(held.last_on, last_on)
         if not held.edges:
-            if len(known) < LEAST_SEEN or last_on <= day - 28:
+            if len(known) < LEAST_SEEN or not last_on:
                 return
             held.edges = sorted(set(np.quantile(known, QUANTILES, method="lower").tolist()))
         bins = np.searchsorted(np.array(held.edges), known, side="left")
@@ -162,8 +163,8 @@ def by_chance(now: Sequence[int], before: Sequence[int]) -> float:
     return (free + SURE * math.sqrt(2.0 * free)) * spread
 
 
-def of_item(item: str, held: Item, today: int) -> ItemDrift:
-    """What is to be told of an item on `today`."""
+def of_item(item: str, held: Item, today: int, patience: int = 28) -> ItemDrift:
+    """What is to be told of an item on `today`; silent after more than `patience` days."""
     months = held.months
     if not months:
         return ItemDrift(
@@ -179,7 +180,7 @@ def of_item(item: str, held: Item, today: int) -> ItemDrift:
         state = "slight"
     if any(index >= max(MARKED, line) for index, line in found):
         state = "marked"
-    if today - held.last_on > 28:
+    if held.last_on and today - held.last_on > patience:
         state = "silent"
     return ItemDrift(
         item=item, state=state,

@@ -27,6 +27,7 @@ from warning_service.rooms import rooms_of
 
 router = APIRouter()
 
+REACH = 0.2
 ORDER = ("silent", "marked", "slight", "new", "steady")
 Verdict = Literal["as_stated", "too_much", "too_little", "too_few"]
 
@@ -37,6 +38,12 @@ class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     drift: ItemDrift
     last_on: date | None
+
+    @property
+    def reach_changed(self) -> bool:
+        """Is the change above all one of how many children something is known of?"""
+        before = self.drift.unknown_before
+        return before is not None and abs(self.drift.unknown - before) >= REACH
 
 
 def verdict(model: ModelDrift) -> Verdict:
@@ -56,7 +63,7 @@ def drift(
     return _page(request, who)
 
 
-@router.get("/portal/status/drift")
+@router.get("/portal/feeds")
 def drift_for_operators(
     request: Request, who: Annotated[Principal, Depends(Needs(Ability.OPERATE))]
 ) -> Response:
@@ -68,7 +75,7 @@ def _page(request: Request, who: Principal) -> Response:
     rooms, lang = rooms_of(request), language(request)
     setup = from_playbook(rooms.playbooks.of(who.board))
     with rooms.database.as_service().reading() as conn:
-        told = found(conn, who.board, setup.horizon)
+        told = found(conn, who.board, setup)
     names = {use.spec.id: use.label_en if lang == "en" else use.label_ja for use in setup.uses}
     rows = [
         ItemRow(

@@ -70,7 +70,7 @@ PAGES = (
     Page("/portal/trail", "frame.nav_trail", _may(Ability.SEE_TRAIL)),
     Page("/portal/drift", "frame.nav_drift", _may(Ability.SEE_COUNTS)),
     Page("/portal/status", "frame.nav_status", _may(Ability.OPERATE)),
-    Page("/portal/status/drift", "frame.nav_drift", _may(Ability.OPERATE)),
+    Page("/portal/feeds", "frame.nav_drift", _may(Ability.OPERATE)),
     Page("/portal/watchman", "frame.nav_watchman", _may(Ability.OPERATE)),
     Page("/portal/messages", "frame.nav_messages", _may(Ability.OPERATE)),
     Page(

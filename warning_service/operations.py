@@ -18,6 +18,7 @@ from warning_service.database import RowSecurityMissing, StorageUnavailable
 from warning_service.errors import RETRY_AFTER_SECONDS
 from warning_service.events.log import head
 from warning_service.judging import drift
+from warning_service.judging.setup import from_playbook
 from warning_service.migrate import SchemaNotCurrent, check
 from warning_service.rooms import Rooms, rooms_of
 from warning_service.roster import queries as roster
@@ -55,10 +56,10 @@ def readyz(response: Response, rooms: Rooms = Depends(rooms_of)) -> dict[str, st
 def _measure_drift(rooms: Rooms, conn: Connection) -> None:
     for board in roster.boards(conn):
         try:
-            horizon = rooms.playbooks.of(board.id).outcome.horizon_days
+            setup = from_playbook(rooms.playbooks.of(board.id))
         except (KeyError, ValueError, OSError):  # a broken playbook is told of elsewhere
             continue
-        drift.measure(board.id, drift.found(conn, board.id, horizon), rooms.clock.today())
+        drift.measure(board.id, drift.found(conn, board.id, setup), rooms.clock.today())
 
 
 @router.get("/metrics", dependencies=[Depends(OPEN)])

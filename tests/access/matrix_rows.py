@@ -458,7 +458,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
         Row("board board_guidance", path={"trial": "none"}, ok=frozenset({404})),
     ),
     "GET /portal/status": (Row("operator"),),
-    "GET /portal/status/drift": (Row("operator"),),
+    "GET /portal/feeds": (Row("operator"),),
     "GET /portal/watchman": (Row("operator"),),
     "GET /portal/messages": (Row("operator"),),
     "POST /portal/messages/again": (Row("operator", form={"message": "none"}),),

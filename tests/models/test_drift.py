@@ -64,6 +64,8 @@ def test_a_silent_feed_is_told_before_all_else() -> None:
     watch.look("it", day, [0.0] * 300, DAY + 28 * 2)
     watch.looked_on = day
     assert of_item("it", watch.items["it"], day + 1).state == "silent"
+    patient = of_item("it", watch.items["it"], day + 1, patience=400)
+    assert patient.state != "silent", "an item of once a year is not silent after a month"
     never = Watch()
     never.look("it", DAY, [0.0] * 300, 0)
     assert of_item("it", never.items["it"], DAY).state == "new"

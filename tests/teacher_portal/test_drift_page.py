@@ -57,7 +57,7 @@ def operator(school: School, browsers: Browsers) -> Browser:
 
 @SQLITE
 def test_before_anything_was_looked_at_the_page_says_when(operator: Browser) -> None:
-    text = operator.get("/portal/status/drift")
+    text = operator.get("/portal/feeds")
     assert "まだ見くらべるものがありません" in text
 
 
@@ -68,13 +68,13 @@ def test_changes_are_told_in_words_to_board_and_operator(
     store(school, watched())
     make.staff(school.rooms.database, "office", ("board", make.BOARD))
     board = browsers("office")
-    for text in (operator.get("/portal/status/drift"), board.get("/portal/drift")):
+    for text in (operator.get("/portal/feeds"), board.get("/portal/drift")):
         worth = text.split('id="model-head"')[0]
         assert (
             "「遅刻" in worth
             and "この項目の出かたが、先月やこれまでから大きく変わりました" in worth
         )
-        assert "「欠席" in worth and "28日より長く1件も届いていません" in worth
+        assert "「欠席" in worth and "新しさの期限より長く、1件も届いていません" in worth
         assert "保健室" not in worth, "what is as before is in the table only"
         assert "保健室" in text and "いつもどおり" in text
         assert "言ったとおりに起きています" in text and "変わりめは見つかっていません" in text
@@ -87,7 +87,7 @@ def test_changes_are_told_in_words_to_board_and_operator(
 @SQLITE
 def test_a_model_that_says_too_little_is_told(school: School, operator: Browser) -> None:
     store(school, watched(wrong=True))
-    text = operator.get("/portal/status/drift")
+    text = operator.get("/portal/feeds")
     assert "足りません。実際には、言った確率より多く起きました" in text
 
 

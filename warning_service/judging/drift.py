@@ -20,7 +20,7 @@ from models.drift import ItemDrift, ModelDrift, Watch
 from models.items import WINDOW
 from warning_service.judging.changes import Changes
 from warning_service.judging.scope import Group
-from warning_service.judging.setup import Setup
+from warning_service.judging.setup import Setup, Use
 from warning_service.judging.tables import model_snapshots
 
 WATCH = "watch"
@@ -46,6 +46,13 @@ class Found(msgspec.Struct, frozen=True):
     looked_on: date | None
 
 
+def patience(use: Use) -> int:
+    """Days without anything of an item before it counts as silent: as long as its data are fresh,
+    and no less than a month.
+    """
+    return max(WINDOW, use.fresh_days)
+
+
 def look(watch: Watch, setup: Setup, groups: Sequence[Group], day: int, changes: Changes) -> None:
     """Keep this month's distributions, if a month has gone by, and note in `changes` that it was.
 
@@ -58,16 +65,18 @@ def look(watch: Watch, setup: Setup, groups: Sequence[Group], day: int, changes:
         newest = 0
         for group in groups:
             columns = group.extract.items[use.spec.id]
-            recent = columns.recent
-            if use.spec.kind == "measure":  # what is older than the window is not this month's
-                recent = np.where(columns.last_on > day - WINDOW, recent, np.nan)
+            recent, fresh = columns.recent, columns.last_on > day - patience(use)
+            if use.spec.kind == "measure":  # what is no longer fresh is not known any more
+                recent = np.where(fresh, recent, np.nan)
+            elif use.spec.kind == "flag" and patience(use) > WINDOW:
+                recent = fresh.astype(np.float64)  # a yearly mark: is it on record, not how often
             values += recent.tolist()
             newest = max(newest, int(columns.last_on.max(initial=0)))
         watch.look(use.spec.id, day, values, newest)
     watch.looked_on, changes.watch_at = day, changes.book_at
 
 
-def found(conn: Connection, board: str, horizon: int) -> Found:
+def found(conn: Connection, board: str, setup: Setup) -> Found:
     """What is to be told of a board, as of what judging has stored. No personal data in it."""
     t = model_snapshots
     data = conn.execute(
@@ -76,11 +85,14 @@ def found(conn: Connection, board: str, horizon: int) -> Found:
     if data is None:
         return Found([], None, None)
     watch = msgspec.msgpack.decode(bytes(data), type=Watch)
+    uses = {use.spec.id: use for use in setup.uses}
     items = [
-        drift.of_item(name, held, watch.looked_on) for name, held in sorted(watch.items.items())
+        drift.of_item(name, held, watch.looked_on, patience(uses[name]))
+        for name, held in sorted(watch.items.items())
+        if name in uses
     ]
     looked = date.fromordinal(watch.looked_on) if watch.looked_on else None
-    return Found(items, drift.of_model(watch, horizon), looked)
+    return Found(items, drift.of_model(watch, setup.horizon), looked)
 
 
 def measure(board: str, told: Found, today: date) -> None:
