@@ -39,6 +39,7 @@ from warning_service.database import StorageUnavailable
 from warning_service.events.intake import QueueFull
 from warning_service.events.log import ConflictingEvent
 from warning_service.events.types import NOT_KEPT, ConsultationRequested
+from warning_service.playbooks.resources import Resource
 
 router = APIRouter(prefix="/child")
 
@@ -185,10 +186,10 @@ async def ask_for_help(request: Request, who: TheChild, desk: TheDesk) -> Respon
 
 
 async def _grade(desk: Desk, who: Principal) -> int:
-    """For the furigana alone; asking for help must not hang on the roll."""
+    """For the furigana alone; asking for help must hang on neither roll nor playbook."""
     try:
         place, _ = await desk.place_of(who)
-    except (StorageUnavailable, KeyError):
+    except (StorageUnavailable, KeyError, ValueError):
         return FIRST_GRADE
     return place.grade
 
@@ -230,6 +231,21 @@ async def _take(
     return RedirectResponse(f"/child/received/{said.id}", 303)
 
 
+async def _contact_points(
+    desk: Desk, who: Principal, about: tuple[str, ...], grade: int
+) -> list[Resource]:
+    """Whom else the board says one can turn to with this; none when that cannot be found out.
+
+    Never another board's, which would be the wrong door.
+    """
+    try:
+        playbook = await run_in_threadpool(desk.rooms.playbooks.of, who.board)
+    except (StorageUnavailable, KeyError, ValueError) as error:
+        log.warning("contact_points_unknown", error=type(error).__name__)
+        return []
+    return [one for one in playbook.resources if one.helps_with(about, grade)]
+
+
 @router.get("/received/{sent_id}")
 async def received(request: Request, sent_id: str, who: TheChild, desk: TheDesk) -> Response:
     """The page that says "とどきました": for what is in the log, and for nothing else."""
@@ -238,7 +254,10 @@ async def received(request: Request, sent_id: str, who: TheChild, desk: TheDesk)
         raise NotYours
     body = event.body
     told: tuple[str, ...] = ()
+    grade = await _grade(desk, who)
+    points: list[Resource] = []
     if isinstance(body, ConsultationRequested):
+        points = await _contact_points(desk, who, body.about, grade)
         alert = await run_in_threadpool(desk.rooms.alerts.of_source, sent_id)
         if alert is not None:
             told = alert.readers
@@ -247,8 +266,9 @@ async def received(request: Request, sent_id: str, who: TheChild, desk: TheDesk)
     return child_page(
         request,
         "child_received.html",
-        grade=await _grade(desk, who),
+        grade=grade,
         who=who,
+        points=points,
         is_consultation=isinstance(body, ConsultationRequested),
         told=told,
         duty_words=DUTY_WORDS,

@@ -22,6 +22,7 @@ from teacher_portal.sheets import for_meeting
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
+from warning_service.catalogue.questionnaires import plain
 from warning_service.follow_up.meetings import Agenda, seated
 from warning_service.follow_up.service import (
     LONGEST_NOTE,
@@ -136,8 +137,27 @@ def _one(
         facts=facts_of(request, who, agenda, turn) if own_facts else None,
         sheets=for_meeting(rooms, seated(who, sitting), turn.child, sitting.id),
         may_fill=who.may(Ability.FILL_SHEETS),
+        resources=_resources(request, who, turn) if sitting.resources else [],
         wide=True,
     )
+
+
+def _resources(request: Request, who: Principal, turn: Turn) -> list[dict[str, str]]:
+    """The board's community resources for a child of that grade, with the directions they serve."""
+    lang = language(request)
+    playbook = rooms_of(request).playbooks.of(who.board)
+    directions = {c.id: worded(c, lang) for one in playbook.sittings for c in one.directions}
+    return [
+        {
+            "name": plain(one.label_en if lang == "en" else one.label),
+            "about": plain(one.about_en if lang == "en" else one.about),
+            "contact": one.english[0] if lang == "en" else plain(one.contact),
+            "hours": one.english[1] if lang == "en" else plain(one.hours),
+            "serves": "・".join(directions[d] for d in one.directions),
+        }
+        for one in playbook.resources
+        if "meeting" in one.shown and one.fits(grade=turn.child.grade)
+    ]
 
 
 def _summary(request: Request, who: Principal, agenda: Agenda, turns: list[Turn]) -> Response:

@@ -13,6 +13,7 @@ from sqlalchemy import update
 from tests import make
 from tests.follow_up.staged import SHEET, playbook, work_by
 from tests.follow_up.test_looks_on import without_lists
+from tests.follow_up.test_resources import CLUB
 from tests.teacher_portal.conftest import HTML, Browser, Browsers
 from tests.teacher_portal.school import School
 from warning_service.clock import MovableClock
@@ -197,3 +198,13 @@ def test_without_lists_pages_say_so_and_cases_carry_their_ground(
     theirs = guidance.get(f"/portal/handed-over/{found.group(1)}/form")
     assert "相談先がない" in theirs and "校内委員会の区分 B" not in theirs
     browsers("nurse").get(f"/portal/handed-over/{found.group(1)}/form", 403)
+
+
+def test_the_meeting_shows_the_resources_that_fit(school: School, browsers: Browsers) -> None:
+    older = {**CLUB, "id": "older", "label": "高校生のひろば", "grades": [9, 9]}
+    work_by(school, playbook(review={"resources": True}, resources=[CLUB, older]))
+    student = school.children["sakura-1"][0]
+    list_id = school.warning_list([student])
+    page = browsers("guidance").get(f"/portal/committee/{list_id}")
+    assert "使える地域資源" in page and "児童クラブ" in page and "家庭訪問" in page
+    assert "高校生のひろば" not in page

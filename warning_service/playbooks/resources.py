@@ -12,11 +12,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from warning_service.catalogue.questionnaires import consultation, plain
 from warning_service.playbooks.kinds import Part
 
 
 class Resource(Part):
-    """One place or service. `shown`: in the meeting, and after a consultation.
+    """One place or service. `shown`: in the meeting, and after a consultation. Words for children
+    may carry furigana as the questionnaires write it.
 
     `directions`: support directions of meetings it fits; `topics`: what a consultation can be about
     (choice ids of the questionnaire's `about`); `grades`: first and last. None of them: for all.
@@ -28,6 +30,7 @@ class Resource(Part):
     about: str
     about_en: str
     contact: str = Field(default="", description="Telephone or place, as people would use it.")
+    contact_en: str = ""
     hours: str = ""
     hours_en: str = ""
     directions: tuple[str, ...] = ()
@@ -44,6 +47,11 @@ class Resource(Part):
         if self.grades is not None and self.grades[0] > self.grades[1]:
             raise ValueError(f"resource '{self.id}': grades run from the lower to the higher")
         return self
+
+    @property
+    def english(self) -> tuple[str, str]:
+        """Contact and hours for readers of English; where there is none, the Japanese, unmarked."""
+        return self.contact_en or plain(self.contact), self.hours_en or plain(self.hours)
 
     def fits(self, *, directions: Sequence[str] = (), grade: int | None = None) -> bool:
         """Does it serve one of these directions (none asked: any), for a child of that grade?"""
@@ -66,5 +74,7 @@ def resources_fit(resources: Sequence[Resource], directions: set[str]) -> None:
     if len({one.id for one in resources}) != len(resources):
         raise ValueError("two resources have one id")
     for one in resources:
+        if unknown := set(one.topics) - {choice.id for choice in consultation().about}:
+            raise ValueError(f"resource '{one.id}' names unknown topics: {sorted(unknown)}")
         if unknown := set(one.directions) - directions:
             raise ValueError(f"resource '{one.id}' names unknown directions: {sorted(unknown)}")
