@@ -161,7 +161,8 @@ def _facts(
     worse = 0.6 * burden[rows] + 0.8 * dice.standard_normal(len(rows))
     if known["worse"] == "low":
         middle, worse = (3.5 if item.startswith("star_") else middle), -worse
-    values = np.maximum(0.0, np.rint(middle + spread * worse))
+    most = 99.0 if item == "weight_percentile" else np.inf
+    values = np.clip(np.rint(middle + spread * worse), 0.0, most)
     return _flat(rows, DAY - 1 - dice.integers(0, min(fresh, 400), len(rows)), values)
 
 

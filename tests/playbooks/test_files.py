@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tests.playbooks.city import CATALOGUE, NOT_NO_14, counted, raw
 from tests.playbooks.seen import SIZES
 from warning_service.catalogue.questionnaires import questionnaire
+from warning_service.playbooks.checking import check
 from warning_service.playbooks.model import Playbook, shipped
 
 COUNTS = {
@@ -42,6 +43,12 @@ def test_a_file_says_what_a_board_wants_to_know_first(playbook: str) -> None:
     assert all(scheme.startswith(f"{playbook}.") for scheme in schemes)
     assert len(text(playbook).split("\n")) < 400
     assert all(len(line) <= 105 for line in text(playbook).split("\n"))
+
+
+@pytest.mark.parametrize("playbook", SIZES)
+def test_the_check_a_board_runs_finds_no_error(playbook: str) -> None:
+    found = check(text(playbook))
+    assert not found.errors and found.playbook == shipped(playbook)
 
 
 @pytest.mark.parametrize("playbook", COUNTS)
