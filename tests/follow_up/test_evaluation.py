@@ -31,6 +31,7 @@ from warning_service.follow_up.evaluation_children import Line, figures, spread,
 from warning_service.follow_up.evaluation_lists import Ranked, Scored
 from warning_service.follow_up.tables import follow_ups
 from warning_service.judging.tables import list_scores
+from warning_service.keeping.erase import erase
 from warning_service.roster.service import set_opt_out
 
 MAY, JUNE, JULY = date(2026, 5, 1), date(2026, 6, 1), date(2026, 7, 1)
@@ -144,6 +145,21 @@ def test_refusing_families_children_are_counted_nowhere(three_months: School) ->
     )
     set_opt_out(three_months.rooms.log, board=make.BOARD, student=student, refused=False, actor="x")
     assert room.right(make.BOARD).year.recall == Share(2, 3)
+
+
+def test_an_erased_child_is_gone_from_what_was_counted_before(three_months: School) -> None:
+    rooms, room = three_months.rooms, three_months.rooms.evaluation
+    student = three_months.children["sakura-1"][0]
+    make.append(rooms.log, fact(student, "absent_days", MAY))
+    move(three_months, LATE)
+    assert room.right(make.BOARD).year.recall == Share(2, 3)
+    assert student in room._recorded.of(make.BOARD, {"absent_days": True}).values["absent_days"]
+    erase(rooms.log, rooms.trail, make.BOARD, [student], kind="request", actor="x")
+    found = room.right(make.BOARD)
+    assert found.year.recall == Share(1, 2) and found.year.ranked == 11
+    assert "absent_days" not in room._recorded.of(make.BOARD, {"absent_days": True}).values
+    held = [child.student for one in room.known(make.BOARD).lists for child in one.children]
+    assert student not in held and student not in room.known(make.BOARD).spells
 
 
 def test_the_missed_are_those_never_listed_before(three_months: School) -> None:

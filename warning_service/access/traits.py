@@ -128,4 +128,5 @@ def _group(
 
 def _holds(days: Any) -> bool:
     """Does the latest entry say that it is so? A later 0 ends it."""
-    return bool(days) and days[max(days)] > 0
+    held = dict(days)  # the log may go on while this is read
+    return bool(held) and held[max(held)] > 0

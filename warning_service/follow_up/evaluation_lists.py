@@ -16,10 +16,10 @@ from itertools import count
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, func, literal_column, select
+from sqlalchemy import Connection, String, func, literal_column, select
 
 from warning_service.database import Database
-from warning_service.events.tables import events
+from warning_service.events.tables import ASKS_FOR_DERIVATION, events
 from warning_service.follow_up.evaluation import Spells, lists_between, spells_of
 from warning_service.judging.tables import list_entries, list_scores
 from warning_service.playbooks.model import Playbook
@@ -162,8 +162,13 @@ def _ranked(row: Any, list_: Any, spells: Spells, horizon: timedelta, supported:
 
 
 def _changes(conn: Connection, board: str) -> tuple[object, ...]:
-    """Something that differs when an outcome, or who refuses, does."""
+    """Something that differs when an outcome, who refuses, or what was erased does."""
     e, o = events.c, opt_outs.c
+    # Literal, as below, so that SQLite sees that the index of these few covers it.
+    asking = [literal_column(f"'{name}'", String) for name in ASKS_FOR_DERIVATION]
+    gone = conn.execute(
+        select(func.max(e.position)).where(e.board == board, e.type.in_(asking))
+    ).scalar()
     outcomes = conn.execute(
         select(func.max(e.position), func.count())
         .where(e.board == board)
@@ -173,4 +178,4 @@ def _changes(conn: Connection, board: str) -> tuple[object, ...]:
         select(func.count(), func.count(o.until_at), func.max(o.from_at), func.max(o.until_at))
         .where(o.board == board)
     ).one()  # fmt: skip
-    return (*outcomes, *refusals)
+    return (gone, *outcomes, *refusals)
