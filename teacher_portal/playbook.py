@@ -71,19 +71,19 @@ def try_numbers(
         elif number.value is None or float(read) != number.value:
             new[number.path] = read
     since = _day(given.get("since", ""))
-    if wrong or since is None or not new:
-        problem = "" if wrong else "since" if since is None else "nothing_changed"
-        return _page(
-            request, who, status=422, given=given, wrong=wrong, problem=problem,
-        )  # fmt: skip
+    if not new and not wrong:
+        return _page(request, who, status=422, given=given, problem="nothing_changed")
     new["version",] = str(playbook.version + 1)
     tried = changed(text, new)
     found = check(tried, playbook)
-    if found.playbook is None:
-        at = {one.path: (one.ja, one.en) for one in found.errors}
-        wrong = {number.field: at[number.path] for number in numbers(playbook) if number.path in at}
-        rest = [one for one in found.errors if ".".join(map(str, one.path)) not in wrong]
-        return _page(request, who, status=422, given=given, wrong=wrong, errors=rest)
+    fields = {number.path: number.field for number in numbers(playbook)}
+    wrong |= {fields[one.path]: (one.ja, one.en) for one in found.errors if one.path in fields}
+    rest = [one for one in found.errors if one.path not in fields]
+    if wrong or rest or since is None:
+        problem = "" if since is not None else "since"
+        return _page(
+            request, who, status=422, given=given, wrong=wrong, errors=rest, problem=problem
+        )
     return _start(request, who, tried, since, given=given)
 
 

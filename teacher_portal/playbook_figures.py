@@ -16,7 +16,6 @@ import msgspec
 from models.shares import wilson
 from teacher_portal.suppression import SMALL, Cell, is_small, protect
 from warning_service.judging.tried import (
-    DAYS_IN_MONTH,
     Load,
     OfDate,
     OfItem,
@@ -91,7 +90,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
 def view_of(result: Tried, names: Mapping[str, str]) -> View:
     """A try as it may be shown; `names`: of schools, by id."""
-    months = max(1.0, result.days / DAYS_IN_MONTH)
+    months = result.months
     schools = sorted(result.schools, key=lambda one: names.get(one.school, one.school))
     now = _loads([one.current for one in schools], months)
     tried = _loads([one.tried for one in schools], months)
@@ -189,7 +188,7 @@ def _could_be_another(counts: tuple[int, int, int]) -> bool:
 _Pair = tuple[float | None, float | None]
 
 
-def _loads(loads: Sequence[Load], months: float) -> tuple[list[_Pair], _Pair]:
+def _loads(loads: Sequence[Load], months: int) -> tuple[list[_Pair], _Pair]:
     """(entries, minutes) a month of each school, and of all; None where withheld."""
     cells, total = protect([one.entries for one in loads])
     each: list[_Pair] = [

@@ -21,8 +21,6 @@ from models.labels import label, matures_on
 from models.shares import wilson
 from models.student_state import StudentState
 
-DAYS_IN_MONTH = 365.25 / 12
-
 
 @dataclass(frozen=True)
 class OneList:
@@ -93,10 +91,6 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     entries: int
     looked_at: int
     minutes: float
-
-    def a_month(self, days: int) -> float:
-        """Entries in an average month of so many days of lists."""
-        return self.entries / max(1.0, days / DAYS_IN_MONTH)
 
 
 class OfDate(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,10 +178,10 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
-    def days(self) -> int:
-        """Days from the first list to the end of what was played, for averages by month."""
-        first = min((one.on for one in self.dates), default=self.since)
-        return max(1, (self.until - first).days + 1)
+    def months(self) -> int:
+        """Months of the calendar from the first list to the end of what was played."""
+        first = min((one.on for one in self.dates), default=self.until)
+        return 12 * (self.until.year - first.year) + self.until.month - first.month + 1
 
 
 def total_load(parts: Iterable[Load]) -> Load:

@@ -265,7 +265,7 @@ class _Play:
         paces = (_pace(current), _pace(tried))
         return Tried(
             since=self._since,
-            until=date.fromordinal(max(one.judge.book.closed, self._since.toordinal())),
+            until=date.fromordinal(max(one.judge.book.closed, *self._days_of_lists())),
             position=self._until,
             playbook_current=one.setup.playbook,
             playbook_tried=other.setup.playbook,
@@ -284,6 +284,11 @@ class _Play:
             shortened=bool(gone.shortened_at(conn, self._board, self._until)),
             excluded=len(one.judge.away),
         )
+
+    def _days_of_lists(self) -> list[int]:
+        """Ordinals of all lists' dates, and of the day asked about."""
+        made = [one.day for side in self._sides for one in side.lists]
+        return [self._since.toordinal(), *made]
 
     @staticmethod
     def _yardstick(side: _Side) -> Yardstick:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from warning_service.catalogue.items import all_items
+from warning_service.catalogue.questionnaires import plain, questionnaire
 from warning_service.playbooks.model import Playbook
 from warning_service.playbooks.positions import Path, Places, places_of
 
@@ -66,16 +67,26 @@ def numbers(playbook: Playbook) -> Iterator[Number]:
     fields = {"points": ("points", "at"), "formula": ("coefficient",)}.get(
         playbook.judgement.method, ("at",)
     )
-    known = all_items()
     for at, item in enumerate(playbook.items):
-        of = known.get(item.id)
-        ja, en = (item.id, item.id) if of is None else (of.label, of.label_en)
+        ja, en = _labels(playbook, item.id)
         for name in (*fields, "window_days"):
             yield Number(("items", at, name), "item", name, ja, en, getattr(item, name))
 
 
 def _of_list(name: str, value: float) -> Number:
     return Number(("list", name), "budget", name, "", "", value)
+
+
+def _labels(playbook: Playbook, item: str) -> tuple[str, str]:
+    """What people call an item: the catalogue's words, a question's own, else its id."""
+    known = all_items().get(item)
+    if known is not None:
+        return known.label, known.label_en
+    for name in playbook.questionnaires:
+        for question in questionnaire(name).questions:
+            if question.item == item:
+                return plain(question.label), question.id.replace("_", " ").capitalize()
+    return item, item
 
 
 def number_in(text: str) -> str | None:
