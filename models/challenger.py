@@ -92,7 +92,8 @@ class Forest(msgspec.Struct, array_like=True, frozen=True):
         found = np.empty(len(rows), dtype=np.float64)
         for start in range(0, len(rows), AT_ONCE):
             part = halved(rows[start : start + AT_ONCE]).astype(np.float32)
-            found[start : start + AT_ONCE] = walk.values[walk.leaves(part)].sum(axis=1)
+            # Tree by tree, so that every row is added up in the same order wherever it stands.
+            found[start : start + AT_ONCE] = walk.values.take(walk.leaves(part)).sum(axis=0)
         raw = self.base + found / FOLDS
         return (raw * self.slope + self.shift).astype(np.float32)
 
@@ -115,25 +116,28 @@ class Forest(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Walk:
-    """A forest's arrays, ready to be gone through."""
+    """A forest's arrays, ready to be gone through. `below`: right and left child of each node."""
 
     def __init__(self, forest: Forest) -> None:
         def read(data: bytes, kind: str) -> npt.NDArray[Any]:
             return np.frombuffer(data, dtype=kind)
 
-        self.roots = read(forest.roots, "<i4")
-        self.features = read(forest.features, "<i4")
-        self.thresholds = read(forest.thresholds, "<f8")
+        self.roots = read(forest.roots, "<i4").astype(np.int64)
+        self.features = read(forest.features, "<i4").astype(np.int64)
+        # Between two half-precision numbers there is always a single-precision one.
+        self.thresholds = read(forest.thresholds, "<f8").astype(np.float32)
         self.left, self.right = read(forest.left, "<i4"), read(forest.right, "<i4")
+        self.below = np.stack((self.right, self.left), axis=1).ravel().astype(np.int64)
         self.values = read(forest.values, "<f8")
 
     def leaves(self, rows: F32) -> I64:
-        """The leaf each row ends in, tree by tree: shape (rows, trees)."""
-        at = np.broadcast_to(self.roots.astype(np.int64), (len(rows), len(self.roots)))
-        each = np.arange(len(rows))[:, None]
+        """The leaf each row ends in: shape (trees, rows)."""
+        n = len(rows)
+        flat, each = np.ascontiguousarray(rows.T).ravel(), np.arange(n)[None, :]
+        at = np.broadcast_to(self.roots[:, None], (len(self.roots), n))
         for _ in range(DEPTH):
-            low = rows[each, self.features[at]] <= self.thresholds[at]
-            at = np.where(low, self.left[at], self.right[at])
+            low = flat.take(self.features.take(at) * n + each) <= self.thresholds.take(at)
+            at = self.below.take(2 * at + low)
         return at
 
 
