@@ -36,6 +36,7 @@ from warning_service.follow_up.queries import funnels
 from warning_service.playbooks.model import Playbook
 from warning_service.rooms import Rooms, rooms_of
 from warning_service.roster import queries as roster
+from warning_service.roster.grades import in_words
 
 router = APIRouter()
 Reader = Annotated[Principal, Depends(Needs(Ability.SEE_COUNTS))]
@@ -230,11 +231,8 @@ def group_name(trait: Trait, group: str, schools: dict[str, str], lang: str) -> 
     if trait.source == "school":
         return schools.get(group, group)
     if trait.source == "grade":
-        grade = int(group)
-        if grade <= 0:
-            return say(lang, "eval.grade_before")
-        stage = "primary" if grade <= 6 else "junior_high"
-        return say(lang, f"eval.grade_{stage}", n=grade if grade <= 6 else grade - 6)
+        ja, en = in_words(int(group))
+        return en if lang == "en" else ja
     named = {one.id: one for one in trait.groups}
     words = trait.otherwise if group == OTHERWISE else named.get(group)
     if words is not None:

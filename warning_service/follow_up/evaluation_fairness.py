@@ -82,11 +82,11 @@ def _group(group: str, block: str, members: Sequence[Standing], whole: Figures) 
     )  # fmt: skip
 
 
-_STAGES: Mapping[str, int] = {"primary": 0, "junior_high": 1}
+_STAGES: Mapping[str, int] = {"home": 0, "nursery": 1, "primary": 2, "junior_high": 3}
 
 
 def _place(trait: Trait, block: str, group: str) -> tuple[object, ...]:
     named = [one.id for one in trait.groups]
     at = named.index(group) if group in named else len(named)
     whole = int(group) if group.lstrip("-").isdigit() else 0
-    return (_STAGES.get(block, 2), block, at, whole, group)
+    return (_STAGES.get(block, 4), block, at, whole, group)
