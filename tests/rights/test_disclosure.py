@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from tests import make
 from tests.rights.conftest import Pages, Town, absent, approved, decided, file_of, moved
@@ -20,7 +21,7 @@ from warning_service.rights.tables import (
     request_steps,
 )
 from warning_service.rights.terms import Decision, State
-from warning_service.roster.tables import student_secrets
+from warning_service.roster.tables import student_secrets, students
 
 
 def test_only_another_person_who_may_approves(town: Town) -> None:
@@ -152,10 +153,13 @@ def test_a_file_says_the_same_whether_a_child_asked_for_help_or_not(
         html, told = file_of(town, request)
         text = html + json.dumps(told, ensure_ascii=False)
         view = town.rights.requests.one(town.who("officer"), request)
-        # What is each child's own: name, reading, number, household, seat, key, and the reference.
+        with town.rooms.database.reading() as conn:
+            query = select(students.c.home).where(students.c.student == student)
+            home = conn.execute(query).scalar_one()
+        # What is each child's own: name, reading, number, household, seat, keys, and the reference.
         for own in (
             f"兆 児{number}", f"きざし こ{number}", f"h-sakura-1-{number}", f"sakura-1/{number}",
-            f"1組 {number}番", student, view.reference,
+            f"1組 {number}番", student, home, view.reference,
         ):  # fmt: skip
             assert own in text
             text = text.replace(own, "…")
