@@ -32,7 +32,7 @@ I64 = npt.NDArray[np.int64]
 
 LEAST_HITS = 50
 """Hits in the sample before it speaks: with fewer, each third has next to none to be tried on."""
-SAMPLE_BYTES = 600_000
+SAMPLE_BYTES = 400_000
 """The sample's feature rows take at most so much, so that a board's state stays near a megabyte."""
 MOST_ROWS = 3000
 HITS_SHARE = 3  # a third of the places is for hits
