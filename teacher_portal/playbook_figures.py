@@ -1,9 +1,9 @@
 """A try's counts as they may be shown: small ones hidden, and what would give them away.
 
 On one date four numbers stand beside each other (how many are listed now and by the tried playbook,
-how many enter, how many leave), and any three of them give the fourth. So when a few children
-enter, leave or stay, the others are withheld as far as needed. Between schools and for hits it is
-suppression.py's rule. Used by the page and by the command.
+how many enter, how many leave), and any three of them give the fourth. So when few children enter,
+leave or stay, neither change is shown. Between schools and for hits it is suppression.py's rule.
+Used by the page and by the command.
 """
 
 from __future__ import annotations
@@ -133,17 +133,18 @@ def date_view(one: OfDate) -> DateView:
 
 
 def changed(staying: int, entering: int, leaving: int) -> tuple[Cell, Cell, Cell, Cell]:
-    """(now, tried, entering, leaving) as they may stand beside each other."""
-    now, tried = _small(staying + leaving), _small(staying + entering)
-    counts = (staying, entering, leaving)
-    if not any(is_small(count) for count in counts):
-        return now, tried, Cell(entering), Cell(leaving)
-    if now.value is None or tried.value is None:
-        now = now if now.value is None else WITHHELD
-        return now, _or_withheld(tried), *_hidden(entering, leaving)
-    if _could_be_another(counts):
-        return now, tried, *_hidden(entering, leaving)
-    return now, WITHHELD, *_hidden(entering, leaving)
+    """(now, tried, entering, leaving) as they may stand beside each other.
+
+    With few who enter, leave or stay, both changes are withheld: which of them is small is not said
+    either. Two lengths of five and more never tell a small count (a test goes through them all); a
+    small length is hidden, and the other with it.
+    """
+    now, tried = staying + leaving, staying + entering
+    if not any(map(is_small, (staying, entering, leaving))):
+        return _small(now), _small(tried), Cell(entering), Cell(leaving)
+    if is_small(now) or is_small(tried):
+        return _or_withheld(_small(now)), _or_withheld(_small(tried)), WITHHELD, WITHHELD
+    return Cell(now), Cell(tried), WITHHELD, WITHHELD
 
 
 def _small(count: int) -> Cell:
@@ -152,37 +153,6 @@ def _small(count: int) -> Cell:
 
 def _or_withheld(cell: Cell) -> Cell:
     return cell if cell.value is None else WITHHELD
-
-
-def _hidden(entering: int, leaving: int) -> tuple[Cell, Cell]:
-    """Both are hidden; which is small is said, the other may be anything."""
-    return (
-        _or_withheld(_small(entering)),
-        _or_withheld(_small(leaving)),
-    )
-
-
-def _could_be_another(counts: tuple[int, int, int]) -> bool:
-    """With both lengths shown and both changes hidden: has every small count another value?
-
-    One child more that enters is one more that leaves and one fewer that stays, or the other way.
-    """
-    staying, entering, leaving = counts
-    options = []
-    for step in range(-SMALL, SMALL + 1):
-        s, e, gone = staying - step, entering + step, leaving + step
-        if min(s, e, gone) < 0:
-            continue
-        if is_small(entering) and not is_small(e):
-            continue
-        if is_small(leaving) and not is_small(gone):
-            continue
-        options.append((s, e, gone))
-    return all(
-        len({option[at] for option in options}) > 1
-        for at, count in enumerate(counts)
-        if is_small(count)
-    )
 
 
 _Pair = tuple[float | None, float | None]
