@@ -66,8 +66,11 @@ def test_the_first_school_day_of_a_week(town: Rooms) -> None:
     ]  # fmt: skip
     assert found["school2"] == [date(2026, 5, 11), date(2026, 5, 18), date(2026, 5, 25)]
 
+    only_in_the_playbooks_months(town)
+    a_board_that_picks_from_all_its_schools_has_one_slot(town)
 
-def test_only_in_the_playbooks_months(town: Rooms) -> None:
+
+def only_in_the_playbooks_months(town: Rooms) -> None:
     monthly = rule(cadence="first_school_day_of_month", months=[6, 9])
     now = date(2026, 10, 20)
     assert days(town, monthly, now)["sakura"] == [date(2026, 6, 1), date(2026, 9, 1)]
@@ -76,7 +79,7 @@ def test_only_in_the_playbooks_months(town: Rooms) -> None:
     assert days(town, rule(cadence="none", budget_places=None), now) == {}
 
 
-def test_a_board_that_picks_from_all_its_schools_has_one_slot(town: Rooms) -> None:
+def a_board_that_picks_from_all_its_schools_has_one_slot(town: Rooms) -> None:
     asked = rule(cadence="first_school_day_of_month", scope="board")
     assert days(town, asked, date(2026, 7, 1)) == {
         "": [date(2026, 5, 1), date(2026, 6, 1), date(2026, 7, 1)]

@@ -171,7 +171,7 @@ def by_hand(children: Sequence[Child], asked: ListRule, budget: int) -> list[int
 SECOND = {"least": 1, "items": [{"id": "x", "at": 1}]}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(child, max_size=14), picks(), st.integers(0, 15), st.booleans(), st.booleans())
 def test_the_choice_is_the_one_by_hand(
     children: list[Child], chosen: tuple[Pick, ...], budget: int, new_first: bool, second: bool

@@ -67,18 +67,15 @@ def test_why_a_child_is_on_the_list(school: School, browsers: Browsers) -> None:
     assert "兆市レベル 優先" in meeting and "貧困" in meeting
 
 
-@pytest.mark.parametrize(
-    ("method", "mark", "words"),
-    [("formula", 0.31, "計算式による見込み 31%"), ("similarity", 0.62, "近さ 62%"),
-     ("count", 5.0, "あてはまる項目 5個")],
-)  # fmt: skip
-def test_a_score_is_told_in_its_methods_terms(
-    school: School, browsers: Browsers, method: str, mark: float, words: str
-) -> None:
-    list_id = school.warning_list(school.children["sakura-1"][:1])
-    change(
-        school, list_id, {"probability": None, "method": method, "mark": mark}, {"places": "picked"}
-    )
-    page = browsers("nurse").get(f"/portal/lists/{list_id}")
-    assert words in page and "規則の点数" not in page
-    assert "決まりにあてはまった 1人です。" in page
+def test_a_score_is_told_in_its_methods_terms(school: School, browsers: Browsers) -> None:
+    list_id, nurse = school.warning_list(school.children["sakura-1"][:1]), browsers("nurse")
+    for method, mark, words in (
+        ("formula", 0.31, "計算式による見込み 31%"),
+        ("similarity", 0.62, "近さ 62%"),
+        ("count", 5.0, "あてはまる項目 5個"),
+    ):
+        why = {"probability": None, "method": method, "mark": mark}
+        change(school, list_id, why, {"places": "picked"})
+        page = nurse.get(f"/portal/lists/{list_id}")
+        assert words in page and "規則の点数" not in page
+        assert "決まりにあてはまった 1人です。" in page
