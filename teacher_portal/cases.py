@@ -16,6 +16,7 @@ from fastapi.responses import Response
 
 from design.render import language
 from teacher_portal import queries
+from teacher_portal.committee_turns import named
 from teacher_portal.frame import go, show, worded
 from warning_service.access.gateway import Child, NotYours
 from warning_service.access.principals import Principal
@@ -174,7 +175,7 @@ def _decided(rooms: Rooms, playbook: Playbook, row: Any, lang: str) -> str:
     for sitting in playbook.sittings:
         if found is not None and found.scheme == sitting.scheme:
             words = {c.id: worded(c, lang) for c in sitting.classes}
-            return f"{sitting.scheme_name(lang)} {found.chosen}: {words.get(found.chosen, '')}"
+            return named(sitting.scheme_name(lang), found.chosen, words.get(found.chosen, ""))
     return ""
 
 

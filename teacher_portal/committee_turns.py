@@ -28,6 +28,9 @@ from warning_service.playbooks.meetings import Meeting, Review
 from warning_service.playbooks.sharing import Side
 from warning_service.rooms import Rooms, rooms_of
 
+LETTERS = 2
+"""A class's id this long is a letter people speak of; a longer one stands in files only."""
+
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """A decision in the reader's words. A letter never stands without its scheme's name."""
@@ -39,6 +42,16 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     agreed: tuple[str, ...]
     note: str
     author: str
+
+    @property
+    def named(self) -> str:
+        """The decision with its scheme; an id that is no letter is for files, not for people."""
+        return named(self.scheme, self.chosen, self.words)
+
+
+def named(scheme: str, chosen: str, words: str) -> str:
+    """A class in words, with its scheme's name, and with its letter where it has one."""
+    return f"{scheme} {chosen}: {words}" if len(chosen) <= LETTERS else f"{scheme}: {words}"
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +98,7 @@ def turns_of(request: Request, who: Principal, agenda: Agenda) -> list[Turn]:
                 frozen = judging.evidence_of(row)
                 evidence = as_seen(rooms, chair, child, frozen, using=Ability.REVIEW)
             decided = agenda.decided.get(student)
+            at_school = side_of(rooms, who, agenda.sitting, child) is Side.SCHOOL
             found.append(
                 Turn(
                     child=child,
@@ -92,7 +106,7 @@ def turns_of(request: Request, who: Principal, agenda: Agenda) -> list[Turn]:
                     row=row,
                     evidence=evidence,
                     decided=None if decided is None else said.of(decided),
-                    before=[said.of(one) for one in agenda.before[student]],
+                    before=[said.of(one, at_school=at_school) for one in agenda.before[student]],
                     latest=record,
                     latest_words="" if record is None else said.record(record),
                 )
@@ -143,15 +157,17 @@ class _Words:
     """Decisions and records in the reader's language."""
 
     def __init__(self, request: Request, who: Principal, agenda: Agenda) -> None:
-        self._rooms, self._lang = rooms_of(request), language(request)
+        self._rooms, self._lang, self._who = rooms_of(request), language(request), who
         playbook = self._rooms.playbooks.of(who.board)
         self._sittings = {one.scheme: one for one in playbook.sittings}
         self._follow_up = playbook.follow_up
         rows = [*agenda.decided.values(), *(row for some in agenda.before.values() for row in some)]
         self._authors = self._rooms.gateway.staff_names(who, [row.author for row in rows])
 
-    def of(self, row: Any) -> Said:
+    def of(self, row: Any, *, at_school: bool = True) -> Said:
+        """A decision. What a meeting noted is for its own seats and for the child's school."""
         sitting = self._sittings[row.scheme]
+        reads_note = at_school or bool(seated(self._who, sitting).duties)
         classes = {c.id: worded(c, self._lang) for c in sitting.classes}
         directions = {c.id: worded(c, self._lang) for c in sitting.directions}
         agreed = tuple(one for one in row.directions.split(",") if one)
@@ -161,7 +177,7 @@ class _Words:
             words=classes.get(row.chosen, ""),
             directions=[directions[one] for one in agreed if one in directions],
             agreed=agreed,
-            note=self._note(row),
+            note=self._note(row) if reads_note else "",
             author=self._authors.get(row.author, ""),
         )
 

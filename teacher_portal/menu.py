@@ -53,6 +53,7 @@ PAGES = (
     Page("/portal/cases", "frame.nav_cases", _may(Ability.TAKE_CASES)),
     Page("/portal/handed-over", "frame.nav_handed_over", _may(Ability.HAND_OVER)),
     Page(MEETINGS, "frame.nav_meetings", _may(Ability.REVIEW)),
+    Page("/portal/case-counts", "frame.nav_case_counts", _may(Ability.SEE_COUNTS)),
     Page(SHEETS, "frame.nav_sheets", _may(Ability.FILL_SHEETS)),
     Page("/portal/board", "frame.nav_board", _may(Ability.SEE_COUNTS)),
     Page("/portal/playbook", "frame.nav_playbook", _may(Ability.TRY_PLAYBOOK)),

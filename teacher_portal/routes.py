@@ -12,6 +12,7 @@ from teacher_portal import (
     alerts,
     board,
     cards,
+    case_counts,
     cases,
     channels,
     classes,
@@ -58,7 +59,8 @@ for room in (
     notices, opinions, digest,
     classes, students, lists, entry, committee, sheets, follow_up,
     board, playbook, evaluation, evaluation_school,
-    cases, cards, accounts, account_links, channels, cover, told, status, drift, watchman,
+    cases, case_counts,
+    cards, accounts, account_links, channels, cover, told, status, drift, watchman,
     requests, requests_disclosure, requests_amend, requests_approval,
     trail, trail_alarms, trail_child, rights_review, take, devices, retention,
 ):  # fmt: skip

@@ -399,6 +399,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "POST /portal/students/{student}/take-back": (
         Row(GIVERS, of="student", reach=TAKE_BACK, touches=(cases,)),
     ),
+    "GET /portal/case-counts": (Row("board board_guidance"),),
     "GET /portal/cases/{case_id}/form": (Row("welfare", of="case", reach=PAPER_TAKEN),),
     "GET /portal/handed-over/{case_id}/form": (Row(GIVERS, of="case", reach=PAPER_GIVEN),),
     "POST /portal/cases/{case_id}/return": (

@@ -50,8 +50,8 @@ TRAIL = {"audit", "looking", "looking_alarms", "rights_reviews"}
 REQUESTS = {name for name in RULES if name.startswith(("family_request", "request_"))}
 PLACES = {"boards", "schools", "classes", "closed_days", "school_questionnaires"}
 COUNTED = {
-    "events", "alerts", "follow_ups", "warning_lists", "list_entries", "list_scores", "reviews",
-    "opinions",
+    "events", "alerts", "follow_ups", "cases", "warning_lists", "list_entries", "list_scores",
+    "reviews", "opinions",
 }  # fmt: skip
 ABOUT_CHILDREN = set(OPEN_TO_A_ROLE) - OF_THE_BOARD - TRAIL - REQUESTS
 

@@ -48,7 +48,7 @@ def playbook(**changes: Any) -> Playbook:
     """The staged board's way of working; `review` is merged, other parts replace."""
     whole = shipped("nishinomiya").model_dump()
     review = {**REVIEW, **changes.pop("review", {})}
-    parts = {"meetings": [CONFERENCE], **changes}
+    parts = {"meetings": [CONFERENCE], "resources": (), **changes}
     return Playbook.model_validate({**whole, "review": review, **parts})
 
 

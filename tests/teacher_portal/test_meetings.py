@@ -62,6 +62,7 @@ def test_two_meetings_one_after_the_other(staged: School, browsers: Browsers) ->
     assert "アセスメントシート" in page and "まだ記入がありません" in page
     page = office.get(f"/portal/committee/{list_id}?meeting=conference")
     assert "児1" in page and "学校が持つ情報" in page and "欠席 28日で4日" not in page
+    assert "校内委員会の区分 B" in page and "家庭に電話" not in page  # the school's own note
     assert office.get("/portal/meetings").count("あと1人") == 1
 
     worker.post(

@@ -126,7 +126,9 @@ RULES: dict[str, Rule] = {
     # Of one person each; their page reads them with the service's rights, by its reader's key.
     "digests": SERVICE_ONLY,
     "digest_choices": SERVICE_ONLY,
-    "cases": Rule(f"school = {_ids('schools')} OR {_reached('cases')}", analysis=True),
+    "cases": Rule(
+        f"{_COUNTED} OR school = {_ids('schools')} OR {_reached('cases')}", analysis=True
+    ),
     # A child's lists come along when it changes school within the board.
     "warning_lists": Rule(
         f"school = {_ids('schools')} OR {_COUNTED} OR EXISTS (SELECT 1 FROM classes c"
@@ -136,7 +138,11 @@ RULES: dict[str, Rule] = {
     ),
     "list_entries": Rule(f"{_COUNTED_LIST} OR {_reached('list_entries')}", analysis=True),
     "list_scores": Rule(f"{_COUNTED_LIST} OR {_reached('list_scores')}", analysis=True),
-    "reviews": Rule(f"{_COUNTED_LIST} OR {_reached('reviews')}", analysis=True),
+    # What was decided on a case is counted with the case.
+    "reviews": Rule(
+        f"{_COUNTED_LIST} OR list_id IN (SELECT id FROM cases) OR {_reached('reviews')}",
+        analysis=True,
+    ),
     "sheets": Rule(_reached("sheets"), analysis=True),
     # Requests of families, with all that hangs on one.
     "family_requests": Rule(
