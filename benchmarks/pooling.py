@@ -46,10 +46,10 @@ from models.replay_folder import Folder, read_folder
 from warning_service.clock import cpu_seconds
 from warning_service.events.types import Event, ListDue, NewEvent, PoolTaken
 from warning_service.judging.judge import Judge
-from warning_service.judging.pooling import terms_of
 from warning_service.judging.replay import events_of_days
 from warning_service.judging.replay_report import histories_of
 from warning_service.judging.replay_setup import setup_of
+from warning_service.judging.terms import terms_of
 
 SMALL = "town-1"
 SHARES = {SMALL: 0.08, "town-2": 0.22, "town-3": 0.30, "town-4": 0.40}

@@ -33,6 +33,7 @@ from warning_service.judging.hand_over import decide
 from warning_service.judging.rebuild import rebuild
 from warning_service.judging.setup import Setup, from_playbook
 from warning_service.judging.tables import model_snapshots
+from warning_service.judging.terms import terms_of
 from warning_service.migrate import migrate
 from warning_service.playbooks.model import shipped
 
@@ -48,7 +49,7 @@ def told(board: str, setup: Setup = SETUP, on: date = FIRST, weight: float = 0.1
     """What a larger board might tell: the rule's column counts, the others a little."""
     columns = len(setup.schema) + 1
     return Shared(
-        board=board, terms=pooling.terms_of(setup), schema=setup.schema.hash, made_on=on,
+        board=board, terms=terms_of(setup), schema=setup.schema.hash, made_on=on,
         labels=5000, hits=600, measured=Measured(9000, 600, 8000.0, 7000.0), intercept=-2.5,
         means=(0.5,) * columns, weights=(*(weight,) * (columns - 1), 0.4),
     )  # fmt: skip
@@ -178,15 +179,27 @@ def test_a_pool_is_used_so_long_and_no_longer(log: Log) -> None:
 
 
 @on_sqlite
-def test_other_columns_in_the_log_are_passed_over(log: Log) -> None:
-    """The playbook has changed since: its numbers mean nothing any more."""
-    bad = msgspec.structs.replace(pool_for(), schema="of an older playbook")
+def test_numbers_that_mean_something_else_are_passed_over(log: Log) -> None:
+    """The playbook has changed since: other items, or other points for the same ones."""
     days = days_of_events(days=10, children=8)
-    days[5].append(taken(5, to_text(bad)))
+    bad = msgspec.structs.replace(pool_for(), schema="of an older playbook")
+    days[3].append(taken(3, to_text(bad), "columns"))
+    days[5].append(taken(5, to_text(msgspec.structs.replace(pool_for(), terms="x")), "points"))
     store(log, days)
-    reader = JudgingConsumer(log, OnePlaybook())
+    reader = JudgingConsumer(log, OnePlaybook(), SETUP)
     Dispatcher(log, reader, BOARD).drain()
     assert reader.judge.learner.pool is None
+    wipe_owner(log)
+    store(log, [[taken(9, to_text(pool_for()))]])
+    Dispatcher(log, reader, BOARD).drain()
+    assert reader.judge.learner.pool == pool_for()
+    first = SETUP.uses[0]
+    dearer = (replace(first, points=first.points + 1), *SETUP.uses[1:])
+    for setup, used in ((SETUP, True), (replace(SETUP, uses=dearer), False)):
+        again = JudgingConsumer(log, OnePlaybook(), setup)
+        with log.database.reading() as conn:
+            again.load(conn, BOARD)
+        assert (again.judge.learner.pool is not None) == used
 
 
 # -- who judges ----
@@ -223,7 +236,7 @@ def test_what_a_board_tells_is_its_own_model_when_nobody_waits_to_leave(log: Log
     drain(log)
     with log.database.reading() as conn:
         found = pooling.tell(conn, BOARD, SETUP, FIRST)
-    assert found.board == BOARD and found.labels > 500 and found.terms == pooling.terms_of(SETUP)
+    assert found.board == BOARD and found.labels > 500 and found.terms == terms_of(SETUP)
     names = dict(zip((*SETUP.schema.names, "rule"), found.weights, strict=True))
     assert names["absent_days:rate28"] is not None and names["rule"] is not None
     assert names["youtaikyo_case:ever"] is None, "nobody has it here: nothing can be told of it"
@@ -304,8 +317,8 @@ def test_what_is_taken_in(log: Log, clock: MovableClock) -> None:
 
 
 def test_terms_change_with_what_the_numbers_mean() -> None:
-    terms = pooling.terms_of(SETUP)
-    assert pooling.terms_of(small_setup()) == terms
+    terms = terms_of(SETUP)
+    assert terms_of(small_setup()) == terms
     first = SETUP.uses[0]
     for other_setup in (
         replace(SETUP, horizon=SETUP.horizon + 1),
@@ -314,8 +327,8 @@ def test_terms_change_with_what_the_numbers_mean() -> None:
         replace(SETUP, uses=SETUP.uses[1:]),
         replace(SETUP, method="count"),
     ):
-        assert pooling.terms_of(other_setup) != terms
-    assert pooling.terms_of(replace(SETUP, share=SETUP.share / 2)) == terms, "places mean nothing"
+        assert terms_of(other_setup) != terms
+    assert terms_of(replace(SETUP, share=SETUP.share / 2)) == terms, "places mean nothing"
 
 
 # -- the command ----

@@ -43,6 +43,7 @@ from warning_service.judging.tables import (
     training_blocks,
     warning_lists,
 )
+from warning_service.judging.terms import terms_of
 from warning_service.playbooks.model import Playbook
 
 log = structlog.get_logger()
@@ -299,6 +300,9 @@ def restore(conn: Connection, judge: Judge, board: str) -> bool:
         _states(conn, left_out, board),
     )
     _restore_model(judge.learner, rows)
+    pool = judge.learner.pool
+    if pool is not None and pool.terms != terms_of(judge.setup):
+        judge.learner.use_pool(None)  # the playbook's points have changed: others' mean the old
     if BOOK in rows:
         judge.book = msgspec.msgpack.decode(rows[BOOK].state, type=Book)
     days = conn.execute(

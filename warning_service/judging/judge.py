@@ -48,6 +48,7 @@ from warning_service.judging.publish import Occasion, make
 from warning_service.judging.sampling import block_of
 from warning_service.judging.scope import alike_of, gather
 from warning_service.judging.setup import Setup
+from warning_service.judging.terms import terms_of
 
 
 @dataclass(frozen=True)
@@ -335,7 +336,10 @@ class Judge:
 
     def _pool(self, text: str, position: int) -> None:
         """Use what other boards told of their models, or nothing of it any more."""
-        if self.learner.use_pool(of_text(text)):
+        pool = of_text(text)
+        if pool is not None and pool.terms != terms_of(self.setup):
+            return
+        if self.learner.use_pool(pool):
             self.changes.model_at = self.changes.pool_at = position
             self._version = ""
 

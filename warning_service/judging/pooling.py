@@ -29,6 +29,7 @@ from warning_service.judging.consumer import MEMORY, MODEL, position_of, version
 from warning_service.judging.removal import asked
 from warning_service.judging.setup import Setup
 from warning_service.judging.tables import model_snapshots
+from warning_service.judging.terms import terms_of
 
 FORM = "kizashi-pool-1"
 
@@ -39,18 +40,6 @@ class NotForUs(ValueError):
 
 class NotYet(ValueError):
     """There is nothing that may be told now; says why."""
-
-
-def terms_of(setup: Setup) -> str:
-    """A hash of all that the model's numbers mean: columns, the rule's points, the outcome."""
-    siblings = setup.sibling and (setup.sibling.at, setup.sibling.points)
-    similar = setup.similar_to and (setup.similar_to.item, setup.similar_to.state)
-    told = (
-        setup.schema.hash, setup.rules, setup.outcome, setup.outcome_item, setup.threshold,
-        setup.horizon, setup.delay, setup.method, setup.intercept, siblings, similar,
-        [(use.spec.id, use.points, use.at, use.window, use.coefficient) for use in setup.uses],
-    )  # fmt: skip
-    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]
 
 
 # -- telling ----
