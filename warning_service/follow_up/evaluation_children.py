@@ -108,26 +108,31 @@ def standings(lists: Sequence[Scored]) -> list[Standing]:
     A child counts as found when it was on a list within whose horizon the outcome began. Only the
     first beginning counts, so that a year with two does not count a child twice.
     """
-    lines: dict[str, list[tuple[Scored, bool, bool, date | None]]] = {}
-    for one in sorted(lists, key=lambda one: (one.on, one.id)):
+    ordered = sorted(lists, key=lambda one: (one.on, one.id))
+    starts: dict[str, date] = {}
+    for one in ordered:
         for child in one.children:
-            if child.counts:
-                line = (one, child.listed, child.new_to_us, child.began)
-                lines.setdefault(child.student, []).append(line)
-    found = []
-    for student, steps in sorted(lines.items()):
-        began = min((step[3] for step in steps if step[3] is not None), default=None)
-        # Lists that looked at this beginning; for a child it never came to, all of them.
-        looked = [step for step in steps if began is None or step[3] == began]
-        on = [step for step in looked if step[1]]
-        found.append(
-            Standing(
-                student=student, school=steps[-1][0].school, began=began,
-                first_listed=on[0][0].on if on else None,
-                new_to_us=bool(on) and on[0][2],
-            )
-        )  # fmt: skip
-    return found
+            if child.began is not None and child.counts:
+                starts[child.student] = min(child.began, starts.get(child.student, child.began))
+    schools: dict[str, str] = {}
+    firsts: dict[str, tuple[date, bool]] = {}
+    for one in ordered:
+        for child in one.children:
+            if not child.counts:
+                continue
+            schools[child.student] = one.school
+            # Of a child it came to, only lists that looked at this beginning can have found it.
+            looked = child.listed and child.began == starts.get(child.student)
+            if looked and child.student not in firsts:
+                firsts[child.student] = (one.on, child.new_to_us)
+    return [
+        Standing(
+            student=student, school=school, began=starts.get(student),
+            first_listed=firsts[student][0] if student in firsts else None,
+            new_to_us=student in firsts and firsts[student][1],
+        )
+        for student, school in sorted(schools.items())
+    ]  # fmt: skip
 
 
 def figures(children: Iterable[Standing]) -> Figures:

@@ -10,23 +10,20 @@ and so is, of each list, who was inside the outcome on that day and could not be
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, String, func, literal_column, select
+from sqlalchemy import Connection, String, func, literal_column, null, select
 
 from warning_service.database import Database
 from warning_service.events.tables import ASKS_FOR_DERIVATION, events
 from warning_service.follow_up.evaluation import Spells, lists_between, spells_of
 from warning_service.judging.tables import list_entries, list_scores
 from warning_service.playbooks.model import Playbook
-from warning_service.roster import queries as roster
 from warning_service.roster.tables import opt_outs
-
-_PART = 500
 
 
 class Ranked(NamedTuple):
@@ -116,49 +113,45 @@ def read(
     """These lists (rows of `warning_lists`) with their ranked children, from the tables."""
     outcome = playbook.outcome
     spells = spells_of(conn, board, outcome.id, today)
-    ids = [row.id for row in rows]
-    scores: dict[str, list[Any]] = {list_id: [] for list_id in ids}
-    busy: set[tuple[str, str]] = set()
-    s, e = list_scores.c, list_entries.c
-    for start in range(0, len(ids), _PART):
-        part = ids[start : start + _PART]
-        query = select(list_scores).where(s.list_id.in_(part)).order_by(s.list_id, s.rank)
-        for row in conn.execute(query):
-            scores[row.list_id].append(row)
-        given = select(e.list_id, e.student).where(e.list_id.in_(part), e.supported)
-        busy |= {(row.list_id, row.student) for row in conn.execute(given)}
-    refusing = roster.refusing(conn, {row.student for held in scores.values() for row in held})
+    o = opt_outs.c
+    refusing = frozenset(conn.execute(select(o.student).where(o.until_at.is_(None))).scalars())
     horizon = timedelta(days=outcome.horizon_days)
     delay = timedelta(days=outcome.label_delay_days)
     return Known(
-        serial=serial, board=board, first=first, today=today, spells=spells,
-        refusing=frozenset(refusing),
+        serial=serial, board=board, first=first, today=today, spells=spells, refusing=refusing,
         lists=tuple(
             Scored(
                 id=row.id, school=row.school, on=row.list_date, published_at=row.published_at,
                 judge=row.judge, known_on=row.list_date + horizon + delay,
                 settled=row.list_date + horizon + delay <= today,
-                children=tuple(
-                    _ranked(one, row, spells, horizon, (row.id, one.student) in busy)
-                    for one in scores[row.id]
-                    if one.student not in refusing
-                ),
+                children=tuple(_ranked(conn, row, spells, horizon, refusing)),
             )
             for row in rows
         ),
     )  # fmt: skip
 
 
-def _ranked(row: Any, list_: Any, spells: Spells, horizon: timedelta, supported: bool) -> Ranked:
-    had, on = spells.get(row.student, ()), list_.list_date
-    inside = any(began <= on and (over is None or over > on) for began, over in had)
-    within = [began for began, _ in had if on < began <= on + horizon]
-    return Ranked(
-        student=row.student, score=row.score, chance=getattr(row, f"{list_.judge}_chance", None),
-        points=row.rules_score, rank=row.rank,
-        listed=row.listed, new_to_us=row.listed and not supported, counts=not inside,
-        began=min(within) if within and not inside else None,
-    )  # fmt: skip
+def _ranked(
+    conn: Connection, row: Any, spells: Spells, horizon: timedelta, refusing: Set[str]
+) -> Iterator[Ranked]:
+    """The children of one list, by rank. A city's year is a million of them: no detours."""
+    s, e, on = list_scores.c, list_entries.c, row.list_date
+    stated = getattr(s, f"{row.judge}_chance", null())
+    given = select(e.student).where(e.list_id == row.id, e.supported)
+    supported = set(conn.execute(given).scalars())
+    query = select(s.student, s.score, stated, s.rules_score, s.rank, s.listed)
+    for student, score, chance, points, rank, listed in conn.execute(
+        query.where(s.list_id == row.id).order_by(s.rank)
+    ):
+        if student in refusing:
+            continue
+        inside, began = False, None
+        if had := spells.get(student):
+            inside = any(start <= on and (over is None or over > on) for start, over in had)
+            within = [start for start, _ in had if on < start <= on + horizon]
+            began = min(within) if within and not inside else None
+        new = listed and student not in supported
+        yield Ranked(student, score, chance, points, rank, listed, new, not inside, began)
 
 
 def _changes(conn: Connection, board: str) -> tuple[object, ...]:
