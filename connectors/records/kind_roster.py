@@ -207,7 +207,9 @@ def _check(entries: list[Entry], roll: bulk.Roll, keys: Mapping[str, str]) -> li
 
 
 def _differs(person: Mapping[str, Any], held: Any | None) -> bool:
-    return held is None or any(getattr(held, field) != value for field, value in person.items())
+    if held is None or (held.household and not held.home):  # known since before households had keys
+        return True
+    return any(getattr(held, field) != value for field, value in person.items())
 
 
 def _put_classes(job: Job, entries: list[Entry]) -> None:

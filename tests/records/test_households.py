@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from sqlalchemy import select
 
-from tests.records.conftest import BOARD, ImportRooms
+from tests.records.conftest import BOARD, ROSTER, ImportRooms
 from warning_service.events.log import read
 from warning_service.events.types import Event, HouseholdKnown
 from warning_service.roster import grades, households
@@ -82,6 +82,17 @@ def test_an_import_cut_off_before_it_told_the_log_is_mended_by_the_next(town: Im
         conn.execute(t.households.delete().where(t.households.c.student == of["K003"]))
     with town.database.reading() as conn:
         assert list(households.untold(conn, of.values())) == [of["K003"]]
+
+
+def test_who_was_there_before_households_had_keys_gets_one_from_the_next_file(
+    town: ImportRooms,
+) -> None:
+    with town.database.writing() as conn:
+        conn.execute(t.households.delete())
+        conn.execute(t.students.update().values(home=""))
+    assert town.take(ROSTER).rows_known == 3
+    again = told(town)[3:]
+    assert len({key for _, key, _ in again}) == len(again) == 3 and "" not in again[0]
 
 
 def test_children_before_school_are_on_a_roll_and_have_no_number(town: ImportRooms) -> None:

@@ -10,6 +10,9 @@ the learned model, evidence, and who was on earlier lists.
     city = City(day=..., children=n, facts={"absent_days": Flat(rows, days, values), ...}, ...)
     chosen = choose(setup, city)        # [(rows of the scope, Chosen), ...], one for each scope
 
+From events or states instead, also without a database: `Judge.take` (judge.py) for a log in memory,
+or `scope.gather` and `places.give` for states; they take a Python object a child.
+
 `facts` has an entry for each item in use that anything is known of; rows are child numbers from 0,
 in the order of student keys. 1.47 million children with 30 items are judged in some seconds.
 """
@@ -42,7 +45,8 @@ class City:
 
     `day`: the list date as an ordinal; facts of the day itself are not looked at. `schools`: a
     number for each child's school. `households`: a number, below 0 for none. `supported_on`:
-    ordinal of the last day somebody supported the child, 0 for never. `present`: who is on the
+    ordinal of the last day somebody supported the child, 0 for never; `judged_on`: of the last day
+    a meeting decided on it. `present`: who is on the
     roll, has not refused, and is not inside a known outcome (None: everybody). A child that is on
     no roll or has refused must have no facts and no household.
     """
@@ -54,6 +58,7 @@ class City:
     grades: I64 | None = None
     households: I64 | None = None
     supported_on: I64 | None = None
+    judged_on: I64 | None = None
     present: Mask | None = None
 
 
@@ -177,6 +182,10 @@ def _facts(city: City, use: Use) -> Flat:
 def _holds(setup: Setup, city: City, condition: Condition) -> Mask:
     if condition.supported:
         return _supported(setup, city)
+    if condition.judged:
+        never = np.zeros(city.children, dtype=np.int64)
+        when = never if city.judged_on is None else city.judged_on
+        return conditions.judged(setup, when, city.day)
     use = next(use for use in setup.uses if use.spec.id == condition.item)
     flat = _facts(city, use)
     latest = np.zeros(city.children, dtype=np.int64)
