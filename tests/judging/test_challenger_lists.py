@@ -12,7 +12,8 @@ from sqlalchemy import select
 from models import challenger
 from tests.judging.town import BOARD, OnePlaybook, days_of_events, store
 from warning_service.events.dispatcher import Dispatcher
-from warning_service.events.log import Log
+from warning_service.events.log import Log, read
+from warning_service.events.types import ListPublished
 from warning_service.judging import hand_over, queries
 from warning_service.judging.consumer import JudgingConsumer
 from warning_service.judging.rebuild import rebuild
@@ -45,6 +46,11 @@ def test_a_list_of_the_challengers_is_explained_and_can_be_proved(
         lines = [*evidence["raising"], *evidence["lowering"]]
         shown = sum(line["share"] for line in lines)
         assert lines and 0.0 < shown <= 1.0001, "shares of what may be shown"
+    with log.database.reading() as conn:
+        told = [e.body for e in read(conn, BOARD, 0, 100_000) if isinstance(e.body, ListPublished)]
+    mine = next(body for body in told if body.list_id == one.id)
+    assert mine.judge == "challenger" and mine.why["challenger"] == "clearly_better"
+    assert mine.why["auc_challenger"] == queries.why_of(one)["auc_challenger"]
     spent = consumer.spent
     assert spent.challenger > 0
     report = rebuild(log, OnePlaybook(), BOARD)

@@ -194,7 +194,10 @@ class PoolTaken(Body, frozen=True, tag="pool_taken"):
 
 
 class ListPublished(Body, frozen=True, tag="list_published"):
-    """A warning list was made; its entries and evidence are in judging's tables."""
+    """A warning list was made; its entries and evidence are in judging's tables.
+
+    `why`: what it was decided on who judges (judging/hand_over.py); none in older events.
+    """
 
     list_id: str
     school: str
@@ -202,6 +205,7 @@ class ListPublished(Body, frozen=True, tag="list_published"):
     model_version: str
     listed: int
     ranked: int
+    why: dict[str, str | int | float | None] = msgspec.field(default_factory=dict)
 
 
 class RiskRose(Body, frozen=True, tag="risk_rose"):

@@ -167,6 +167,7 @@ class _Writer:
             model_version=self.model_version,
             listed=len(entries),
             ranked=len(rows),
+            why=dict(self.decision.why),
         )
         event = NewEvent(
             id=list_id, board=board, student=None, on=self.date, actor="system:judging", body=told
