@@ -290,7 +290,6 @@ def test_files_are_read_back_and_nothing_else_is() -> None:
             pooling.to_file(what, [])
 
 
-@on_sqlite
 def test_what_is_taken_in(log: Log, clock: MovableClock) -> None:
     today = clock.today()
     new, old = pool_for(on=today), pool_for(on=today - timedelta(days=30))
