@@ -16,7 +16,7 @@ import msgspec
 
 from models.items import ItemSpec
 
-VERSION = 3
+VERSION = 4
 """Grows when the same history gives other bytes: stored states are then derived again."""
 
 
@@ -72,6 +72,7 @@ class StudentState(msgspec.Struct, array_like=True):
     `stopped`: items whose use was stopped at the family's request, and on which day.
     `levels`: of each item in use, in the order of their ids, where the child stood on its latest
     list date `levels_on` (amount in four weeks, last value, or whether it was); None for nothing.
+    `judged_on`: the last day a meeting decided on the child, whatever it decided.
     `homes`: (from which day, the random key of the household), sorted; a key of '' is none known.
     """
 
@@ -90,6 +91,7 @@ class StudentState(msgspec.Struct, array_like=True):
     homes: list[tuple[int, str]] = []
     levels_on: int = 0
     levels: list[float | None] = []
+    judged_on: int = 0
 
     # -- the household ----
 

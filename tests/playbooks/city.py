@@ -118,8 +118,9 @@ def grow(
     }
     inside = dice.random(children) < (RATES["case_opened"] if opened else 0.0)
     supported = np.where(dice.random(children) < 0.03, DAY - dice.integers(1, 200, children), 0)
+    judged = np.where(dice.random(children) < 0.05, DAY - dice.integers(1, 500, children), 0)
     city = City(
-        day=DAY, children=children, facts=facts,
+        judged_on=judged, day=DAY, children=children, facts=facts,
         schools=dice.integers(0, schools, children), grades=grades, households=homes,
         supported_on=supported, present=~inside,
     )  # fmt: skip

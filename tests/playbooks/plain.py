@@ -28,11 +28,13 @@ class Plain:
             for item, f in city.facts.items()
         }
         assert city.grades is not None and city.households is not None
-        assert city.present is not None and city.supported_on is not None
+        assert city.present is not None
+        assert city.supported_on is not None and city.judged_on is not None
         self.grade: list[int] = city.grades.tolist()
         self.home: list[int] = city.households.tolist()
         self.there = [child for child, is_there in enumerate(city.present.tolist()) if is_there]
         self.supported_on: list[int] = city.supported_on.tolist()
+        self.judged_on: list[int] = city.judged_on.tolist()
         self.children = city.children
         self._values: dict[tuple[str, int], dict[int, float]] = {}
 
@@ -84,8 +86,15 @@ class Plain:
 
     def supported(self) -> set[int]:
         """Children somebody supported within the file's days."""
+        return self._lately(self.supported_on)
+
+    def judged(self) -> set[int]:
+        """Children on whom a meeting decided within as many days."""
+        return self._lately(self.judged_on)
+
+    def _lately(self, when: list[int]) -> set[int]:
         days = int(self.file["list"]["supported_days"])
-        return {child for child, on in enumerate(self.supported_on) if on and self.day - on <= days}
+        return {child for child, on in enumerate(when) if on and self.day - on <= days}
 
     # -- scores ----
 

@@ -105,7 +105,7 @@ def _placed(city: City) -> City:
     grades = city.grades
     at_home = (grades <= 0) & (np.arange(city.children) % 3 == 0)
     schools = np.where(grades > 6, 0, np.where(grades > 0, 2, np.where(at_home, 3, 1)))
-    return replace(city, schools=schools, supported_on=np.zeros(city.children, dtype=np.int64))
+    return replace(city, schools=schools, supported_on=None, judged_on=None)
 
 
 def _enrolled(book: Playbook, city: City, rooms: Rooms, since: date) -> list[str]:

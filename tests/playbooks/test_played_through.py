@@ -7,9 +7,12 @@ arrays, where test_schools.py and test_welfare.py hold the rule itself against p
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from tests import make
@@ -100,6 +103,35 @@ def test_a_playbook_is_played_through(playbook: str, rooms: Rooms, clock: Movabl
         told = [e.body for e in read(conn, make.BOARD, 0, 100_000) if e.student == student]
     assert [(b.scheme, b.chosen) for b in told if isinstance(b, ReviewDecided)] == made
     assert isinstance(told[-1], FollowUpRecorded)
+
+
+def test_whom_a_conference_has_judged_comes_later_next_month(
+    rooms: Rooms, clock: MovableClock
+) -> None:
+    small = build("kaisei", rooms, clock)
+    schedule = Schedule(rooms)
+    for day in (small.day, date(2026, 7, 1)):
+        schedule.run_due()
+        clock.move_to(at(day, 7))
+        schedule.run_due()
+        small.judge()
+        if day == small.day:
+            student, list_id = _listed_as_the_rule_says(small)
+            who = chair(small, small.book.review, small.school_of(student))
+            rooms.follow_ups.review(who, list_id, student, "3")  # no need, says the conference
+    lists = {row.id: row.list_date for row in make.rows(rooms.database, warning_lists)}
+    second = {
+        entry.student
+        for entry in make.rows(rooms.database, list_entries)
+        if lists[entry.list_id] == date(2026, 7, 1)
+    }
+    city = replace(small.grown.city, day=small.grown.city.day + 30)
+    decided = np.zeros(city.children, dtype=np.int64)
+    decided[small.keys.index(student)] = small.grown.city.day
+    later = replace(small, grown=replace(small.grown, city=replace(city, judged_on=decided)))
+    without = replace(small, grown=replace(small.grown, city=city))
+    assert {one for mine in by_the_rule(later).values() for one in mine} == second
+    assert student in {one for mine in by_the_rule(without).values() for one in mine} - second
 
 
 def _listed_as_the_rule_says(small: Small) -> tuple[str, str]:

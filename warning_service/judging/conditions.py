@@ -31,5 +31,14 @@ def on_record(condition: Condition, use: Use, latest: I64, day: int) -> Mask:
 
 def supported(setup: Setup, supported_on: I64, day: int) -> Mask:
     """Who has been supported lately: within the playbook's days, the list date included."""
-    days = day - supported_on
-    return np.asarray((supported_on > 0) & (days >= 0) & (days <= setup.supported_days), dtype=bool)
+    return _lately(setup, supported_on, day)
+
+
+def judged(setup: Setup, judged_on: I64, day: int) -> Mask:
+    """On whom a meeting has decided within as many days."""
+    return _lately(setup, judged_on, day)
+
+
+def _lately(setup: Setup, when: I64, day: int) -> Mask:
+    days = day - when
+    return np.asarray((when > 0) & (days >= 0) & (days <= setup.supported_days), dtype=bool)

@@ -204,6 +204,14 @@ class Judge:
         if isinstance(body, OutcomeRecorded) and body.outcome == self.setup.outcome:
             over = None if body.over_on is None else body.over_on.toordinal()
             return state.put_outcome(Outcome(day, body.known_on.toordinal(), over))
+        judged = (
+            isinstance(body, ReviewDecided)
+            and body.chosen != ""
+            and body.scheme in self.setup.schemes
+        )
+        news = judged and day > state.judged_on
+        if news:
+            state.judged_on = day
         supports = (
             isinstance(body, FollowUpRecorded) and body.action in self.setup.support_actions
         ) or (
@@ -212,8 +220,8 @@ class Judge:
         )
         if supports and day > state.supported_on:
             state.supported_on = day
-            return True
-        return False
+            news = True
+        return news
 
     def _asked_by_family(self, event: Event, state: StudentState, day: int) -> bool:
         """A correction, or an end of use, that a family's request led to."""

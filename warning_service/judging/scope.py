@@ -126,6 +126,9 @@ def holds(setup: Setup, group: Group, condition: Condition, day: int) -> Mask:
     """For which of a group's children a condition holds on `day`."""
     if condition.supported:
         return supported(setup, group, day)
+    if condition.judged:
+        when = [state.judged_on for state in group.states.values()]
+        return conditions.judged(setup, np.array(when, dtype=np.int64), day)
     use = next(use for use in setup.uses if use.spec.id == condition.item)
     return conditions.on_record(condition, use, group.extract.items[use.spec.id].last_on, day)
 

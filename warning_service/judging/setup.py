@@ -93,6 +93,7 @@ class Setup:
     least_hits: int
     least_gain: float
     support_classes: frozenset[tuple[str, str]] = frozenset()  # (scheme, class), of every meeting
+    schemes: frozenset[str] = frozenset()  # of every meeting
     support_actions: frozenset[str] = frozenset()
     rises: tuple[Rise, ...] = ()
     method: Method = "points"
@@ -173,6 +174,7 @@ def from_playbook(playbook: Playbook) -> Setup:
         least_hits=playbook.hand_over.least_hits,
         least_gain=playbook.hand_over.least_gain,
         support_classes=playbook.support_classes,
+        schemes=frozenset(one.scheme for one in playbook.sittings),
         support_actions=frozenset(playbook.follow_up.support_actions),
         rises=tuple(
             Rise(rule.id, rule.at or 0.0, rule.by or 0.0)

@@ -55,23 +55,25 @@ class Sibling(Part):
 
 
 class Condition(Part):
-    """Children for whom something holds: an item on record, or support already given.
+    """Children for whom something holds: an item on record, or what adults did already.
 
     `now`: on record within the item's own freshness; `ever`: at any time before. On record is any
     amount of a count or flag but 0, and any value of a measure. `supported`: by the list's
-    `supported_days`.
+    `supported_days`; `judged`: within as many days a meeting decided on the child, whatever it
+    decided.
     """
 
     item: str = ""
     state: Literal["now", "ever"] = "now"
     supported: bool = False
+    judged: bool = False
     label: str
     label_en: str
 
     @model_validator(mode="after")
     def _one(self) -> Condition:
-        if bool(self.item) == self.supported:
-            raise ValueError("a condition needs either 'item' or 'supported'")
+        if bool(self.item) + self.supported + self.judged != 1:
+            raise ValueError("a condition needs either 'item', 'supported' or 'judged'")
         return self
 
 
