@@ -325,6 +325,8 @@ def test_the_version_is_to_be_raised_when_something_changes() -> None:
     assert [one.field for one in check(changed, now).warnings] == ["version"]
     raised = changed.replace("version = 1", "version = 2")
     assert check(raised, now).warnings == check(SMALL, now).warnings == ()
+    other = raised.replace('id = "small"', 'id = "smaller"')
+    assert [one.field for one in check(other, now).warnings] == ["id"]
 
 
 def test_the_duties_that_can_be_held_are_those_of_the_roles() -> None:

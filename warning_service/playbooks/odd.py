@@ -53,6 +53,12 @@ def _head(playbook: Playbook, current: Playbook | None) -> Iterator[Oddity]:
         )
     if current is None or playbook == current:
         return
+    if playbook.id != current.id:
+        yield (
+            ("id",),
+            f"いま使う進め方は「{current.id}」です。別の id のファイルは読み込まれません",
+            f"the board works by '{current.id}': a file of another id is not read for it",
+        )
     if playbook.id == current.id and playbook.version <= current.version:
         yield (
             ("version",),
