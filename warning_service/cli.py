@@ -233,7 +233,7 @@ def replay(
             help="Historic data: replay.toml, students.csv, …", exists=True, file_okay=False
         ),
     ],
-    target: Annotated[Path, typer.Option("--out", help="Folder for scores.csv and report.json.")],
+    target: Annotated[Path, typer.Option("--out", help="For scores.csv and report.json, .html.")],
     playbook: Annotated[
         Path | None,
         typer.Option(help="A playbook file for the rules.", exists=True, dir_okay=False),
