@@ -102,7 +102,7 @@ COLLECTORS: tuple[Collector, ...] = (
 
 NOT_COLLECTED: dict[str, str] = {
     "training_blocks": "feature rows of a whole day, packed; what they are made of is disclosed",
-    "model_snapshots": "a model's weights, and the replay memory of packed feature rows",
+    "model_snapshots": "models' weights and trees, and samples of packed feature rows",
     "sign_in_attempts": "failed sign-ins by account and address, forgotten after an hour",
     "deliveries": "messages owed about an alert; they hold no word about the child",
     "ack_links": "used-up links of mails about an alert; they hold no word about the child",
