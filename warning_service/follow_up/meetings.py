@@ -17,7 +17,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from warning_service.access.gateway import Gateway, NotYours
 from warning_service.access.principals import Principal
@@ -132,13 +132,18 @@ def _first(conn: Connection, on: Occasion, review: Review) -> dict[str, str]:
 
 def latest_lists(conn: Connection, board: str, schools: Collection[str] | None = None) -> list[Any]:
     """The newest list of each school of a board (of these schools only, if named)."""
-    newest: dict[str, Any] = {}
-    w = warning_lists
-    query = select(w).where(w.c.board == board).order_by(w.c.list_date, w.c.id)
-    for row in conn.execute(query):
-        if schools is None or row.school in schools:
-            newest[row.school] = row
-    return [newest[school] for school in sorted(newest)]
+    w = warning_lists.c
+    last = select(w.school, func.max(w.list_date).label("day")).where(w.board == board)
+    if schools is not None:
+        last = last.where(w.school.in_(sorted(schools)))
+    newest = last.group_by(w.school).subquery()
+    query = (
+        select(warning_lists)
+        .join(newest, (newest.c.school == w.school) & (newest.c.day == w.list_date))
+        .where(w.board == board)
+        .order_by(w.school, w.id)
+    )
+    return list({row.school: row for row in conn.execute(query)}.values())
 
 
 def _sits_at_board(who: Principal, sittings: Sequence[Review | Meeting]) -> bool:
