@@ -30,7 +30,7 @@ F64 = npt.NDArray[np.float64]
 
 PRIOR = "rule:points"
 PRIOR_SCALE = 20.0
-LEARNING_RATE = 0.04
+LEARNING_RATE = 0.06
 INTERCEPT_RATE = 0.005
 L2 = 0.01
 
