@@ -155,3 +155,14 @@ def test_what_the_lists_would_have_been(folder: Path) -> None:
     assert len(rows) == before + 1
     assert tuple(rows[-1]) == ("playbook_tried", BOARD, SINCE.isoformat())
     assert make.BOARD != BOARD
+
+
+def test_a_broken_playbook_in_force_is_named_by_its_line(folder: Path) -> None:
+    own = folder / "playbooks" / "own.toml"
+    whole = own.read_text("utf-8")
+    own.write_text(whole.replace("budget_share = 0.1", "budget_share = 7"), "utf-8")
+    done = kizashi(folder, "playbook", "try", "wider.toml", "--since", SINCE.isoformat())
+    own.write_text(whole, "utf-8")
+    assert done.returncode == 1
+    assert re.search(r"playbook in force:\d+:1: 誤り error list.budget_share", done.stderr)
+    assert "Traceback" not in done.stderr

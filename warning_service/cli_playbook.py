@@ -105,7 +105,11 @@ def try_command(
     rooms = build(settings_or_exit())
     check_schema(rooms.database)
     board = _board(rooms, board)
-    current = rooms.playbooks.of(board)
+    try:
+        current = rooms.playbooks.of(board)
+    except ValueError as error:  # its own file, changed since and not fit
+        _say(Path("playbook in force"), check(rooms.playbooks.source_of(board)))
+        raise typer.Exit(1) from error
     found = check(_text(file), current)
     _say(file, found)
     if found.playbook is None:

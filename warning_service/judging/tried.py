@@ -24,13 +24,16 @@ from models.student_state import StudentState
 
 @dataclass(frozen=True)
 class OneList:
-    """One school's list as it was played. Keys of children; used for counting, never kept."""
+    """One school's list as it was played. Keys of children; used for counting, never kept.
+
+    `ranked` is a tuple because a city's year of daily lists has tens of millions of them.
+    """
 
     day: int
     school: str
     judge: str
     listed: frozenset[str]
-    ranked: frozenset[str]
+    ranked: tuple[str, ...]
     new: int
 
 

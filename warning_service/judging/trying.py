@@ -141,7 +141,7 @@ class _Side:
                 school=made.row["school"],
                 judge=made.row["judge"],
                 listed=frozenset(row["student"] for row in made.entries),
-                ranked=frozenset(row["student"] for row in made.scores),
+                ranked=tuple(row["student"] for row in made.scores),
                 new=sum(row["is_new"] for row in made.entries),
             )
             for made in changes.lists
