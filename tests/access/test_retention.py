@@ -195,7 +195,7 @@ def test_a_dry_run_says_what_a_run_deletes(filled: tuple[Rooms, str], retention:
     assert {t.fullname: make.rows(rooms.database, t) for t in tables} == before, "only looked"
     assert lines(due) == {
         "answers": 1, "consultations": 1, "observations": 2, "extracts": 2, "lists": 2,
-        "follow_ups": 3, "alerts": 1, "deliveries": 2, "devices": 1, "requests": 1, "sessions": 4,
+        "follow_ups": 5, "alerts": 1, "deliveries": 2, "devices": 1, "requests": 1, "sessions": 4,
         "attempts": 1, "rejects": 1, "trail": 2,
     }  # fmt: skip
     assert {line.oldest for line in due if line.kind != "follow_ups"} == {LONG_AGO.date()}
