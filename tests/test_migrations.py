@@ -158,3 +158,33 @@ def test_alerts_of_before_have_the_life_their_events_tell(log: Log, clock: Movab
     assert [rows[one].due_at for one in ("open", "taken", "done")] == [now, None, None]
     assert [rows[one].version for one in ("open", "taken", "done")] == [1, 2, 3]
     assert [rows[one].answered_at for one in ("open", "taken", "done")] == [None, now, now]
+
+
+def test_decisions_follow_from_the_log_after_several_meetings_came(
+    database: Database, log: Log, clock: MovableClock
+) -> None:
+    from warning_service.events.types import ReviewDecided
+    from warning_service.follow_up.tables import reviews
+
+    body = ReviewDecided(list_id="l", scheme="s", chosen="B", directions=(), sealed=None)
+    make.append(
+        log,
+        NewEvent(id="e", board="town", student="c", on=clock.today(), actor="x", body=body),
+    )
+    go_down(database, "0015")
+    row = {"list_id": "l", "student": "c", "scheme": "s", "chosen": "B", "directions": "",
+           "sealed": None, "author": "x", "at": "2026-05-11 00:00:09"}  # fmt: skip
+    with database.writing() as conn:
+        names = ", ".join(row)
+        conn.execute(
+            text(f"INSERT INTO reviews ({names}) VALUES ({', '.join(f':{n}' for n in row)})"), row
+        )
+    migrate(database)
+    [kept] = make.rows(database, reviews)
+    assert (kept.chosen, kept.at) == ("B", clock.now())  # when the log took it
+    with database.writing() as conn:  # another meeting decides on the same child
+        conn.execute(insert(reviews).values(**{**kept._mapping, "scheme": "t", "chosen": "A"}))
+    go_down(database, "0015")
+    with database.reading() as conn:
+        assert conn.execute(text("SELECT chosen FROM reviews")).scalars().all() == ["B"]
+    migrate(database)
