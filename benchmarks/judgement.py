@@ -51,10 +51,10 @@ from warning_service.clock import cpu_seconds
 from warning_service.events.types import Event, ListDue
 from warning_service.judging import rules
 from warning_service.judging.judge import Judge
-from warning_service.judging.lists import top
-from warning_service.judging.replay import events_of_days
-from warning_service.judging.replay_report import histories_of
-from warning_service.judging.replay_setup import setup_of
+from warning_service.judging.picking.lists import top
+from warning_service.judging.replaying.replay import events_of_days
+from warning_service.judging.replaying.report import histories_of
+from warning_service.judging.replaying.setup import setup_of
 
 OURS, RULE, OWN = "the service", "points rule", "own history"
 BOOSTING, CAREFUL, LOGISTIC = "gradient boosting", "careful boosting", "logistic regression"

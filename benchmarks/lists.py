@@ -22,7 +22,7 @@ import numpy as np
 
 from models.online import Folded
 from warning_service.clock import monotonic
-from warning_service.judging.lists import choose, order, probability, score_block
+from warning_service.judging.picking.lists import choose, order, probability, score_block
 
 SHARE = Fraction("0.03")
 

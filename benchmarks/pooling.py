@@ -46,9 +46,9 @@ from models.replay_folder import Folder, read_folder
 from warning_service.clock import cpu_seconds
 from warning_service.events.types import Event, ListDue, NewEvent, PoolTaken
 from warning_service.judging.judge import Judge
-from warning_service.judging.replay import events_of_days
-from warning_service.judging.replay_report import histories_of
-from warning_service.judging.replay_setup import setup_of
+from warning_service.judging.replaying.replay import events_of_days
+from warning_service.judging.replaying.report import histories_of
+from warning_service.judging.replaying.setup import setup_of
 from warning_service.judging.terms import terms_of
 
 SMALL = "town-1"

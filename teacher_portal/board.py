@@ -20,7 +20,12 @@ from teacher_portal.suppression import Bounds, Cell, is_small, protect
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
-from warning_service.follow_up.evaluation import Rightness, how_right, lists_between, wilson
+from warning_service.follow_up.evaluating.rightness import (
+    Rightness,
+    how_right,
+    lists_between,
+    wilson,
+)
 from warning_service.follow_up.opinions import Thought, of_days
 from warning_service.follow_up.queries import Answered, Funnel, acknowledgements, funnels
 from warning_service.rooms import rooms_of

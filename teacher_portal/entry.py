@@ -23,10 +23,10 @@ from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
 from warning_service.judging import queries as judging
-from warning_service.judging.reachable import Now, span
 from warning_service.judging.setup import from_playbook
-from warning_service.judging.what_if import Fact, Moved, Unable, WhatIf, prepare
-from warning_service.judging.wording import Told, amount, answer, number
+from warning_service.judging.telling.reachable import Now, span
+from warning_service.judging.telling.what_if import Fact, Moved, Unable, WhatIf, prepare
+from warning_service.judging.telling.wording import Told, amount, answer, number
 from warning_service.rooms import rooms_of
 
 router = APIRouter()

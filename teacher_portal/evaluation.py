@@ -1,6 +1,6 @@
 """The board's pages: how right its lists were, for whom they err, whether it helped. No names.
 
-Everything is counted by follow_up/evaluation_room.py; here it is put into words and cells, with
+Everything is counted by follow_up/evaluating/room.py; here it is put into words and cells, with
 small ones hidden. What is not known yet, and what is too little to say anything, is said so with
 its number, and never drawn. Each page is a look at numbers on the trail; the fairness page is one
 more, because it reads traits.
@@ -28,10 +28,10 @@ from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
 from warning_service.catalogue.traits import OTHERWISE, Trait
-from warning_service.follow_up.evaluation_days import SPAN
-from warning_service.follow_up.evaluation_effects import LEAST_SPAN, MET_WITHIN
-from warning_service.follow_up.evaluation_fairness import Fairness
-from warning_service.follow_up.evaluation_room import OfDate, Right
+from warning_service.follow_up.evaluating.days import SPAN
+from warning_service.follow_up.evaluating.effects import LEAST_SPAN, MET_WITHIN
+from warning_service.follow_up.evaluating.fairness import Fairness
+from warning_service.follow_up.evaluating.room import OfDate, Right
 from warning_service.follow_up.queries import funnels
 from warning_service.playbooks.model import Playbook
 from warning_service.rooms import Rooms, rooms_of

@@ -16,9 +16,9 @@ import msgspec
 from models.agreement import Agreement
 from models.shares import Ratio, Share
 from teacher_portal.suppression import Cell, is_small, protect
-from warning_service.follow_up.evaluation_children import Figures, MissedCounts
-from warning_service.follow_up.evaluation_effects import Break
-from warning_service.follow_up.evaluation_fairness import Difference, Fairness, GroupFigures
+from warning_service.follow_up.evaluating.children import Figures, MissedCounts
+from warning_service.follow_up.evaluating.effects import Break
+from warning_service.follow_up.evaluating.fairness import Difference, Fairness, GroupFigures
 
 LEAST_CHILDREN = 5
 """A median stands for at least so many children."""

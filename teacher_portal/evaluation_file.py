@@ -16,8 +16,8 @@ from models.effects import Gap
 from teacher_portal import evaluation_cells as cells
 from teacher_portal.suppression import Cell
 from teacher_portal.trail import csv_file
-from warning_service.follow_up.evaluation_effects import Corrected
-from warning_service.follow_up.evaluation_room import Effects, Right
+from warning_service.follow_up.evaluating.effects import Corrected
+from warning_service.follow_up.evaluating.room import Effects, Right
 
 if TYPE_CHECKING:
     from teacher_portal.evaluation import Month, TraitShown

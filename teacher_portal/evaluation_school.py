@@ -26,7 +26,7 @@ from warning_service.access.gateway import Child, NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
-from warning_service.follow_up.evaluation_children import Missed, MissedCounts
+from warning_service.follow_up.evaluating.children import Missed, MissedCounts
 from warning_service.rooms import Rooms, rooms_of
 from warning_service.roster import queries as roster
 

@@ -2,9 +2,9 @@
 
 Officers of the board change the numbers that matter, or paste a changed file; errors stand beside
 their field or line. A file that is fit is tried on the board's own past by the worker
-(judging/trials.py); its page can be closed and opened again. What is shown are counts with small
-ones hidden, never names. Nothing here puts a playbook into force: the file is taken out and handed
-to the operator.
+(judging/trying/trials.py); its page can be closed and opened again. What is shown are counts with
+small ones hidden, never names. Nothing here puts a playbook into force: the file is taken out and
+handed to the operator.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from teacher_portal.playbook_figures import view_of
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
-from warning_service.judging.trials import Busy, result_of
-from warning_service.playbooks.checking import Checked, check
+from warning_service.judging.trying.trials import Busy, result_of
+from warning_service.playbooks.checking.check import Checked, check
+from warning_service.playbooks.checking.positions import Path
 from warning_service.playbooks.editing import Number, changed, number_in, numbers
 from warning_service.playbooks.model import Playbook
-from warning_service.playbooks.positions import Path
 from warning_service.rooms import Rooms, rooms_of
 from warning_service.roster import queries as roster
 

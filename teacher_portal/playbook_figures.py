@@ -15,7 +15,7 @@ import msgspec
 
 from models.shares import wilson
 from teacher_portal.suppression import SMALL, Cell, is_small, protect
-from warning_service.judging.tried import (
+from warning_service.judging.trying.counts import (
     Load,
     OfDate,
     OfItem,

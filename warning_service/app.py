@@ -67,12 +67,12 @@ from warning_service.events.recorded import Recorded
 from warning_service.events.wakeups import Wakeups
 from warning_service.follow_up.circles import FollowUpCircles
 from warning_service.follow_up.digests import Digests
-from warning_service.follow_up.evaluation_room import Evaluation
+from warning_service.follow_up.evaluating.room import Evaluation
 from warning_service.follow_up.opinions import Opinions
 from warning_service.follow_up.service import FollowUps
 from warning_service.interpreter import settle_in
 from warning_service.judging.consumer import JudgingConsumer
-from warning_service.judging.trials import Trials, Trier
+from warning_service.judging.trying.trials import Trials, Trier
 from warning_service.keeping.night import Remover
 from warning_service.playbooks.service import Playbooks
 from warning_service.rights.room import Rights

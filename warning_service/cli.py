@@ -36,8 +36,8 @@ from warning_service.database import Database, RowSecurityMissing, StorageUnavai
 from warning_service.follow_up import opinions
 from warning_service.follow_up import rebuild as cases_rebuild
 from warning_service.judging import queries as judging
-from warning_service.judging import rebuild as judging_rebuild
-from warning_service.judging.replay import run_replay
+from warning_service.judging.deriving import rebuild as judging_rebuild
+from warning_service.judging.replaying.replay import run_replay
 from warning_service.migrate import SchemaNotCurrent, check, migrate
 from warning_service.rights import register
 from warning_service.roster import queries as roster

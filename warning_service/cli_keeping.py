@@ -21,7 +21,7 @@ from warning_service.app import build
 from warning_service.clock import Clock
 from warning_service.console import err, out, settings_or_exit
 from warning_service.database import Database, RowSecurityMissing
-from warning_service.judging.removal import Removal
+from warning_service.judging.deriving.removal import Removal
 from warning_service.keeping import backups, tombstones
 from warning_service.keeping.sweep import Line, Retention
 from warning_service.migrate import check, migrate

@@ -21,10 +21,10 @@ from teacher_portal.playbook_figures import Side, View, view_of
 from teacher_portal.suppression import Cell
 from warning_service.app import build
 from warning_service.console import err, out, settings_or_exit
-from warning_service.judging.tried import Tried
-from warning_service.judging.trying import Cancelled, try_playbook
+from warning_service.judging.trying.counts import Tried
+from warning_service.judging.trying.play import Cancelled, try_playbook
 from warning_service.migrate import check as check_schema
-from warning_service.playbooks.checking import Checked, Problem, check
+from warning_service.playbooks.checking.check import Checked, Problem, check
 from warning_service.playbooks.model import Playbook, shipped
 from warning_service.rooms import Rooms
 from warning_service.roster import queries as roster

@@ -34,10 +34,10 @@ from warning_service.database import Database
 from warning_service.events.intake import Intake
 from warning_service.events.log import Log
 from warning_service.follow_up.digests import Digests
-from warning_service.follow_up.evaluation_room import Evaluation
+from warning_service.follow_up.evaluating.room import Evaluation
 from warning_service.follow_up.opinions import Opinions
 from warning_service.follow_up.service import FollowUps
-from warning_service.judging.trials import Trials
+from warning_service.judging.trying.trials import Trials
 from warning_service.playbooks.service import Playbooks
 from warning_service.rights.room import Rights
 from warning_service.settings import Settings

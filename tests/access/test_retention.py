@@ -38,8 +38,8 @@ from warning_service.events.tables import deletion_permits, events
 from warning_service.events.types import LogShortened, decode
 from warning_service.follow_up import rebuild as cases_rebuild
 from warning_service.judging.consumer import JudgingConsumer
-from warning_service.judging.rebuild import rebuild
-from warning_service.judging.removal import Removal
+from warning_service.judging.deriving.rebuild import rebuild
+from warning_service.judging.deriving.removal import Removal
 from warning_service.keeping import erase as erasing
 from warning_service.keeping.by_reference import Matters
 from warning_service.keeping.kinds import InLog, InTables, Took

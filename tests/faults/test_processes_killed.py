@@ -31,7 +31,7 @@ from warning_service.clock import Clock
 from warning_service.database import Database
 from warning_service.events.tables import events
 from warning_service.events.types import new_id
-from warning_service.judging.rebuild import rebuild
+from warning_service.judging.deriving.rebuild import rebuild
 from warning_service.settings import Settings
 
 ROUNDS = int(os.environ.get("KIZASHI_FAULT_ROUNDS", "2"))

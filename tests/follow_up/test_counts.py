@@ -13,7 +13,7 @@ from tests import make
 from tests.teacher_portal.school import School
 from warning_service.clock import at
 from warning_service.events.types import NewEvent, OutcomeRecorded, new_id
-from warning_service.follow_up.evaluation import how_right, wilson
+from warning_service.follow_up.evaluating.rightness import how_right, wilson
 from warning_service.follow_up.queries import acknowledgements, funnels
 from warning_service.judging.tables import warning_lists
 from warning_service.roster.service import set_opt_out

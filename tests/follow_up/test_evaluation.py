@@ -27,8 +27,8 @@ from warning_service.events.types import (
     UseStopped,
     new_id,
 )
-from warning_service.follow_up.evaluation_children import Line, figures, spread, standings
-from warning_service.follow_up.evaluation_lists import Ranked, Scored
+from warning_service.follow_up.evaluating.children import Line, figures, spread, standings
+from warning_service.follow_up.evaluating.lists import Ranked, Scored
 from warning_service.follow_up.tables import follow_ups
 from warning_service.judging.tables import list_scores
 from warning_service.keeping.erase import erase
@@ -403,6 +403,6 @@ def test_nothing_that_judges_can_reach_a_trait() -> None:
         for file in (root / room).rglob("*.py")
         if re.search(r"(catalogue|access)(\.| import )traits|traits\.toml", file.read_text("utf-8"))
     }
-    assert "warning_service/follow_up/evaluation_room.py" in readers  # the search finds something
+    assert "warning_service/follow_up/evaluating/room.py" in readers  # the search finds something
     judging = ("models/", "warning_service/judging/", "warning_service/alerts/")
     assert not [path for path in readers if path.startswith(judging)]

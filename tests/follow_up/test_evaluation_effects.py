@@ -18,7 +18,7 @@ from tests import make
 from tests.follow_up.test_evaluation import SQLITE, fact, move, supported
 from tests.teacher_portal.school import School
 from warning_service.clock import at
-from warning_service.follow_up.evaluation_room import Effects
+from warning_service.follow_up.evaluating.room import Effects
 from warning_service.follow_up.tables import follow_ups
 from warning_service.judging.tables import list_scores
 from warning_service.roster import service

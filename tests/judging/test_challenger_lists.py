@@ -16,7 +16,7 @@ from warning_service.events.log import Log, read
 from warning_service.events.types import ListPublished
 from warning_service.judging import hand_over, queries
 from warning_service.judging.consumer import JudgingConsumer
-from warning_service.judging.rebuild import rebuild
+from warning_service.judging.deriving.rebuild import rebuild
 from warning_service.judging.tables import list_entries, list_scores, warning_lists
 
 

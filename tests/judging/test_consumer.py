@@ -31,8 +31,8 @@ from warning_service.events.types import (
 )
 from warning_service.judging import queries
 from warning_service.judging.consumer import JudgingConsumer
+from warning_service.judging.deriving.rebuild import rebuild
 from warning_service.judging.judge import Judge
-from warning_service.judging.rebuild import rebuild
 from warning_service.judging.tables import (
     derivations,
     feature_states,

@@ -16,10 +16,11 @@ from models.features import extract
 from models.online import Folded
 from models.student_state import Spell, StudentState
 from tests.judging.town import small_setup
-from warning_service.judging import evidence, rules
-from warning_service.judging.evidence import Factor
-from warning_service.judging.facts import Facts
+from warning_service.judging import rules
 from warning_service.judging.setup import Setup, Use
+from warning_service.judging.telling import evidence
+from warning_service.judging.telling.evidence import Factor
+from warning_service.judging.telling.facts import Facts
 
 SETUP = small_setup()
 USES = {use.spec.id: use for use in SETUP.uses}

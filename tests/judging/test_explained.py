@@ -15,10 +15,10 @@ import pytest
 from models.student_state import StudentState, from_bytes, to_bytes
 from tests.judging.town import BOARD, days_of_events, small_setup
 from warning_service.events.types import Event
-from warning_service.judging import formula, reachable
 from warning_service.judging.judge import Judge
-from warning_service.judging.lists import probability
+from warning_service.judging.picking.lists import probability
 from warning_service.judging.publish import Published
+from warning_service.judging.telling import formula, reachable
 
 SETUP = small_setup()
 Made = tuple[Published, dict[str, StudentState]]

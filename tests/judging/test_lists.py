@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from models.evaluation import calibrate, pairs_in_order, sigmoid
 from models.online import Folded
 from tests.judging.town import small_setup
-from warning_service.judging.lists import choose, on_grid, order, probability, score_block, top
+from warning_service.judging.picking.lists import (
+    choose,
+    on_grid,
+    order,
+    probability,
+    score_block,
+    top,
+)
 
 
 def grid(values: list[int]) -> np.ndarray:

@@ -32,14 +32,15 @@ from warning_service.events.types import (
     OptOutRecorded,
     OptOutWithdrawn,
 )
-from warning_service.judging import arrays, queries
-from warning_service.judging.arrays import City
+from warning_service.judging import queries
 from warning_service.judging.consumer import JudgingConsumer
+from warning_service.judging.deriving.rebuild import rebuild
 from warning_service.judging.judge import Judge
-from warning_service.judging.rebuild import rebuild
+from warning_service.judging.picking import arrays
+from warning_service.judging.picking.arrays import City
+from warning_service.judging.picking.siblings import numbered
 from warning_service.judging.rules import Flat
 from warning_service.judging.setup import Setup, from_playbook
-from warning_service.judging.siblings import numbered
 from warning_service.playbooks.model import Playbook
 
 CHILDREN, DAYS = 44, 45

@@ -29,8 +29,8 @@ from warning_service.events.tables import events
 from warning_service.events.types import DayClosed, NewEvent, OptOutRecorded, PoolTaken
 from warning_service.judging import consumer, pooling, queries
 from warning_service.judging.consumer import JudgingConsumer
+from warning_service.judging.deriving.rebuild import rebuild
 from warning_service.judging.hand_over import decide
-from warning_service.judging.rebuild import rebuild
 from warning_service.judging.setup import Setup, from_playbook
 from warning_service.judging.tables import model_snapshots
 from warning_service.judging.terms import terms_of

@@ -28,10 +28,10 @@ from warning_service.events.types import (
     UseStopped,
 )
 from warning_service.events.wakeups import Wakeups
-from warning_service.judging import gone
 from warning_service.judging.consumer import JudgingConsumer
-from warning_service.judging.rebuild import rebuild
-from warning_service.judging.removal import AGAIN, Removal, asked, drop_begun, next_store
+from warning_service.judging.deriving import gone
+from warning_service.judging.deriving.rebuild import rebuild
+from warning_service.judging.deriving.removal import AGAIN, Removal, asked, drop_begun, next_store
 from warning_service.judging.tables import (
     derivations,
     feature_states,
@@ -178,7 +178,7 @@ def test_a_refusal_works_at_once_while_the_old_model_goes_on(log: Log) -> None:
 def test_a_removal_may_be_killed_at_any_batch_and_goes_on(
     log: Log, other: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warning_service.judging.removal.BATCH", 60)
+    monkeypatch.setattr("warning_service.judging.deriving.removal.BATCH", 60)
     days = town()
     days[35].append(on(35, OptOutRecorded(), "refuse"))
     store(log, days[:60])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from models.replay_folder import FolderError, read_folder
-from warning_service.judging.replay import run_replay
+from warning_service.judging.replaying.replay import run_replay
 
 FIRST = date(2031, 4, 7)
 TOML = """

@@ -17,9 +17,9 @@ from sklearn.metrics import average_precision_score
 from models.curves import auc_interval, average_precision, gain, read_until
 from models.replay_traits import read_traits
 from tests.judging.test_replay import FIRST, invented, scores, write
-from warning_service.judging.replay import run_replay
-from warning_service.judging.replay_fairness import fairness, lead_time
-from warning_service.judging.replay_judges import JUDGES, Told, each_judge
+from warning_service.judging.replaying.fairness import fairness, lead_time
+from warning_service.judging.replaying.judges import JUDGES, Told, each_judge
+from warning_service.judging.replaying.replay import run_replay
 
 DAYS = 150
 

@@ -10,8 +10,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warning_service.judging import alike, arrays, rules, siblings
-from warning_service.judging.arrays import City
+from warning_service.judging import alike, rules
+from warning_service.judging.picking import arrays, siblings
+from warning_service.judging.picking.arrays import City
 from warning_service.judging.rules import Flat, Window, judge_windows
 from warning_service.judging.setup import Setup, from_playbook
 from warning_service.playbooks.judging import Sibling

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warning_service.judging.selection import Chosen, Scope, levels, select
+from warning_service.judging.picking.selection import Chosen, Scope, levels, select
 from warning_service.playbooks.judging import Bands, Difficulty, ListRule, Pick
 
 TYPES = (

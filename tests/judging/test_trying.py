@@ -25,8 +25,8 @@ from warning_service.events.wakeups import Wakeups
 from warning_service.judging.consumer import JudgingConsumer
 from warning_service.judging.setup import from_playbook
 from warning_service.judging.tables import list_entries, list_scores, warning_lists
-from warning_service.judging.tried import Tried
-from warning_service.judging.trying import Cancelled, try_playbook
+from warning_service.judging.trying.counts import Tried
+from warning_service.judging.trying.play import Cancelled, try_playbook
 from warning_service.playbooks.model import Playbook
 
 SINCE = FIRST + timedelta(days=25)

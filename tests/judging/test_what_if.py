@@ -14,7 +14,7 @@ from warning_service.events.log import Log
 from warning_service.events.types import UseStopped
 from warning_service.judging import queries
 from warning_service.judging.consumer import JudgingConsumer
-from warning_service.judging.what_if import Unable, WhatIf, prepare
+from warning_service.judging.telling.what_if import Unable, WhatIf, prepare
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SETUP = small_setup()

@@ -11,9 +11,9 @@ from tests import make
 from warning_service.clock import MovableClock, at
 from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.tables import events, job_runs
-from warning_service.judging import gone
 from warning_service.judging.consumer import JudgingConsumer
-from warning_service.judging.removal import Removal
+from warning_service.judging.deriving import gone
+from warning_service.judging.deriving.removal import Removal
 from warning_service.keeping import night, tombstones
 from warning_service.keeping.night import JOB, Nights, Remover, is_quiet
 from warning_service.rooms import Rooms
@@ -100,7 +100,7 @@ def test_a_removal_waits_a_day_at_the_longest(rooms: Rooms, clock: MovableClock)
 def test_a_remover_that_is_told_to_stop_leaves_the_rest_to_the_next(
     rooms: Rooms, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warning_service.judging.removal.BATCH", 1)
+    monkeypatch.setattr("warning_service.judging.deriving.removal.BATCH", 1)
     removal, remover = refuse(rooms), Remover(rooms.log, rooms.playbooks)
     clock.move_to(at(MONDAY, 20))
     remover._stopping.set()

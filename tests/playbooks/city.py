@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from warning_service.judging.arrays import City
+from warning_service.judging.picking.arrays import City
 from warning_service.judging.rules import Flat
 
 DAY = 739_800  # an ordinal: a list day in the summer of 2026

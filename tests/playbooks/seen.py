@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.playbooks.city import OLDEST, YOUNGEST, Grown, grow
 from tests.playbooks.plain import Plain
-from warning_service.judging.arrays import choose
+from warning_service.judging.picking.arrays import choose
 from warning_service.judging.setup import Setup, from_playbook
 from warning_service.playbooks.model import shipped
 

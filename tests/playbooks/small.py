@@ -29,8 +29,8 @@ from warning_service.events.types import (
     ObservationRecorded,
     derived_id,
 )
-from warning_service.judging.arrays import City
 from warning_service.judging.consumer import JudgingConsumer
+from warning_service.judging.picking.arrays import City
 from warning_service.playbooks.model import Playbook, shipped
 from warning_service.rooms import Rooms
 from warning_service.roster import households, service

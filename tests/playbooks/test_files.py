@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tests.playbooks.city import CATALOGUE, NOT_NO_14, counted, raw
 from tests.playbooks.seen import SIZES
 from warning_service.catalogue.questionnaires import questionnaire
-from warning_service.playbooks.checking import check
+from warning_service.playbooks.checking.check import check
 from warning_service.playbooks.model import Playbook, shipped
 
 COUNTS = {

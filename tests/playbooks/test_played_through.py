@@ -25,7 +25,7 @@ from warning_service.events.types import FollowUpRecorded, ListDue, ReviewDecide
 from warning_service.follow_up.hand_over import LooksOn, NotHandedOver
 from warning_service.follow_up.meetings import CASES
 from warning_service.follow_up.tables import follow_ups, reviews
-from warning_service.judging.arrays import choose
+from warning_service.judging.picking.arrays import choose
 from warning_service.judging.setup import from_playbook
 from warning_service.judging.tables import list_entries, warning_lists
 from warning_service.playbooks.meetings import Meeting, Review

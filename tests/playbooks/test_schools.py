@@ -7,7 +7,7 @@ import numpy as np
 from tests.playbooks.city import CATALOGUE
 from tests.playbooks.plain import share
 from tests.playbooks.seen import Seen, look
-from warning_service.judging.arrays import judged, levels_by_type_of, levels_of
+from warning_service.judging.picking.arrays import judged, levels_by_type_of, levels_of
 from warning_service.playbooks.model import shipped
 
 

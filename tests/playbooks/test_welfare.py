@@ -9,7 +9,7 @@ import pytest
 
 from tests.playbooks.plain import Plain, basic, share
 from tests.playbooks.seen import SIZES, Seen, look, town
-from warning_service.judging.arrays import choose, judged, levels_of
+from warning_service.judging.picking.arrays import choose, judged, levels_of
 from warning_service.judging.setup import from_playbook
 from warning_service.playbooks.model import shipped
 

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from warning_service.access.roles import Role
-from warning_service.playbooks import checking, checking_words
-from warning_service.playbooks.checking import Checked, check
+from warning_service.playbooks.checking import check as checking
+from warning_service.playbooks.checking import words as checking_words
+from warning_service.playbooks.checking.check import Checked, check
+from warning_service.playbooks.checking.odd import DUTIES
+from warning_service.playbooks.checking.positions import places_of
 from warning_service.playbooks.model import Playbook, parse
-from warning_service.playbooks.odd import DUTIES
-from warning_service.playbooks.positions import places_of
 
 FOLDER = Path(str(files("warning_service.playbooks")))
 SHIPPED = sorted(FOLDER.glob("shipped/*.toml"))

@@ -11,8 +11,8 @@ from models.shares import Share
 from teacher_portal import evaluation_cells as cells
 from teacher_portal.suppression import SMALL, Cell, is_small
 from warning_service.catalogue.traits import all_traits
-from warning_service.follow_up.evaluation_children import Figures, MissedCounts
-from warning_service.follow_up.evaluation_fairness import Fairness, GroupFigures
+from warning_service.follow_up.evaluating.children import Figures, MissedCounts
+from warning_service.follow_up.evaluating.fairness import Fairness, GroupFigures
 
 MOST = 5
 PARTS = st.integers(0, MOST)

@@ -21,8 +21,8 @@ from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.tables import events
 from warning_service.judging.consumer import JudgingConsumer
 from warning_service.judging.tables import trials
-from warning_service.judging.trials import DEAD_AFTER, Busy, Trier, result_of
-from warning_service.judging.tried import Tried
+from warning_service.judging.trying.counts import Tried
+from warning_service.judging.trying.trials import DEAD_AFTER, Busy, Trier, result_of
 from warning_service.playbooks.model import parse, shipped_text
 from warning_service.rooms import Rooms
 
@@ -255,7 +255,7 @@ def test_few_children_cannot_be_told_from_the_four_numbers() -> None:
 
 
 def test_hits_too_few_to_show_stay_hidden_on_both_sides() -> None:
-    from warning_service.judging.tried import Right
+    from warning_service.judging.trying.counts import Right
 
     def right(listed: int, hits: int, all_hits: int) -> Right:
         return Right(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from teacher_portal.board import judged, month_totals, school_rows
 from teacher_portal.suppression import SMALL, Bounds, Cell, is_small, protect
-from warning_service.follow_up.evaluation import Rightness
+from warning_service.follow_up.evaluating.rightness import Rightness
 from warning_service.follow_up.queries import Funnel
 
 counts = st.lists(st.integers(0, 40), min_size=1, max_size=8)

@@ -30,8 +30,8 @@ from warning_service.events.log import Log, UnitOfWork, read
 from warning_service.events.tables import consumers
 from warning_service.events.types import Event, NewEvent
 from warning_service.judging.changes import Book, Changes, Spent
+from warning_service.judging.deriving.gone import gone_by, latest
 from warning_service.judging.drift import WATCH
-from warning_service.judging.gone import gone_by, latest
 from warning_service.judging.judge import Gone, Judge
 from warning_service.judging.setup import Setup, from_playbook
 from warning_service.judging.tables import (

@@ -24,9 +24,9 @@ from models.pooling import USED_DAYS, Pool, Shared, of_text, share, to_bytes, to
 from warning_service.events.log import Log, from_row
 from warning_service.events.tables import events
 from warning_service.events.types import NewEvent, PoolTaken, new_id, tag_of
-from warning_service.judging import gone
 from warning_service.judging.consumer import MEMORY, MODEL, position_of, versions_of
-from warning_service.judging.removal import asked
+from warning_service.judging.deriving import gone
+from warning_service.judging.deriving.removal import asked
 from warning_service.judging.setup import Setup
 from warning_service.judging.tables import model_snapshots
 from warning_service.judging.terms import terms_of

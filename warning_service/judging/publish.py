@@ -22,17 +22,18 @@ from models.learner import Learner
 from models.online import Folded
 from models.student_state import StudentState
 from warning_service.events.types import ListPublished, NewEvent, derived_id
-from warning_service.judging import evidence, formula, places, reasons, since_last
-from warning_service.judging.evidence_of_trees import from_trees
-from warning_service.judging.facts import Facts
-from warning_service.judging.habits import Habits
 from warning_service.judging.hand_over import Decision, decide
-from warning_service.judging.lists import order, probability
-from warning_service.judging.off_list import OffList
-from warning_service.judging.places import Part, Place, Places, Said
+from warning_service.judging.picking import places
+from warning_service.judging.picking.lists import order, probability
+from warning_service.judging.picking.places import Part, Place, Places, Said
 from warning_service.judging.rules import F64
 from warning_service.judging.scope import Group
 from warning_service.judging.setup import Setup
+from warning_service.judging.telling import evidence, formula, reasons, since_last
+from warning_service.judging.telling.evidence_of_trees import from_trees
+from warning_service.judging.telling.facts import Facts
+from warning_service.judging.telling.habits import Habits
+from warning_service.judging.telling.off_list import OffList
 
 SCORES_KEPT = 12
 _json = msgspec.json.Encoder(order="deterministic")

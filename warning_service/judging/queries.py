@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from warning_service.judging import formula
 from warning_service.judging.tables import list_entries, list_scores, warning_lists
+from warning_service.judging.telling import formula
 
 
 def lists_of_school(conn: Connection, school: str) -> list[Any]:

@@ -19,7 +19,7 @@ from models.student_state import StudentState
 from warning_service.events.types import NewEvent, RiskRose, derived_id
 from warning_service.judging import rules
 from warning_service.judging.hand_over import decide
-from warning_service.judging.lists import probability, score_block
+from warning_service.judging.picking.lists import probability, score_block
 from warning_service.judging.rules import Alike
 from warning_service.judging.scope import gather
 from warning_service.judging.setup import Setup

@@ -16,7 +16,8 @@ import numpy as np
 
 from models.features import Extract, extract
 from models.student_state import StudentState
-from warning_service.judging import alike, conditions, rules, siblings
+from warning_service.judging import alike, rules
+from warning_service.judging.picking import conditions, siblings
 from warning_service.judging.rules import I64, Alike, Judged, Mask
 from warning_service.judging.setup import Setup
 from warning_service.playbooks.judging import Condition

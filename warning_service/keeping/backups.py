@@ -24,7 +24,7 @@ from warning_service.access.ways_in import Shut, close_all_but
 from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.log import Log
 from warning_service.judging.consumer import JudgingConsumer, PlaybookSource
-from warning_service.judging.removal import Removal
+from warning_service.judging.deriving.removal import Removal
 from warning_service.keeping.sweep import Line, Retention
 from warning_service.keeping.tombstones import ACTOR, Applied, Removals, apply
 from warning_service.roster import queries

@@ -24,7 +24,7 @@ from warning_service.events.log import Log, UnitOfWork
 from warning_service.events.tables import events
 from warning_service.events.types import LogShortened, NewEvent, new_id
 from warning_service.follow_up.tables import cases, follow_ups, opinions, reviews, sheets
-from warning_service.judging.forget import forget_at_once
+from warning_service.judging.deriving.forget import forget_at_once
 from warning_service.judging.tables import feature_states, left_out, list_entries, list_scores
 from warning_service.keeping.kinds import Took, delete_events
 from warning_service.rights import tables as rights

@@ -22,9 +22,9 @@ from warning_service.database import StorageUnavailable, insert_new
 from warning_service.events.dispatcher import LostOwnership
 from warning_service.events.log import Log
 from warning_service.events.tables import job_runs
-from warning_service.judging import gone
 from warning_service.judging.consumer import PlaybookSource
-from warning_service.judging.removal import Removal, asked
+from warning_service.judging.deriving import gone
+from warning_service.judging.deriving.removal import Removal, asked
 from warning_service.keeping import tombstones
 from warning_service.keeping.sweep import Retention
 from warning_service.roster import queries

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from warning_service.catalogue.items import all_items
 from warning_service.catalogue.questionnaires import plain, questionnaire
+from warning_service.playbooks.checking.positions import Path, Places, places_of
 from warning_service.playbooks.model import Playbook
-from warning_service.playbooks.positions import Path, Places, places_of
 
 _NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,9})?", re.ASCII)
 

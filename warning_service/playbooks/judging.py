@@ -1,8 +1,8 @@
 """The part of a playbook that says how children are judged, and who comes onto a list.
 
 Numbers only: what is summed, counted or compared, from where on it is reached, how many places
-there are. What these numbers then do is judging/rules.py's (the score) and judging/selection.py's
-(the places). Meetings, alerts and who sees what are other parts of the playbook.
+there are. What these numbers then do is judging/rules.py's (the score) and the places are
+judging/picking/'s. Meetings, alerts and who sees what are other parts of the playbook.
 
 A *scope* is everybody a list is picked from: a school's roll, or the whole board's.
 """

@@ -1,0 +1,1 @@
+"""Who gets a place on a list: scores in, rows out."""

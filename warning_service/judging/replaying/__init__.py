@@ -1,0 +1,1 @@
+"""Historic data played through the same judge, and its report."""

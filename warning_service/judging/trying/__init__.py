@@ -1,0 +1,1 @@
+"""A changed playbook on a board's own past."""

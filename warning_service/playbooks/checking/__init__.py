@@ -1,0 +1,1 @@
+"""A playbook file's errors, all at once, each with its place."""
