@@ -6,7 +6,7 @@ feature states, blocks and model are derived again from the log, outside a trans
 next batch. Published lists are never touched by that: they are what people were shown.
 
 State is kept under a store name, in the tables' `board` column. The live one is the board's own id;
-removal.py derives a second one beside it and then puts it in its place.
+deriving/removal.py derives a second one beside it and then puts it in its place.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ were batched, not on when they were handled. Days are ordinals.
 
 A refusal (不同意書) takes the child out at once: its state, and its rows in the model's memory. All
 that is kept is its place on the roll and its household's key (`away`), so that a family may change
-its mind. The weights it once moved are cleaned by removal.py, which plays the log without what was
-before the refusal (`gone`) and puts the result in the place of this judge's state.
+its mind. The weights it once moved are cleaned by deriving/removal.py, which plays the log
+without what was before the refusal (`gone`) and puts the result in the place of this judge's state.
 """
 
 from __future__ import annotations

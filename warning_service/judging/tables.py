@@ -1,9 +1,10 @@
 """Tables of judging: where the models stand, and the lists with their evidence.
 
 All of it can be rebuilt from the log. The column `board` of a state's tables holds the name of a
-store: the board's id, or `<id>/next` while the models are derived again (removal.py). Feature
-states are one row per student, so that a single check-in rewrites a kilobyte and not a town; a
-training block is written once when its day is closed and read once when its labels are known.
+store: the board's id, or `<id>/next` while the models are derived again (deriving/removal.py).
+Feature states are one row per student, so that a single check-in rewrites a kilobyte and not a
+town; a training block is written once when its day is closed and read once when its labels are
+known.
 """
 
 from __future__ import annotations
@@ -133,8 +134,8 @@ class ScoreRow(SQLModel, table=True):
 class TrialRow(SQLModel, table=True):
     """A changed playbook that somebody at the board wanted tried on the past, and what came of it.
 
-    `text`: the playbook's file; `result`: counts as JSON (tried.py), no child's key. A board has
-    one at a time that waits or runs; `worker` has it in hand and shows so by `beat_at`.
+    `text`: the playbook's file; `result`: counts as JSON (trying/counts.py), no child's key. A
+    board has one at a time that waits or runs; `worker` has it in hand and shows so by `beat_at`.
     """
 
     __tablename__ = "trials"

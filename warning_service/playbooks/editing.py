@@ -2,7 +2,7 @@
 
 Changes are made in the text itself, at the place where the number stands, so that comments, order
 and everything else a board has written stay as they are. A number the file leaves to its standard
-is put beside its neighbours. Whether the new file is fit is for checking.py to say.
+is put beside its neighbours. Whether the new file is fit is for checking/ to say.
 """
 
 from __future__ import annotations

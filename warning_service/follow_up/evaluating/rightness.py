@@ -7,7 +7,7 @@ children's rate stands the base rate of all ranked ones, because a rate alone sa
 
 A hit is not a success: support that works prevents the outcome and makes the list look wrong.
 
-The full evaluation of every list is counted in evaluation_lists.py and its neighbours.
+The full evaluation of every list is counted in lists.py and its neighbours.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How right a replay's lists were, counted from the folder's outcomes after everything is over.
 
-All judges side by side (replay_judges.py), lead time and fairness (replay_fairness.py), and what
+All judges side by side (judges.py), lead time and fairness (fairness.py), and what
 such data cannot say. Nothing of it feeds a score.
 """
 

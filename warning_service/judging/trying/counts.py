@@ -1,7 +1,7 @@
 """What a tried playbook's lists would have been, counted beside those of the one in force.
 
 Numbers only: no child's key is in here, so that a result can be kept and shown to whoever may see
-counts. Both sides come from the same play of the log (trying.py) and are measured by the same
+counts. Both sides come from the same play of the log (play.py) and are measured by the same
 outcome. Small counts are in it as they are; whoever shows them hides them first.
 
 What no play of the past can know: the children who would have been listed were not looked at, and

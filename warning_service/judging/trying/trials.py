@@ -2,7 +2,7 @@
 
 A try is a row; the page that asked for it may be closed and opened again. A board has one at a time
 that waits or runs. `Trier` is a thread of the worker that takes the oldest waiting one and plays
-the log (trying.py), with pauses as long as its work, because children's answers go through the same
+the log (play.py), with pauses as long as its work, because children's answers go through the same
 processor. A worker that dies loses only time: another takes the row over after a while and begins
 again. What is kept is the tried file and counts; a try never puts a playbook into force.
 """

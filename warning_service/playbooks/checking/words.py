@@ -1,7 +1,7 @@
 """What is wrong with a playbook, in words of people who write one and not of the library.
 
 Two sources speak: pydantic (a kind of mistake and its numbers) and the playbook's own rules, whose
-English sentences stand where they are broken (in Japanese: checking_words.toml). Both are put into
+English sentences stand where they are broken (in Japanese: words.toml). Both are put into
 plain words here. A sentence without a translation is a failing test, not a silent gap.
 """
 
