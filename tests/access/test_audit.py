@@ -356,7 +356,7 @@ def test_purpose_and_duty_stand_beside_the_look(trail: Trail, database: Database
     trail.by("", "failed_sign_in", "staff-2", board=make.BOARD, detail="password")
     rows = make.rows(database, table)
     assert [(r.purpose, r.duty) for r in rows] == [
-        ("care", "guidance,nurse"), ("", ""), ("screening", "guidance"), ("", ""),
+        ("care", "guidance,nurse"), ("", ""), ("screening", "guidance,nurse"), ("", ""),
     ]  # fmt: skip
     assert [r.subject for r in rows] == ["child-1", "child-1", "?", "staff-2"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -17,6 +18,7 @@ from warning_service.access.trail.audit import Trail, TrailKeys
 from warning_service.database import StorageUnavailable
 from warning_service.events.log import Log
 from warning_service.follow_up.circles import FollowUpCircles
+from warning_service.playbooks.service import Playbooks
 from warning_service.roster import service
 from warning_service.settings import Settings
 
@@ -34,8 +36,9 @@ def keys(settings: Settings) -> TrailKeys:
 
 
 @pytest.fixture
-def gateway(log: Log, keys: TrailKeys) -> Gateway:
-    return Gateway(log.database, log.clock, FollowUpCircles(), Trail(log.database, log.clock, keys))
+def gateway(log: Log, keys: TrailKeys, tmp_path: Path) -> Gateway:
+    circles = FollowUpCircles(Playbooks(log.database, tmp_path), log.clock)
+    return Gateway(log.database, log.clock, circles, Trail(log.database, log.clock, keys))
 
 
 def test_a_homeroom_teacher_sees_the_own_class_only(log: Log, gateway: Gateway) -> None:

@@ -377,7 +377,8 @@ def test_welfare_has_its_cases_and_nobody_else(rooms: Rooms) -> None:
     from warning_service.access.principals import Duty
     from warning_service.access.roles import Role
 
-    gateway = Gateway(rooms.database, rooms.clock, Handed(), rooms.trail)
+    circles = Handed(rooms.playbooks, rooms.clock)
+    gateway = Gateway(rooms.database, rooms.clock, circles, rooms.trail)
     who = Principal(
         kind="staff", key="w", board=make.BOARD, csrf="", duties=(Duty(Role.WELFARE, make.BOARD),)
     )

@@ -28,6 +28,7 @@ FRESH = {
     "GET /portal/trail/file", "GET /portal/rights-review/file",
     "GET /portal/requests/{request_id}/file/{link}",
     "POST /portal/requests/{request_id}/file/{link}",
+    "GET /portal/sheets/{sheet_id}/file", "POST /portal/sheets/{sheet_id}/file",
     # disclosure, and who looked
     "GET /portal/requests/{request_id}/held", "GET /portal/requests/{request_id}/held/{section}",
     "POST /portal/requests/{request_id}/held", "POST /portal/requests/{request_id}/decide",

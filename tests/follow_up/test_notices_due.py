@@ -304,7 +304,8 @@ def test_a_file_from_which_nothing_could_be_taken_has_not_come(
 
 
 def test_the_catalogue_names_files_that_the_importer_knows() -> None:
-    assert {item.extract for item in all_items().values()} - {""} == set(READERS)
+    """ "Items" may hold any item of the catalogue, so nobody waits for one."""
+    assert {item.extract for item in all_items().values()} - {""} == set(READERS) - {"items"}
 
 
 def test_a_broken_board_does_not_keep_another_from_its_notices(
