@@ -204,6 +204,7 @@ class Walk:
         committee.locator("a[href^='/portal/committee/']").first.click()
         expect(committee.locator("#decide")).to_be_visible()
         self.keep(committee, "committee")
+        expect(committee.locator("[data-clock] b")).to_be_visible()  # the keys are listened to
         first = committee.inner_text("h1")
         committee.keyboard.press("b")
         committee.keyboard.press("Enter")
