@@ -20,6 +20,7 @@ from warning_service.playbooks.checking.check import Checked, check
 from warning_service.playbooks.checking.odd import DUTIES
 from warning_service.playbooks.checking.positions import places_of
 from warning_service.playbooks.model import Playbook, parse
+from warning_service.playbooks.reading import MOST_TEXT
 
 FOLDER = Path(str(files("warning_service.playbooks")))
 SHIPPED = sorted(FOLDER.glob("shipped/*.toml"))
@@ -228,9 +229,30 @@ def test_grammar_has_line_and_column(text: str, line: int, column: int, ja: str)
 
 
 def test_a_text_that_is_no_playbook_is_refused_not_worked_on() -> None:
-    assert "長すぎ" in check("#" * (checking.MOST_TEXT + 1)).errors[0].ja
-    assert check("a = " + "[" * 3000 + "]" * 3000).errors
     assert len(check("").errors) >= 5
+
+
+@pytest.mark.parametrize(
+    ("text", "ja"),
+    [
+        ("#" * (MOST_TEXT + 1), "長すぎ"),
+        ("a = " + "[" * 3000 + "]" * 3000, "入れ子"),
+        ("a = " + "[" * 100 + "]" * 100, "入れ子"),
+        # Both cost the reader memory by the square: at the page's longest text, gigabytes.
+        ("a." * 20_000 + "a = 1", "入れ子"),
+        ("a = " + "".join("[{" + "a." * 150 + "a = [\n" for _ in range(150)), "TOML"),
+        # More than Python writes as decimal digits: nothing could show such a version again.
+        (SMALL.replace("version = 1", "version = " + "9" * 5000), "15桁"),
+        (SMALL.replace("version = 1", "version = 0x" + "f" * 5000), "15桁"),
+    ],
+    ids=("long", "arrays", "fewer_arrays", "dots", "dots_and_arrays", "digits", "hexadecimal"),
+)
+def test_a_text_that_would_cost_the_process_its_memory_is_an_error(text: str, ja: str) -> None:
+    [one] = check(text).errors
+    assert ja in one.ja or ja in one.field
+    with pytest.raises(ValueError):
+        parse(text)
+    assert check("# " + "." * 300 + "\n" + SMALL).playbook is not None
 
 
 def test_checking_and_loading_agree_on_thousands_of_slips() -> None:

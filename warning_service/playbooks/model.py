@@ -8,7 +8,6 @@ is unknown or out of range and names the field. Values the source does not publi
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +21,7 @@ from warning_service.playbooks.follow_up import Choice, FollowUp
 from warning_service.playbooks.judging import Bands, Difficulty, Judgement, ListRule
 from warning_service.playbooks.kinds import Escalation, Kind, Kinds, Part, Step, Urgency
 from warning_service.playbooks.meetings import Meeting, Review, chain_fits
+from warning_service.playbooks.reading import read
 from warning_service.playbooks.resources import Resource, resources_fit
 from warning_service.playbooks.sheets import Sheet, sheets_fit
 
@@ -309,7 +309,7 @@ class Playbook(Part):
 
 def parse(text: str) -> Playbook:
     """A playbook from TOML text. Raises ValueError (pydantic's names each bad field)."""
-    return Playbook.model_validate(tomllib.loads(text))
+    return Playbook.model_validate(read(text))
 
 
 def load_file(path: Path) -> Playbook:

@@ -23,9 +23,7 @@ from warning_service.playbooks.checking import odd, words
 from warning_service.playbooks.checking.positions import Path, Places, places_of
 from warning_service.playbooks.checking.rules import broken
 from warning_service.playbooks.model import Playbook
-
-MOST_TEXT = 400_000
-"""Characters of a playbook; the largest shipped one is a tenth of that."""
+from warning_service.playbooks.reading import Unreadable, read
 
 
 @dataclass(frozen=True)
@@ -67,16 +65,14 @@ def check(text: str, current: Playbook | None = None) -> Checked:
 
     Of mistakes in TOML's own grammar only the first can be found: what follows cannot be read.
     """
-    if len(text) > MOST_TEXT:
-        return _whole("長すぎます", f"longer than {MOST_TEXT} characters")
     try:
-        raw = tomllib.loads(text)
+        raw = read(text)
     except tomllib.TOMLDecodeError as error:
         ja, en = words.of_grammar(str(error))
         line, column = _where(str(error), text)
         return Checked((Problem(True, line, column, (), "TOML", ja, en),), None)
-    except RecursionError:
-        return _whole("入れ子が深すぎます", "nested too deeply")
+    except Unreadable as error:
+        return _whole(error.ja, str(error))
     places = places_of(text)
     problems = list(_errors(raw, places))
     if problems:
