@@ -2,18 +2,19 @@
 
 On one date four numbers stand beside each other (how many are listed now and by the tried playbook,
 how many enter, how many leave), and any three of them give the fourth. So when few children enter,
-leave or stay, neither change is shown. Between schools and for hits it is suppression.py's rule.
-Used by the page and by the command.
+leave or stay, neither change is shown. Schools stand beside the sums of the dates (`_kept_back`);
+for hits it is suppression.py's rule. Used by the page and by the command.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import date
 
 import msgspec
 
 from models.shares import wilson
+from teacher_portal.evaluation_cells import hide
 from teacher_portal.suppression import SMALL, Cell, is_small, protect
 from warning_service.judging.trying.counts import (
     Load,
@@ -92,8 +93,9 @@ def view_of(result: Tried, names: Mapping[str, str]) -> View:
     """A try as it may be shown; `names`: of schools, by id."""
     months = result.months
     schools = sorted(result.schools, key=lambda one: names.get(one.school, one.school))
-    now = _loads([one.current for one in schools], months)
-    tried = _loads([one.tried for one in schools], months)
+    lengths, changes = _kept_back(schools)
+    now = _loads([one.current for one in schools], lengths, months)
+    tried = _loads([one.tried for one in schools], lengths, months)
     notes = ["not_looked_at", "excluded", "small"]
     notes += ["other_dates"] if result.other_dates else []
     notes += ["own_outcome"] if result.right_own is not None else []
@@ -101,7 +103,13 @@ def view_of(result: Tried, names: Mapping[str, str]) -> View:
     return View(
         dates=[date_view(one) for one in result.dates],
         schools=[
-            _school(one, names.get(one.school, one.school), now[0][at], tried[0][at])
+            _school(
+                one,
+                names.get(one.school, one.school),
+                now[0][at],
+                tried[0][at],
+                told=at not in changes,
+            )
             for at, one in enumerate(schools)
         ],
         a_month=(now[1][0], tried[1][0]),
@@ -158,26 +166,53 @@ def _or_withheld(cell: Cell) -> Cell:
 _Pair = tuple[float | None, float | None]
 
 
-def _loads(loads: Sequence[Load], months: int) -> tuple[list[_Pair], _Pair]:
-    """(entries, minutes) a month of each school, and of all; None where withheld."""
-    cells, total = protect([one.entries for one in loads])
-    each: list[_Pair] = [
-        (None, None) if cell.value is None else (one.entries / months, one.minutes / months)
-        for cell, one in zip(cells, loads, strict=True)
+def _kept_back(schools: Sequence[OfSchool]) -> tuple[Set[int], Set[int]]:
+    """Schools of which no length is shown, and those of which no change is.
+
+    The dates above give the sums of all schools, as exactly as this table gives its lines: with one
+    date they are the same children. So what is hidden is never one school alone. Both lengths of a
+    school go together, and with them its changes, because three of the four give the fourth.
+    """
+    sizes = [
+        (one.children_current, one.children_tried, one.current.entries, one.tried.entries)
+        for one in schools
     ]
-    if total.value is None:
+    lengths = {at for at, size in enumerate(sizes) if any(map(is_small, size))}
+    if len(lengths) == 1 and len(schools) > 1:
+        others = [at for at in range(len(schools)) if at not in lengths]
+        # One without anybody on either side could not make up for the other.
+        lengths.add(min(others, key=lambda at: (not all(sizes[at]), sum(sizes[at]), at)))
+    held = hide(
+        [
+            [(one.entering, one.children_tried - one.entering) for one in schools],
+            [(one.leaving, one.children_current - one.leaving) for one in schools],
+        ]
+    )
+    if held is None:
+        return lengths, set(range(len(schools)))
+    return lengths, lengths.union(held.whole, *held.parts)
+
+
+def _loads(loads: Sequence[Load], hidden: Set[int], months: int) -> tuple[list[_Pair], _Pair]:
+    """(entries, minutes) a month of each school, and of all; None where withheld."""
+    each: list[_Pair] = [
+        (None, None) if at in hidden else (one.entries / months, one.minutes / months)
+        for at, one in enumerate(loads)
+    ]
+    total = sum(one.entries for one in loads)
+    if is_small(total):
         return each, (None, None)
-    return each, (total.value / months, sum(one.minutes for one in loads) / months)
+    return each, (total / months, sum(one.minutes for one in loads) / months)
 
 
-def _school(one: OfSchool, name: str, now: _Pair, tried: _Pair) -> SchoolView:
+def _school(one: OfSchool, name: str, now: _Pair, tried: _Pair, *, told: bool) -> SchoolView:
     _, _, entering, leaving = changed(one.children_current - one.leaving, one.entering, one.leaving)
     return SchoolView(
         name=name,
         a_month=(now[0], tried[0]),
         minutes=(now[1], tried[1]),
-        entering=entering,
-        leaving=leaving,
+        entering=entering if told else WITHHELD,
+        leaving=leaving if told else WITHHELD,
     )
 
 
