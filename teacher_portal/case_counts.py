@@ -66,7 +66,11 @@ def counts(
         words = {c.id: worded(c, lang) for c in sitting.classes}
         tables.append((sitting.scheme_name(lang), words, of))
     every = [of.get(key, 0) for _, words, of in tables for key in words]
+    # What no line of a table counts is as well known as its lines: without a meeting's decision
+    # yet, or of an office that the playbook has no longer.
+    every += [found.given - sum(of.get(key, 0) for key in words) for _, words, of in tables]
     about = any(is_small(n) for n in [found.given, *every])
+    over = found.given - found.ended.get(OPEN, 0)
     return show(
         request,
         who,
@@ -75,7 +79,7 @@ def counts(
         years=range(now, now - YEARS_BACK, -1),
         given=Count.of(found.given, about=about),
         about=about,
-        days=None if is_small(found.given) else found.days,
+        days=None if over < SMALL else found.days,
         tables=[
             (name, [(words[key], Count.of(of.get(key, 0), about=about)) for key in words])
             for name, words, of in tables

@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from design.render import say
 from models.effects import Gap
 from teacher_portal import evaluation_cells as cells
-from teacher_portal.suppression import Cell
+from teacher_portal.suppression import Cell, is_small
 from teacher_portal.trail import csv_file
 from warning_service.follow_up.evaluating.effects import Corrected
 from warning_service.follow_up.evaluating.room import Effects, Right
@@ -93,7 +93,10 @@ def _effects(lang: str, effects: Effects) -> Iterator[list[Any]]:
 
 def _gap(lang: str, key: str, one: Corrected, gap: Gap | None) -> list[Any]:
     if gap is None:
-        return [say(lang, key), say(lang, "eval.too_few"), one.n, one.n_others, "", "", ""]
+        sides = (
+            _cell(lang, cells.SMALL if is_small(n) else Cell(n)) for n in (one.n, one.n_others)
+        )
+        return [say(lang, key), say(lang, "eval.too_few"), *sides, "", "", ""]
     return [say(lang, key), "", gap.n, gap.n_others, *_numbers(gap.value, gap.low, gap.high)]
 
 

@@ -7,11 +7,14 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from design.render import say
 from models.shares import Share
 from teacher_portal import evaluation_cells as cells
+from teacher_portal import evaluation_file
 from teacher_portal.suppression import SMALL, Cell, is_small
 from warning_service.catalogue.traits import all_traits
 from warning_service.follow_up.evaluating.children import Figures, MissedCounts
+from warning_service.follow_up.evaluating.effects import Corrected
 from warning_service.follow_up.evaluating.fairness import Fairness, GroupFigures
 
 MOST = 5
@@ -145,3 +148,12 @@ def test_missed_children_by_school_are_protected_with_their_total() -> None:
     assert [row.hits for _, _, row in rows] == [Cell(8), Cell(0), Cell(7)]
     assert supported.value == 15 / 95
     assert cells.missed_rows({}, {})[0] == []
+
+
+def test_the_file_hides_what_the_page_hides_around_the_cut() -> None:
+    few = Corrected(
+        n=3, n_others=12, before=0.0, after=0.0, others_before=0.0, others_after=0.0, gap=None
+    )
+    for lang in ("ja", "en"):
+        row = evaluation_file._gap(lang, "eval.around_supported", few, None)
+        assert row[2:4] == [say(lang, "portal.under_five"), 12]
