@@ -55,6 +55,9 @@ USED_DAYS = 400
 
 DIGITS = 4
 
+LARGEST = 1e9
+"""No mean or weight of a model comes near it; products of two stay far from what floats hold."""
+
 
 class TooFew(ValueError):
     """A board knows too few children to tell its model to anybody."""
@@ -141,6 +144,21 @@ def _whole(labels: int, hits: int, means: Sequence[object], weights: Sequence[ob
         (mean is None) != (weight is None) for mean, weight in zip(means, weights, strict=True)
     ):
         raise ValueError("means and weights are of other columns")
+
+
+def sound(pool: Pool) -> bool:
+    """Can these be numbers of models? What a member made by mistake, or in ill will, must not turn
+    another board's scores into no numbers at all, nor be one board's own model.
+    """
+    numbers = (pool.intercept, *pool.means, *pool.weights)
+    of = pool.measured
+    most = of.pairs * (1.0 + 10.0 ** (1 - DIGITS))  # rounded on their way
+    return (
+        len(pool.boards) >= LEAST_BOARDS
+        and all(number is None or abs(number) <= LARGEST for number in numbers)
+        and 0 <= of.compared <= of.pairs
+        and all(0.0 <= right <= most for right in (of.model_right, of.rules_right))
+    )
 
 
 def to_bytes(what: Shared | Pool) -> bytes:

@@ -309,10 +309,30 @@ def test_what_is_taken_in(log: Log, clock: MovableClock) -> None:
     with pytest.raises(pooling.NotForUs, match="who has left"):
         pooling.take(log, BOARD, SETUP, old, "test")
     assert pooling.drop(log, BOARD, "test") and not pooling.drop(log, BOARD, "test")
+    with pytest.raises(pooling.NotForUs, match="who has left"):  # dropped, and old all the same
+        pooling.take(log, BOARD, SETUP, old, "test")
     with log.database.reading() as conn:
         assert pooling.latest(conn, BOARD) is None
         kinds = conn.execute(select(events.c.type, events.c.student)).all()
     assert kinds == [("pool_taken", None)] * 2
+
+
+@on_sqlite
+def test_numbers_no_model_has_are_not_taken_in(log: Log, clock: MovableClock) -> None:
+    """The seal says only that a member made the file, not that its numbers are any good."""
+    good = pool_for(on=clock.today())
+    of, columns = good.measured, len(good.weights)
+    for change in (
+        {"weights": good.weights[:-1], "means": good.means[:-1]},
+        {"weights": (1e308,) * columns, "means": (1e308,) * columns},
+        {"intercept": -1e300},
+        {"boards": ("a",)},
+        {"measured": msgspec.structs.replace(of, pairs=-5, compared=-3)},
+        {"measured": msgspec.structs.replace(of, pairs=10, compared=2, model_right=11.0)},
+    ):
+        with pytest.raises(pooling.NotForUs, match="cannot be those of models"):
+            pooling.take(log, BOARD, SETUP, msgspec.structs.replace(good, **change), "test")
+    pooling.take(log, BOARD, SETUP, good, "test")
 
 
 def test_terms_change_with_what_the_numbers_mean() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Literal
 
@@ -20,7 +20,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from models.learner import Learner
-from models.pooling import USED_DAYS, Pool, Shared, of_text, share, to_bytes, to_text
+from models.pooling import USED_DAYS, Pool, Shared, of_text, share, sound, to_bytes, to_text
 from warning_service.events.log import Log, from_row
 from warning_service.events.tables import events
 from warning_service.events.types import NewEvent, PoolTaken, new_id, tag_of
@@ -134,15 +134,19 @@ def take(log: Log, board: str, setup: Setup, pool: Pool, actor: str) -> None:
         raise NotForUs(f"the file is made for '{pool.receiver}', not for '{board}'")
     if pool.schema != setup.schema.hash or pool.terms != terms_of(setup):
         raise NotForUs("the others use other items, points or outcomes: parameters do not compare")
+    columns = len(Learner(setup.schema.names, setup.schema.hash).online.names)
+    if len(pool.weights) != columns or not sound(pool):
+        raise NotForUs("its numbers cannot be those of models: ask who combined it")
     if not 0 <= (today - pool.made_on).days <= USED_DAYS:
         raise NotForUs(f"made on {pool.made_on}: in the future, or more than {USED_DAYS} days ago")
     with log.unit_of_work() as unit:
-        last = latest(unit.conn, board)
-        if last is not None and last.made_on > pool.made_on:
+        # Also of one that was dropped since: an old file does not become right by that.
+        newest = max((one.made_on for one in _ever(unit.conn, board) if one), default=None)
+        if newest is not None and newest > pool.made_on:
             raise NotForUs(
-                f"older than the one in use ({last.made_on}): it may hold who has left since"
+                f"older than one taken in before ({newest}): it may hold who has left since"
             )
-        if last == pool:
+        if latest(unit.conn, board) == pool:
             raise NotForUs("this is the one in use")
         unit.append(_event(board, today, actor, to_text(pool)))
 
@@ -163,14 +167,17 @@ def _event(board: str, on: date, actor: str, text: str) -> NewEvent:
 
 def latest(conn: Connection, board: str) -> Pool | None:
     """The pool the board last decided to use; None when it judges alone."""
+    return next(_ever(conn, board), None)
+
+
+def _ever(conn: Connection, board: str) -> Iterator[Pool | None]:
+    """All decisions of the board, the last one first; a handful in years. None: judge alone."""
     query = (
         select(events)
         .where(events.c.board == board, events.c.type == tag_of(PoolTaken))
         .order_by(events.c.position.desc())
-        .limit(1)
     )
-    for row in conn.execute(query):
+    for row in conn.execute(query).all():
         body = from_row(row).body
         assert isinstance(body, PoolTaken)
-        return of_text(body.pool)
-    return None
+        yield of_text(body.pool)
