@@ -118,7 +118,12 @@ class Watch(msgspec.Struct, array_like=True):
 
 
 class ItemDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """What is told of one item. Indices are None where there is no month to compare with."""
+    """What is told of one item. Indices are None where there is no month to compare with.
+
+    `few`: fewer than LEAST_SEEN children are not like most, so its last day may be one child's.
+    `counted`: (children it is known of, the others) now and the month before, for whoever shows
+    a share and must hide a small number behind it.
+    """
 
     item: str
     state: State
@@ -129,6 +134,8 @@ class ItemDrift(msgspec.Struct, frozen=True, kw_only=True):
     unknown_before: float | None
     looked_on: int
     last_on: int
+    few: bool = True
+    counted: tuple[tuple[int, int], ...] = ()
 
 
 class ModelDrift(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +197,8 @@ def of_item(item: str, held: Item, today: int, patience: int = 28) -> ItemDrift:
         unknown=now.unknown / max(1, sum(now.all)),
         unknown_before=before[-1].unknown / max(1, sum(before[-1].all)) if before else None,
         looked_on=now.day, last_on=held.last_on,
+        few=sum(now.counts) - max(now.counts, default=0) < LEAST_SEEN,
+        counted=tuple((sum(m.counts), m.unknown) for m in (now, *before[-1:])),
     )  # fmt: skip
 
 

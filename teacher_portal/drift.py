@@ -1,8 +1,10 @@
 """Has something changed in what comes in, or in how well the model does? In words, and by item.
 
 For the board, and for the operator who has to find a feed that fell silent. Counts over the whole
-board are read, of which shares and indices are shown; no place and no person. Read with the
-service's own rights, because a model's snapshot is nobody's in particular.
+board are read, of which shares and indices are shown; no place and no person: a share behind which
+stand one to four children is not shown, and of what few children have the last day only as a month
+(the day a child was taken into custody is known to its neighbours). Read with the service's own
+rights, because a model's snapshot is nobody's in particular. A look is on the trail, as at counts.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from fastapi.responses import Response
 from design.render import language
 from models.drift import ItemDrift, ModelDrift
 from teacher_portal.frame import show
-from teacher_portal.suppression import SMALL
+from teacher_portal.suppression import SMALL, is_small
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
@@ -40,10 +42,24 @@ class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
     last_on: date | None
 
     @property
+    def unknown(self) -> float | None:
+        """Of which part nothing is known; None when it, or the rest, is one to four children."""
+        return self._shown(0, self.drift.unknown)
+
+    @property
+    def unknown_before(self) -> float | None:
+        """The same a month before; None also without one."""
+        return self._shown(1, self.drift.unknown_before)
+
+    @property
     def reach_changed(self) -> bool:
         """Is the change above all one of how many children something is known of?"""
-        before = self.drift.unknown_before
-        return before is not None and abs(self.drift.unknown - before) >= REACH
+        now, before = self.unknown, self.unknown_before
+        return now is not None and before is not None and abs(now - before) >= REACH
+
+    def _shown(self, at: int, share: float | None) -> float | None:
+        of = self.drift.counted[at] if at < len(self.drift.counted) else (0, 0)
+        return None if any(map(is_small, of)) else share
 
 
 def verdict(model: ModelDrift) -> Verdict:
@@ -60,7 +76,7 @@ def drift(
     request: Request, who: Annotated[Principal, Depends(Needs(Ability.SEE_COUNTS))]
 ) -> Response:
     """For the board."""
-    return _page(request, who)
+    return _page(request, who, Ability.SEE_COUNTS)
 
 
 @router.get("/portal/feeds")
@@ -68,14 +84,15 @@ def drift_for_operators(
     request: Request, who: Annotated[Principal, Depends(Needs(Ability.OPERATE))]
 ) -> Response:
     """For the operator."""
-    return _page(request, who)
+    return _page(request, who, Ability.OPERATE)
 
 
-def _page(request: Request, who: Principal) -> Response:
+def _page(request: Request, who: Principal, using: Ability) -> Response:
     rooms, lang = rooms_of(request), language(request)
     setup = from_playbook(rooms.playbooks.of(who.board))
     with rooms.database.as_service().reading() as conn:
         told = found(conn, who.board, setup)
+    rooms.gateway.note(who, "board_counts", [who.board], "drift", using=using)
     names = {use.spec.id: use.label_en if lang == "en" else use.label_ja for use in setup.uses}
     rows = [
         ItemRow(

@@ -15,6 +15,7 @@ from models.drift import Watch
 from tests import make
 from tests.teacher_portal.conftest import Browser, Browsers
 from tests.teacher_portal.school import School
+from warning_service.access.tables import audit
 from warning_service.judging.drift import WATCH
 from warning_service.judging.tables import model_snapshots, warning_lists
 
@@ -82,6 +83,33 @@ def test_changes_are_told_in_words_to_board_and_operator(
     english = board.get("/portal/drift")
     assert "very differently from last month" in english and "What was stated came true" in english
     operator.get("/portal/drift", status=403)
+
+
+@SQLITE
+def test_what_few_children_have_is_told_neither_by_a_share_nor_by_a_day(
+    school: School, operator: Browser
+) -> None:
+    watch, nobody = watched(), [float("nan")]
+    for step, known in ((5, 30), (6, 3)):
+        day = DAY + 28 * step
+        watch.look("late_days", day, [1.0] * known + nobody * (400 - known), day)
+        # On record of one child, since that day.
+        watch.look("nurse_visits", day, [0.0] * 399 + [1.0], day)
+        watch.look("absent_days", day, [float(n % 3) for n in range(400)], day)
+        watch.looked_on = day
+    store(school, watch)
+    text = operator.get("/portal/feeds")
+    rows = {row.split("</th>")[0]: row for row in text.split('<th scope="row">')[1:]}
+    [late] = [row for name, row in rows.items() if "遅刻" in name]
+    assert "99.2%" not in text and "0.8%" not in text, "three of four hundred"
+    assert "非表示" in late and "(先月 92.5%)" in late
+    day = date.fromordinal(DAY + 28 * 6)
+    [nurse] = [row for name, row in rows.items() if "保健室" in name]
+    assert f"{day.year}年{day.month}月<" in nurse and f"{day.month}月{day.day}日" not in nurse
+    [absent] = [row for name, row in rows.items() if "欠席" in name]
+    assert f"{day.month}月{day.day}日" in absent
+    actions = [(row.action, row.detail) for row in make.rows(school.rooms.database, audit)]
+    assert ("board_counts", "drift") in actions
 
 
 @SQLITE
