@@ -197,6 +197,7 @@ class Fire:
             if not order:
                 order = rng.sample(kinds, len(kinds))
             self.kill(order.pop(), rng.uniform(0.0, 0.5))
+            self.service.revive()
         self.service.wait_ready()
         time.sleep(1.0)
         for caller in self.callers:

@@ -65,8 +65,15 @@ class Service:
         self.processes[name].wait()
         self.kills[name] += 1
 
+    def revive(self) -> None:
+        """Start again what ended by itself (its database was away), as a service manager does."""
+        for name, process in list(self.processes.items()):
+            if process.poll() is not None:
+                self.start(name)
+
     def wait_ready(self) -> None:
         for _ in range(300):
+            self.revive()
             try:
                 if httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:
                     return
