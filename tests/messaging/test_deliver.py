@@ -192,8 +192,8 @@ def test_many_hanging_addresses_of_one_channel_leave_senders_for_the_others(
         begin = monotonic()
         town.asks("kid1", ["nurse"])
         town.work()
-        soon(lambda: bool(slack.posted("C-nurse1")), 1.0)
-        assert monotonic() - begin < 1.0
+        soon(lambda: bool(slack.posted("C-nurse1")), 2.0)
+        assert monotonic() - begin < 2.0  # half of what one hanging address takes
 
 
 def test_urgent_messages_overtake_others(
