@@ -79,8 +79,8 @@ def _children(rooms: Rooms, who: Principal, school: str = "") -> list[Child]:
     with rooms.database.reading() as conn:
         rows = latest_lists(conn, who.board, [school] if school else None)
         wanted = {e.student for row in rows for e in judging.entries(conn, row.id)}
-        wanted |= {case.student for case in cases.at_offices(conn, [who.board])}
         wanted -= roster.refusing(conn, wanted)
+        wanted |= {case.student for case in cases.at_offices(conn, [who.board])}
     found = rooms.gateway.children(who, sorted(wanted), using=USING, why="sheets")
     here = [child for child in found.values() if school in ("", child.school)]
     return sorted(here, key=lambda c: (c.school, c.grade, c.class_name, c.seat or 999, c.kana))

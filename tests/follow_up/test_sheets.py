@@ -20,6 +20,7 @@ from warning_service.follow_up import rebuild
 from warning_service.follow_up.sheets import Unfit
 from warning_service.follow_up.tables import sheets
 from warning_service.rights.collect import collect
+from warning_service.roster import service
 
 TEACHER = person(Role.HOMEROOM, "sakura-1")
 
@@ -83,6 +84,30 @@ def test_every_version_stays_and_the_last_one_counts(filled: School, clock: Mova
     assert [one.words for one in held.earlier["education"]] == [{"登校のようす": "週2日"}]
     rows = make.rows(filled.rooms.database, sheets)
     assert len(rows) == 2 and all("毎日" not in (row.sealed or "") for row in rows)
+
+
+def test_a_refusal_ends_a_sheet_at_once_unless_it_is_for_the_childs_safety(filled: School) -> None:
+    student, rooms = filled.children["sakura-1"][0], filled.rooms
+    filled.warning_list([student])
+    of, entry = rooms.follow_ups.sheets, {"trouble": "often"}
+    of.fill(TEACHER, student, "assessment", "education", entry)
+    officer = centre(filled)
+    service.set_opt_out(rooms.log, board=make.BOARD, student=student, refused=True, actor="office")
+    for who in (TEACHER, officer):
+        with pytest.raises(NotYours):
+            of.held(who, student, "assessment")
+    with pytest.raises(NotYours):
+        of.fill(TEACHER, student, "assessment", "education", {"trouble": "none"})
+    with pytest.raises(NotYours):
+        of.check(TEACHER, student, "assessment")
+    head = person(Role.MANAGEMENT, make.SCHOOL)
+    rooms.follow_ups.hand_overs.give(head, student, "help", "あざがある")
+    assert of.fill(TEACHER, student, "assessment", "education", {"trouble": "none"}) == 2
+    rooms.follow_ups.hand_overs.take_back(head, student)
+    with pytest.raises(NotYours):
+        of.held(officer, student, "assessment")
+    service.set_opt_out(rooms.log, board=make.BOARD, student=student, refused=False, actor="office")
+    assert of.held(TEACHER, student, "assessment").sections[0][1] is not None
 
 
 def test_what_does_not_fit_is_named_and_not_stored(filled: School) -> None:

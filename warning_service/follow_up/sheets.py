@@ -281,6 +281,12 @@ class Sheets:
             raise NotYours
         if not self._gateway.within(conn, who, {student: place}, using=using):
             raise NotYours
+        if roster.opted_out(conn, student):
+            # A refusal ends sheets with the lists and meetings they are for, at once; what is done
+            # for the child's safety goes on.
+            case = cases.open_of(conn, student)
+            if case is None or case.ground != cases.HELP:
+                raise NotYours
         return FILLS[self._gateway.side(who, place, using=using)]
 
     def _store(self, who: Principal, student: str, make: Callable[[str, str], SheetFilled]) -> None:
