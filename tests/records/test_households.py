@@ -76,6 +76,19 @@ def test_a_move_is_told_and_a_file_without_the_column_takes_nothing_away(
         assert held.scalar_one() == "H1"
 
 
+def test_a_number_put_right_there_and_back_again_is_told_each_time(town: ImportRooms) -> None:
+    """Files of one base day, the wrong one twice: the log says what the register says at last."""
+    of, before = keys(town), {student: key for student, key, _ in told(town)}
+    file = HEAD + "K002,夏木 りく,なつき りく,H27.8.9,男,{},さくら小学校,5,1,2,R7.6.1\n"
+    for number in ("H1", "H3", "H1", "H3"):
+        assert town.take(file.format(number)).rows_rejected == 0
+    mine = [key for student, key, _ in told(town)[3:] if student == of["K002"]]
+    one, other = before[of["K001"]], before[of["K003"]]
+    assert mine == [one, other, one, other]
+    with town.database.reading() as conn:
+        assert households.untold(conn, of.values()) == {}
+
+
 def test_an_import_cut_off_before_it_told_the_log_is_mended_by_the_next(town: ImportRooms) -> None:
     of = keys(town)
     with town.database.writing() as conn:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from warning_service.database import upsert
 from warning_service.events.log import UnitOfWork
-from warning_service.events.types import HouseholdKnown, NewEvent, derived_id
+from warning_service.events.types import HouseholdKnown, NewEvent, new_id
 from warning_service.roster import tables as t
 
 
@@ -82,7 +82,8 @@ def tell(
         day = since[one]
         unit.append(
             NewEvent(
-                id=derived_id("household", one, move.before, move.now, day.isoformat()),
+                # Not derived: what is told is kept with it, and a number may be put wrong twice.
+                id=new_id(),
                 board=board, student=one, on=day, actor=actor,
                 body=HouseholdKnown(household=move.now),
             )
