@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import Response
@@ -172,12 +173,16 @@ def file_of_trial(request: Request, who: Officer, trial: str) -> Response:
     playbook = None if row is None else check(row.text).playbook
     if row is None or playbook is None or not playbook.id.isidentifier():
         raise HTTPException(404)
+    # An identifier may be Japanese, which a header takes in the second form only.
+    name = f'filename="{playbook.id}.toml"'
+    if not playbook.id.isascii():
+        name = f"filename*=UTF-8''{quote(playbook.id)}.toml"
     rooms.gateway.note(who, "playbook_taken", [who.board], trial, using=USING)
     return Response(
         row.text.encode(),
         media_type="application/toml; charset=utf-8",
         headers={
-            "Content-Disposition": f'attachment; filename="{playbook.id}.toml"',
+            "Content-Disposition": f"attachment; {name}",
             "Cache-Control": "no-store",
         },
     )

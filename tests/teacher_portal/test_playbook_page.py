@@ -221,6 +221,18 @@ def test_a_try_that_breaks_says_so_and_the_next_can_come(board: Rooms, browsers:
 
 
 @SQLITE
+def test_a_file_with_a_japanese_id_can_be_taken_out(board: Rooms, browsers: Browsers) -> None:
+    who = browsers("office")
+    text = shipped_text("nishinomiya").replace('id = "nishinomiya"', 'id = "西宮"', 1)
+    answer = who.post("/portal/playbook/file", text=text, since=SINCE.isoformat())
+    assert answer.status_code == 303
+    file = who.client.get(answer.headers["location"] + "/file")
+    assert file.status_code == 200 and file.text == text
+    found = file.headers["content-disposition"]
+    assert found == "attachment; filename*=UTF-8''%E8%A5%BF%E5%AE%AE.toml"
+
+
+@SQLITE
 def test_the_page_is_complete_in_english(board: Rooms, browsers: Browsers) -> None:
     who = browsers("office")
     path = who.post("/portal/playbook/numbers", **FORM).headers["location"]
