@@ -19,7 +19,7 @@ from warning_service.playbooks.checking import words as checking_words
 from warning_service.playbooks.checking.check import Checked, check
 from warning_service.playbooks.checking.odd import DUTIES
 from warning_service.playbooks.checking.positions import places_of
-from warning_service.playbooks.model import Playbook, parse
+from warning_service.playbooks.model import Playbook, parse, shipped_text
 from warning_service.playbooks.reading import MOST_TEXT
 
 FOLDER = Path(str(files("warning_service.playbooks")))
@@ -253,6 +253,26 @@ def test_a_text_that_would_cost_the_process_its_memory_is_an_error(text: str, ja
     with pytest.raises(ValueError):
         parse(text)
     assert check("# " + "." * 300 + "\n" + SMALL).playbook is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (r"minutes = 10\b", "minutes = 99999999999999"),
+        (r"minutes = 10\b", "school_days = 99999999"),
+        (r"record_urgent = \d+", "record_urgent = 99999999999999"),
+        (r"close_days = \d+", "close_days = 99999999"),
+        (r"horizon_days = \d+", "horizon_days = 99999999"),
+        (r"supported_days = \d+", "supported_days = 99999999"),
+    ],
+)
+def test_no_deadline_lies_beyond_the_calendar(old: str, new: str) -> None:
+    """It could not be reckoned: a call for help would raise no alert at all."""
+    text, changed = re.subn(old, new, shipped_text("nishinomiya"), count=1)
+    assert changed == 1
+    [one] = check(text).errors
+    assert "以下" in one.ja
+    assert one.line is not None
 
 
 def test_checking_and_loading_agree_on_thousands_of_slips() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from warning_service.playbooks.kinds import Part, Urgency
+from warning_service.playbooks.kinds import A_YEAR, YEAR_MINUTES, Part, Urgency
 
 
 class Reason(Part):
@@ -36,13 +36,19 @@ class AlertLife(Part):
     """
 
     record_urgent: int = Field(
-        default=24 * 60, ge=1, description="Minutes until an acknowledgement without record ends."
+        default=24 * 60, ge=1, le=YEAR_MINUTES,
+        description="Minutes until an acknowledgement without record ends.",
+    )  # fmt: skip
+    record_today: int = Field(
+        default=18 * 60, ge=1, le=YEAR_MINUTES, description="The same for what is due today."
     )
-    record_today: int = Field(default=18 * 60, ge=1, description="The same for what is due today.")
-    record_routine: int = Field(default=45 * 60, ge=1, description="The same for routine.")
+    record_routine: int = Field(
+        default=45 * 60, ge=1, le=YEAR_MINUTES, description="The same for routine."
+    )
     undo_minutes: int = Field(
-        default=5, ge=0, description="So long a mistaken acknowledgement can be taken back."
-    )
+        default=5, ge=0, le=YEAR_MINUTES,
+        description="So long a mistaken acknowledgement can be taken back.",
+    )  # fmt: skip
     snooze_urgent: int = Field(
         default=0, ge=0, le=24 * 60, description="Longest snooze of an urgent one; 0: none."
     )
@@ -51,8 +57,9 @@ class AlertLife(Part):
     )
     snooze_reasons: tuple[Reason, ...] = Field(default=_REASONS, min_length=1)
     close_days: int = Field(
-        default=14, ge=1, description="So many days after its record an alert is closed by itself."
-    )
+        default=14, ge=1, le=A_YEAR,
+        description="So many days after its record an alert is closed by itself.",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _reasons_once(self) -> AlertLife:

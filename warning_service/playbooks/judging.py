@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from warning_service.playbooks.kinds import Part
+from warning_service.playbooks.kinds import CENTURY, Part
 
 Method = Literal["points", "count", "formula", "similarity", "none"]
 """How a score comes about without a learned model.
@@ -104,7 +104,7 @@ class Reached(Part):
 
     id: str
     at: float
-    window_days: int = Field(ge=1, default=28)
+    window_days: int = Field(ge=1, le=CENTURY, default=28)
 
 
 class Second(Part):
@@ -254,8 +254,9 @@ class ListRule(Part):
         default=True, description="Children without current support take places first."
     )
     supported_days: int = Field(
-        default=60, ge=1, description="A follow-up within so many days counts as already supported."
-    )
+        default=60, ge=1, le=CENTURY,
+        description="A follow-up within so many days counts as already supported.",
+    )  # fmt: skip
     picks: tuple[Pick, ...] = ()
     second: Second | None = None
     leave_out: tuple[Condition, ...] = Field(

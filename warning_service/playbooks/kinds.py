@@ -11,6 +11,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+A_YEAR = 366
+YEAR_MINUTES = A_YEAR * 24 * 60
+"""No deadline is longer: one beyond the calendar could not be reckoned, and no alert be raised."""
+
+CENTURY = 100 * A_YEAR
+"""No time looked back or ahead, in days, is longer."""
+
 
 class Part(BaseModel):
     """A part of a playbook: refuses fields it does not know, and never changes."""
@@ -31,9 +38,12 @@ class Step(Part):
 
     duties: tuple[str, ...] = Field(min_length=1)
     minutes: int = Field(
-        default=0, ge=0, description="In-school minutes until the next step; plain ones if urgent."
+        default=0, ge=0, le=YEAR_MINUTES,
+        description="In-school minutes until the next step; plain ones if urgent.",
+    )  # fmt: skip
+    school_days: int = Field(
+        default=0, ge=0, le=A_YEAR, description="Or school days until the next step."
     )
-    school_days: int = Field(default=0, ge=0, description="Or school days until the next step.")
 
     @model_validator(mode="after")
     def _one_deadline(self) -> Step:
@@ -120,7 +130,7 @@ class Kind(Part):
     urgency: Urgency
     quiet_hours: Literal["ignore", "hold"] = "hold"
     steps: tuple[Step, ...] = ()
-    after_days: int = Field(default=0, ge=0)
+    after_days: int = Field(default=0, ge=0, le=A_YEAR)
 
     @model_validator(mode="after")
     def _urgent_rings(self) -> Kind:

@@ -19,7 +19,16 @@ from warning_service.catalogue.items import Item, all_items
 from warning_service.playbooks.alert_life import AlertLife
 from warning_service.playbooks.follow_up import Choice, FollowUp
 from warning_service.playbooks.judging import Bands, Difficulty, Judgement, ListRule
-from warning_service.playbooks.kinds import Escalation, Kind, Kinds, Part, Step, Urgency
+from warning_service.playbooks.kinds import (
+    A_YEAR,
+    CENTURY,
+    Escalation,
+    Kind,
+    Kinds,
+    Part,
+    Step,
+    Urgency,
+)
 from warning_service.playbooks.meetings import Meeting, Review, chain_fits
 from warning_service.playbooks.reading import read
 from warning_service.playbooks.resources import Resource, resources_fit
@@ -34,8 +43,8 @@ class Outcome(Part):
     label_en: str
     item: str
     threshold: float = Field(gt=0)
-    horizon_days: int = Field(ge=1, description="A list looks this many days ahead.")
-    label_delay_days: int = Field(ge=0, default=0)
+    horizon_days: int = Field(ge=1, le=CENTURY, description="A list looks this many days ahead.")
+    label_delay_days: int = Field(ge=0, le=CENTURY, default=0)
 
 
 class ItemInUse(Part):
@@ -54,7 +63,7 @@ class ItemInUse(Part):
     id: str
     points: float = Field(ge=0, default=0.0)
     at: float = 1.0
-    window_days: int = Field(ge=1, default=28)
+    window_days: int = Field(ge=1, le=CENTURY, default=28)
     coefficient: float = 0.0
     types: tuple[str, ...] = ()
     hidden: bool = False
@@ -94,7 +103,7 @@ class AlertRule(Part):
     question: str = ""
     at: float | None = None
     by: float | None = None
-    days: int = Field(default=1, ge=1)
+    days: int = Field(default=1, ge=1, le=A_YEAR)
     least: int = Field(default=5, ge=1)
     urgency: Urgency = "today"
     label: str
