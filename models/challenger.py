@@ -1,4 +1,4 @@
-"""The challenger: gradient boosting (scikit-learn), fitted anew for every list, beside the others.
+"""The challenger: gradient boosting (scikit-learn), fitted anew as labels come, beside the others.
 
 It learns from a bounded uniform sample of settled student-dates (memory.py), which is all it keeps
 of children; a child can be taken out of that exactly. Three thirds of the children are each left
@@ -32,6 +32,10 @@ I64 = npt.NDArray[np.int64]
 
 LEAST_HITS = 50
 """Hits in the sample before it speaks: with fewer, each third has next to none to be tried on."""
+GROWN = 1.25
+"""It is fitted again for a list when so many times as many hits, or labels, are known as at the
+last fit: trees from four fifths of the same labels are near those from all of them, and fitting is
+most of what judging costs where lists are made daily."""
 SAMPLE_BYTES = 400_000
 """The sample's feature rows take at most so much, so that a board's state stays near a megabyte."""
 MOST_ROWS = 3000
@@ -145,16 +149,21 @@ class _Stored(msgspec.Struct, array_like=True):
     sample: Memory
     forest: Forest | None
     fitted_on: int
+    fitted_from: tuple[int, int] = (0, 0)
 
 
 class Challenger:
-    """One board's challenger. `fitted_on`: the list date (ordinal) it was last fitted for."""
+    """One board's challenger. `fitted_on`: the list date (ordinal) it was last asked to fit for.
+
+    `fitted_from`: (hits, labels) that were known at the last fit; (0, 0): the next date fits.
+    """
 
     def __init__(self, columns: int) -> None:
         self.columns = columns
         self.sample = Memory()
         self.forest: Forest | None = None
         self.fitted_on = 0
+        self.fitted_from = (0, 0)
 
     def add(
         self,
@@ -179,19 +188,27 @@ class Challenger:
         self.sample.add(*kept, most=most, seen=(of_hits, len(hits) - of_hits))
 
     def forget(self, student: str) -> bool:
-        """Take a student out of the sample; False when it was not in. The trees go at the next fit
-        or when the models are derived again without the student, whichever is first.
+        """Take a student out of the sample; False when it was not in. The trees go with the next
+        list or when the models are derived again without the student, whichever is first.
         """
-        return self.sample.forget(student)
+        found = self.sample.forget(student)
+        if found:
+            self.fitted_from = (0, 0)
+        return found
 
     def fit(self, day: int) -> bool:
-        """Fit for the list date `day`, once; False when that was done already.
+        """Fit for the list date `day` if enough came to be known; False when asked for it already.
 
         Without enough hits, or with one kind of label only in a part, there are no trees.
         """
         if day == self.fitted_on:
             return False
-        self.fitted_on, self.forest = day, fitted(self.sample, self.columns)
+        self.fitted_on = day
+        hits = self.sample.hits_seen
+        known = (hits, hits + self.sample.negatives_seen)
+        if any(now >= GROWN * then for now, then in zip(known, self.fitted_from, strict=True)):
+            self.forest = fitted(self.sample, self.columns)
+            self.fitted_from = known if self.forest is not None else (0, 0)
         return True
 
     def score(self, rows: F32) -> F32 | None:
@@ -202,12 +219,15 @@ class Challenger:
 
     def to_bytes(self) -> bytes:
         """Canonical bytes of sample and trees."""
-        return msgspec.msgpack.encode(_Stored(self.sample, self.forest, self.fitted_on))
+        return msgspec.msgpack.encode(
+            _Stored(self.sample, self.forest, self.fitted_on, self.fitted_from)
+        )
 
     def restore(self, data: bytes) -> None:
         """Put stored bytes back. Raises msgspec.ValidationError for others' bytes."""
         stored = msgspec.msgpack.decode(data, type=_Stored)
-        self.sample, self.forest, self.fitted_on = stored.sample, stored.forest, stored.fitted_on
+        self.sample, self.forest = stored.sample, stored.forest
+        self.fitted_on, self.fitted_from = stored.fitted_on, stored.fitted_from
 
 
 def without(data: bytes, students: Collection[str]) -> bytes | None:
@@ -215,6 +235,7 @@ def without(data: bytes, students: Collection[str]) -> bytes | None:
     stored = msgspec.msgpack.decode(data, type=_Stored)
     if not sum(stored.sample.forget(student) for student in students):
         return None
+    stored.fitted_from = (0, 0)  # as in Challenger.forget
     return msgspec.msgpack.encode(stored)
 
 

@@ -50,11 +50,30 @@ def test_it_is_silent_before_enough_hits() -> None:
     assert not made.fit(5), "once for a date, silent or not"
 
 
+def test_it_waits_until_a_quarter_more_is_known(fitted: Challenger) -> None:
+    made = Challenger(COLUMNS)
+    made.restore(fitted.to_bytes())
+    before = made.forest
+    hits, labels = made.fitted_from
+    assert (hits, labels) == (made.sample.hits_seen, hits + made.sample.negatives_seen)
+    more, rows = int(labels * 0.25), np.zeros((labels, COLUMNS), dtype=np.float32)
+    names = [f"n{n}" for n in range(more + 1)]
+    hashes = [priority(name, 99) for name in names]
+    none = np.zeros(more + 1, dtype=bool)
+    made.add(names[: more - 1], hashes[: more - 1], none[: more - 1], rows[: more - 1])
+    assert made.fit(2) and made.forest is before, "asked for, but little is new"
+    made.add(names[more - 1 :], hashes[more - 1 :], none[more - 1 :], rows[:2])
+    assert not made.fit(2) and made.fit(3) and made.forest != before
+    now = made.forest
+    assert made.forget("n0") and made.fit(4) and made.forest != now, "a child taken out: at once"
+
+
 def test_the_same_sample_gives_the_same_trees_in_any_order_of_arrival(fitted: Challenger) -> None:
     again = Challenger(COLUMNS)
     again.restore(fitted.to_bytes())
     assert again.to_bytes() == fitted.to_bytes()
-    assert again.fit(2), "another date is another fit"
+    again.fitted_from = (0, 0)
+    assert again.fit(2), "another date, and as if nothing had been known at the last fit"
     assert again.forest == fitted.forest
     assert fitted.forest is not None
     rows = some_rows()
@@ -109,6 +128,9 @@ def test_forgetting_a_child_is_never_having_had_it() -> None:
     stored = taught().to_bytes()
     left = challenger.without(stored, ["k007"])
     assert left is not None and b"k007" not in left
+    again = Challenger(COLUMNS)
+    again.restore(left)
+    assert again.fitted_from == (0, 0), "the next list fits without the child"
     assert challenger.without(left, ["k007"]) is None
 
 

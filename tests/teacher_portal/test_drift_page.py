@@ -159,6 +159,6 @@ def test_a_list_says_how_the_three_stand(
             .values(judge="challenger", judge_why=json.dumps({"reason": reason, "hits": 3, **why}))
         )
     text = nurse.get(page)
-    assert wanted in text and "リストのたびに作り直すモデルによる" in text
+    assert wanted in text and "結果がふえるたびに作り直すモデルによる" in text
     nurse.client.cookies.set("lang", "en")
     assert english in nurse.get(page)
