@@ -3,6 +3,8 @@
 A training block holds one day's feature rows and the scores both judges gave that day. When all
 labels of the day are sure, `settle` measures those scores (they were given before anything was
 known, so this is honest), recalibrates the rule, and only then lets the model learn all its labels.
+How much of what was learned is used (`trust`) is assumed by counts, and more where settled days
+measured that more is better (standing.py).
 The model is calibrated on the memory, a fair sample of all that ever settled. (Doing so on the
 latest days was measured to make it worse: a cohort's labels settle together, and the last days are
 not the next ones.)
@@ -16,7 +18,6 @@ a list (judging/hand_over).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 
 import msgspec
@@ -25,10 +26,22 @@ import numpy.typing as npt
 
 from models.challenger import Challenger
 from models.drift import Watch
-from models.evaluation import calibrate, within_groups
+from models.evaluation import calibrate
 from models.memory import Kept, Memory, mixed, priority
-from models.online import Folded, OnlineModel
+from models.online import F64, Folded, OnlineModel
+from models.paired import in_order, sums
 from models.pooling import Pool, blend, of_text, to_bytes
+from models.standing import (
+    CHALLENGER,
+    MODEL,
+    MODEL_PRIOR,
+    RULES,
+    RULES_PRIOR,
+    TRUSTED,
+    TRUSTS,
+    Settled,
+    Standing,
+)
 from warning_service.clock import cpu_seconds
 
 BLOCKS = 12
@@ -37,15 +50,11 @@ BLOCKS = 12
 PAIRS = 250
 """Predictions of one settled day that serve calibration."""
 
-RULES_PRIOR = (0.5, -4.0)
-"""Slope and shift from points to log-odds before anything is known: assumed, soon replaced."""
-
 HITS_A_COLUMN = 5.0
 """With so many known hits (or negatives, if fewer) for each column, half of what the model learned
 beside the rule is used; with few nearly nothing, with many nearly all. (Ten events a variable is a
 rule of thumb of regression: Peduzzi and others 1996.)"""
 
-MODEL_PRIOR = (1.0, 0.0)
 MODEL_TRUST = 100.0
 """Student-dates of evidence that the model is its own calibration already, against the memory's."""
 
@@ -55,7 +64,9 @@ class TrainingBlock(msgspec.Struct, array_like=True):
 
     `rows` is float32 of shape (students, columns + 1): the features, and the rule's points as the
     last column. `learned`: how many labels the model had learned when it gave its scores.
-    `challenger_scores`: empty while the challenger was silent.
+    `challenger_scores`: empty while the challenger was silent. `weights`: all that the own model
+    had learned that day (float64, one for each column), empty before it had learned anything; with
+    the rows they give the model's order by any share of trust.
     """
 
     day: int
@@ -66,6 +77,7 @@ class TrainingBlock(msgspec.Struct, array_like=True):
     model_scores: bytes
     rows: bytes
     challenger_scores: bytes = b""
+    weights: bytes = b""
 
     def without(self, students: Collection[str]) -> TrainingBlock:
         """The block without these students; the same object when none is in it."""
@@ -87,92 +99,12 @@ class TrainingBlock(msgspec.Struct, array_like=True):
         )
 
 
-class Settled(msgspec.Struct, array_like=True):
-    """How the judges did on one settled day, and a fair sample of points with outcomes.
-
-    Days on which the model had not learned anything yet say nothing about it: they have no pairs.
-    `compared`: hits that stand in those pairs. `challenger_right`: None when the challenger had
-    given no scores that day.
-    """
-
-    day: int
-    counted: int
-    hits: int
-    pairs: int
-    compared: int
-    model_right: float
-    rules_right: float
-    rules_points: list[float]
-    were_hits: list[bool]
-    challenger_right: float | None = None
-
-
-class Three(msgspec.Struct, frozen=True):
-    """Within-group AUC of all three on the same pairs, and how easily it differs by chance."""
-
-    challenger: float
-    model: float
-    rules: float
-    doubt: float
-    pairs: int
-
-
-class Standing(msgspec.Struct, array_like=True):
-    """The latest settled days, totals since the beginning, and both calibrations."""
-
-    recent: list[Settled] = []
-    hits: int = 0
-    counted: int = 0
-    model: tuple[float, float] = MODEL_PRIOR
-    rules: tuple[float, float] = RULES_PRIOR
-
-    @property
-    def pairs(self) -> int:
-        """Pairs of hit and negative on which both judges were measured."""
-        return sum(s.pairs for s in self.recent)
-
-    @property
-    def doubt(self) -> float | None:
-        """How far apart two equally good judges' AUCs easily are: one standard error by chance.
-
-        That of an AUC of 1/2 with many negatives, sqrt(1 / (12 hits)) (Mann and Whitney 1947).
-        """
-        return _doubt(sum(s.compared for s in self.recent))
-
-    @property
-    def three(self) -> Three | None:
-        """All three on the days on which the challenger spoke, too; None without such days."""
-        days = [s for s in self.recent if s.challenger_right is not None and s.pairs]
-        pairs, doubt = sum(s.pairs for s in days), _doubt(sum(s.compared for s in days))
-        if doubt is None:
-            return None
-        return Three(
-            sum(s.challenger_right or 0.0 for s in days) / pairs,
-            sum(s.model_right for s in days) / pairs,
-            sum(s.rules_right for s in days) / pairs,
-            doubt,
-            pairs,
-        )
-
-    @property
-    def auc_model(self) -> float | None:
-        """Within-group AUC of the model's earlier scores; None with nothing to measure."""
-        return sum(s.model_right for s in self.recent) / self.pairs if self.pairs else None
-
-    @property
-    def auc_rules(self) -> float | None:
-        """Within-group AUC of the points rule's earlier scores."""
-        return sum(s.rules_right for s in self.recent) / self.pairs if self.pairs else None
-
-    @property
-    def base_rate(self) -> float | None:
-        """Share of hits among the latest settled student-dates."""
-        counted = sum(s.counted for s in self.recent)
-        return sum(s.hits for s in self.recent) / counted if counted else None
-
-
-def _doubt(compared: int) -> float | None:
-    return math.sqrt(1.0 / (12.0 * compared)) if compared else None
+def _by_trust(block: TrainingBlock, rows: npt.NDArray[np.float32]) -> F64:
+    """The model's order of that day by each of TRUSTS: (trusts, students)."""
+    weights = np.frombuffer(block.weights, dtype="<f8")
+    beside = np.einsum("ij,j->i", rows[:, :-1].astype(np.float64), weights[:-1])
+    rule = rows[:, -1].astype(np.float64) * weights[-1]
+    return np.array([rule + trust * beside for trust in TRUSTS])
 
 
 class _Stored(msgspec.Struct, array_like=True):
@@ -211,8 +143,18 @@ class Learner:
         )
 
     @property
+    def beside_rule(self) -> bytes:
+        """All weights as learned, for a training block; b"" before anything was learned."""
+        return self.online.folded().weights.astype("<f8").tobytes() if self.online.steps else b""
+
+    @property
     def trust(self) -> float:
-        """How much of what was learned beside the rule the evidence bears, 0 to 1."""
+        """How much of what was learned beside the rule is used, 0 to 1: assumed, or measured."""
+        return max(self.assumed_trust, self.standing.trust)
+
+    @property
+    def assumed_trust(self) -> float:
+        """How much of what was learned beside the rule the number of labels bears, 0 to 1."""
         hits = self.standing.hits
         each = min(hits, self.standing.counted - hits) / (HITS_A_COLUMN * self.columns)
         return each**2 / (1.0 + each**2)
@@ -282,13 +224,21 @@ class Learner:
             self.watch.settle(block.day, model, hits)
         model_right, rules_right, pairs = 0.0, 0.0, 0
         challenger_right: float | None = None
+        parts, tried = b"", bool(block.weights)
         if block.learned:
-            groups = [block.groups[at] for at in use]
-            model_right, pairs = within_groups(model, hits, groups)
-            rules_right, _ = within_groups(rules, hits, groups)
+            judges = np.zeros((TRUSTED + len(TRUSTS), len(use)))
+            judges[MODEL], judges[RULES] = model, rules
             if block.challenger_scores:
                 theirs = np.frombuffer(block.challenger_scores, dtype="<f4").astype(np.float64)
-                challenger_right, _ = within_groups(theirs[use], hits, groups)
+                judges[CHALLENGER] = theirs[use]
+            if tried:
+                judges[TRUSTED:] = _by_trust(block, rows[use])
+            right, of = in_order(judges, hits, [block.groups[at] for at in use])
+            pairs = int(of[hits].sum())
+            model_right, rules_right, others = right[:TRUSTED, hits].sum(axis=1).tolist()
+            challenger_right = others if block.challenger_scores else None
+            counted = sums([block.students[at] for at in use], hits, right, of)
+            parts = counted.astype("<f8").tobytes()
         sample = sorted(range(len(use)), key=lambda at: hashes[at])[:PAIRS]
         standing = self.standing
         standing.recent.append(
@@ -303,11 +253,14 @@ class Learner:
                 [float(rules[at]) for at in sample],
                 [bool(hits[at]) for at in sample],
                 challenger_right,
+                parts,
+                tried,
             )
         )
         del standing.recent[:-BLOCKS]
         standing.hits += int(hits.sum())
         standing.counted += len(use)
+        standing.trust = standing.measured_trust(self.assumed_trust)
         standing.rules = calibrate(
             np.array([x for s in standing.recent for x in s.rules_points]),
             np.array([h for s in standing.recent for h in s.were_hits]),

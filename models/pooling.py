@@ -81,7 +81,7 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def aucs(self) -> tuple[float | None, float | None, float | None]:
         """Within-group AUC of model and rule, and how far two equal judges' easily are apart.
 
-        The last as in models/learner.Standing.doubt. None with nothing measured.
+        The last as in models/standing.Standing.doubt. None with nothing measured.
         """
         if not self.pairs or not self.compared:
             return None, None, None

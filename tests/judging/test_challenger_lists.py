@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from models import challenger
+from models import challenger, paired
 from tests.judging.town import BOARD, OnePlaybook, days_of_events, store
 from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.log import Log, read
@@ -26,6 +26,8 @@ def test_a_list_of_the_challengers_is_explained_and_can_be_proved(
 ) -> None:
     monkeypatch.setattr(hand_over, "CLEARLY", -1000.0)
     monkeypatch.setattr(challenger, "LEAST_HITS", 20)
+    monkeypatch.setattr(paired, "LEAST_OUTCOMES", 2)
+    monkeypatch.setattr(paired, "LEAST_DAYS", 2)
     store(log, days_of_events(days=125, children=60))
     consumer = JudgingConsumer(log, OnePlaybook())
     Dispatcher(log, consumer, BOARD).drain()

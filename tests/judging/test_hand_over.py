@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from models.learner import Settled, Standing
+from models.paired import FIRST, HITS, OF, PARTS
+from models.standing import CHALLENGER, EASILY, MODEL, TRUSTED, TRUSTS, Settled, Standing
 from tests.judging.town import small_setup
 from warning_service.judging.hand_over import CLEARLY, decide
 from warning_service.judging.setup import Setup
+
+CHILDREN = 40
+OFF = 0.05
+
+
+def parts(*shares: float) -> bytes:
+    """Sums of a day: 40 children with 50 pairs each, that share of them right by each judge.
+
+    The last judge, the challenger, is right for one half of the children OFF more than for the
+    other, so that the error by children is known by hand.
+    """
+    held = np.zeros((FIRST + TRUSTED + len(TRUSTS), PARTS))
+    held[OF, :CHILDREN], held[HITS, :CHILDREN] = 50.0, 1.0
+    for judge, share in enumerate(shares):
+        held[FIRST + judge, :CHILDREN] = 50.0 * share
+    held[FIRST + CHALLENGER, :CHILDREN] += 50.0 * OFF * np.repeat([1, -1], CHILDREN // 2)
+    return held.tobytes()
 
 
 def standing(
@@ -20,6 +39,7 @@ def standing(
         Settled(
             day, 200, hits, 1000, hits, model * 1000, rules * 1000, [], [],
             None if challenger is None else challenger * 1000,
+            parts(model, rules, challenger or 0.0),
         )
         for day in range(days)
     ]  # fmt: skip
@@ -52,9 +72,11 @@ def test_the_model_when_no_worse(setup: Setup) -> None:
     assert by(setup, unmeasured) == ("rules", "not_measured_yet")
 
 
-def needed(setup: Setup, hits: int) -> float:
-    one = math.sqrt(setup.horizon / setup.sample_every / (12 * hits))
-    return CLEARLY * one
+def needed(days: int = 10) -> float:
+    """CLEARLY paired errors: every child off by OFF of all its pairs, the same on every day."""
+    error = math.sqrt(CHILDREN * (50 * days * OFF) ** 2 * CHILDREN / (CHILDREN - 1)) / (1000 * days)
+    freedom = min(CHILDREN, days) - 1
+    return CLEARLY * error * (1 + 5 / (4 * freedom) + 147 / (96 * freedom**2))
 
 
 @pytest.mark.parametrize("present", ["model", "rules"])
@@ -62,7 +84,7 @@ def test_the_challenger_only_when_clearly_better_than_who_has_the_list(
     setup: Setup, present: str
 ) -> None:
     model, rules = (0.70, 0.65) if present == "model" else (0.40, 0.70)
-    line = 0.70 + needed(setup, 400)
+    line = 0.70 + needed()
     assert by(setup, standing(model, rules, line - 0.002))[0] == present
     assert by(setup, standing(model, rules, line + 0.002)) == (
         "challenger",
@@ -78,11 +100,34 @@ def test_without_trees_it_makes_no_list_though_it_was_measured(setup: Setup) -> 
     assert by(setup, held, challenger=False) == ("model", "model_measured_no_worse")
 
 
-def test_fewer_hits_need_a_larger_lead(setup: Setup) -> None:
-    held = standing(0.70, 0.65, 0.70 + needed(setup, 400) + 0.002)
-    assert by(setup, held)[0] == "challenger"
-    fewer = standing(0.70, 0.65, 0.70 + needed(setup, 400) + 0.002, hits=10)
-    assert by(setup, fewer)[0] == "model"
+def test_fewer_days_need_a_larger_lead(setup: Setup) -> None:
+    lead = 0.70 + needed() + 0.002
+    assert by(setup, standing(0.70, 0.65, lead))[0] == "challenger"
+    assert needed(4) > needed() and by(setup, standing(0.70, 0.65, lead, days=4))[0] == "model"
+
+
+def test_from_too_little_nobody_is_clearly_better(setup: Setup) -> None:
+    held = standing(0.70, 0.65, 0.99, days=3)
+    assert by(setup, held)[0] == "model", "three days"
+    told = decide(setup, held, challenger=True).why
+    one = math.sqrt(setup.horizon / setup.sample_every / (12 * 120))
+    assert told["challenger"] == "not_clearly_better"
+    assert told["challenger_needs"] == pytest.approx(CLEARLY * one, abs=1e-4), "by number of hits"
+    assert told["doubt"] == pytest.approx(one, abs=1e-4)
+
+
+def test_the_model_may_be_behind_by_what_chance_easily_makes(setup: Setup) -> None:
+    """Model and rule differ by the same for every child and day here: chance makes nothing of it.
+    As the challenger's row shows, whoever differs from child to child may be behind by more.
+    """
+    assert by(setup, standing(0.699, 0.70, None))[0] == "rules"
+    held = standing(0.699, 0.70, None)
+    for day in held.recent:
+        sums = day.sums.copy()
+        sums[FIRST + MODEL, :CHILDREN] += 50.0 * OFF * np.repeat([1, -1], CHILDREN // 2)
+        day.parts = sums.tobytes()
+    assert by(setup, held)[0] == "model"
+    assert decide(setup, held).why["doubt"] == pytest.approx(needed() * EASILY / CLEARLY, abs=1e-4)
 
 
 def test_only_days_on_which_all_three_spoke_are_compared(setup: Setup) -> None:

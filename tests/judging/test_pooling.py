@@ -13,8 +13,8 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select, update
 
-from models.learner import Settled, Standing
 from models.pooling import USED_DAYS, Measured, Pool, Shared, TooFew, combine, to_text
+from models.standing import Settled, Standing
 from tests import make
 from tests.command import environment, in_here
 from tests.judging.test_consumer import _lists, stored, wipe, wipe_owner
@@ -333,6 +333,21 @@ def test_numbers_no_model_has_are_not_taken_in(log: Log, clock: MovableClock) ->
         with pytest.raises(pooling.NotForUs, match="cannot be those of models"):
             pooling.take(log, BOARD, SETUP, msgspec.structs.replace(good, **change), "test")
     pooling.take(log, BOARD, SETUP, good, "test")
+
+
+def test_what_cannot_be_put_on_the_trail_is_not_taken_in(log: Log, clock: MovableClock) -> None:
+    def broken(_conn: object) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        pooling.take(log, BOARD, SETUP, pool_for(on=clock.today()), "test", broken)
+    with log.database.reading() as conn:
+        assert pooling.latest(conn, BOARD) is None
+    pooling.take(log, BOARD, SETUP, pool_for(on=clock.today()), "test")
+    with pytest.raises(RuntimeError):
+        pooling.drop(log, BOARD, "test", broken)
+    with log.database.reading() as conn:
+        assert pooling.latest(conn, BOARD) is not None
 
 
 def test_terms_change_with_what_the_numbers_mean() -> None:

@@ -3,17 +3,20 @@
 In a first year rules beat models. The model, which starts as the rule and learns where the rule is
 wrong, takes over when enough outcomes are known, unless on settled days its scores of that day put
 fewer pairs in the right order within a school than the rule's did: fewer than the playbook's margin
-asks for, by more than chance easily makes of two equal judges. (Asking for a better figure outright
-was measured to let noise choose, and to hand the list back and forth.)
+asks for, by more than chance easily makes of two judges of the same children (two paired standard
+errors). (Asking for a better figure outright was measured to let noise choose, and to hand the list
+back and forth.)
 
 The challenger, refitted trees that start from nothing, has to be clearly better than whoever would
-make the list without it: by the playbook's margin and CLEARLY times what chance easily makes, on
-pairs that all three have scored before anything was known. The comparison is made again for every
-list, so whoever has the place can also lose it. What it was decided on is frozen with the list.
+make the list without it: by the playbook's margin and CLEARLY such errors, on pairs that all three
+have scored before anything was known. The comparison is made again for every list, so whoever has
+the place can also lose it. What it was decided on is frozen with the list.
 
-Chance is counted in outcomes: one outcome makes every sample of its horizon a hit, and those are
-one accident and not several. (Counting each was measured to let a challenger that knew the same
-children's last weeks take a list of others, and to judge worse there.)
+Chance is counted in children and in days (models/paired.py): one outcome makes every sample of its
+horizon a hit, and those are one accident and not several. (Counting each was measured to let a
+challenger that knew the same children's last weeks take a list of others, and to judge worse
+there.) While too few outcomes or days are known to bear such an error, a wider one stands that
+needs only the number of hits; and the challenger is not clearly better.
 
 Where other boards' models are used, their outcomes count as known for the online model, and their
 measurements stand until the first day that was measured here; from then on the own ones decide.
@@ -26,14 +29,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from models.learner import Standing
 from models.pooling import Pool, own_share
+from models.standing import CHALLENGER, EASILY, MODEL, RULES, Standing
 from warning_service.judging.setup import Setup
 
 Name = Literal["rules", "model", "challenger"]
 
-CLEARLY = 2.0
-"""So many standard errors ahead is more than chance: one time in forty for two equal judges."""
+CLEARLY = 3.0
+"""So many standard errors ahead is clearly better. Three and not two, because the question is asked
+again at every list, for years: of two equals one would soon be ahead by two (control charts draw
+their line at three for that: Shewhart 1931)."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -54,7 +59,10 @@ def decide(
     enough = here or (pool is not None and standing.hits + pool.hits >= setup.least_hits)
     if pool is not None and not standing.pairs:
         model, rules, doubt = pool.measured.aucs()
-    if doubt is not None:
+    paired = standing.apart(MODEL, RULES)
+    if paired is not None:
+        doubt = EASILY * paired.error
+    elif doubt is not None:
         doubt *= _alike(setup)
     better = (
         model is not None
@@ -115,10 +123,12 @@ def _challenged(setup: Setup, standing: Standing, present: Name) -> dict[str, An
     if three is None:
         return {"challenger": "silent"}
     holder = three.model if present == "model" else three.rules
+    paired = standing.apart(CHALLENGER, MODEL if present == "model" else RULES)
     lead, needed = three.challenger - holder, max(0.0, setup.least_gain)
-    needed += CLEARLY * three.doubt * _alike(setup)
+    needed += CLEARLY * (three.doubt * _alike(setup) if paired is None else paired.error)
+    clearly = paired is not None and lead > needed
     return {
-        "challenger": "clearly_better" if lead > needed else "not_clearly_better",
+        "challenger": "clearly_better" if clearly else "not_clearly_better",
         "against": present,
         "auc_challenger": round(three.challenger, 4),
         "auc_of_present": round(holder, 4),

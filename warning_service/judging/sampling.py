@@ -40,4 +40,5 @@ def block_of(
         b"".join(r[2] for r in rows),
         b"".join(r[3] for r in rows),
         b"".join(r[4] for r in rows),
+        learner.beside_rule,
     )
