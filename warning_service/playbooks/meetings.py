@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from warning_service.playbooks.follow_up import Choice
-from warning_service.playbooks.kinds import Part
+from warning_service.playbooks.kinds import A_YEAR, Part
 
 Seat = Literal[
     "committee", "guidance", "management", "nurse", "counsellor", "social_worker",
@@ -50,7 +50,7 @@ class Sitting(Part):
     duties: tuple[Seat, ...] = Field(default=AT_SCHOOL, min_length=1)
     minutes: float = Field(default=0.5, gt=0, description="For one child.")
     households: int | None = Field(default=None, ge=1, description="In one sitting, at most.")
-    days: int | None = Field(default=None, ge=1)
+    days: int | None = Field(default=None, ge=1, le=A_YEAR)
     resources: bool = False
 
     @model_validator(mode="after")
