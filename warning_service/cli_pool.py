@@ -118,8 +118,10 @@ def import_command(
         made = pooling.from_file(file.read_bytes(), _keys())
         if not isinstance(made, Pool):
             raise pooling.NotForUs("an export of one board: `pool combine` makes it one to import")
-        pooling.take(rooms.log, board, setup, made, ACTOR)
-    rooms.trail.by(ACTOR, "pool_taken", board, board=board, detail=f"boards {len(made.boards)}")
+        note = rooms.trail.line_by(
+            ACTOR, "pool_taken", board, board=board, detail=f"boards {len(made.boards)}"
+        )
+        pooling.take(rooms.log, board, setup, made, ACTOR, note=note)
     out.print(f"{board}: judges with {', '.join(made.boards)} from here on", markup=False)
     _say(made)
 
@@ -128,8 +130,8 @@ def import_command(
 def drop_command(board: Board) -> None:
     """Judge alone again, from the next list on."""
     rooms, _ = _board(board)
-    if pooling.drop(rooms.log, board, ACTOR):
-        rooms.trail.by(ACTOR, "pool_dropped", board, board=board)
+    note = rooms.trail.line_by(ACTOR, "pool_dropped", board, board=board)
+    if pooling.drop(rooms.log, board, ACTOR, note=note):
         out.print(f"{board}: judges alone from here on", markup=False)
     else:
         out.print(f"{board}: judges alone already", markup=False)

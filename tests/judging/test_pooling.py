@@ -340,12 +340,12 @@ def test_what_cannot_be_put_on_the_trail_is_not_taken_in(log: Log, clock: Movabl
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        pooling.take(log, BOARD, SETUP, pool_for(on=clock.today()), "test", broken)
+        pooling.take(log, BOARD, SETUP, pool_for(on=clock.today()), "test", note=broken)
     with log.database.reading() as conn:
         assert pooling.latest(conn, BOARD) is None
     pooling.take(log, BOARD, SETUP, pool_for(on=clock.today()), "test")
     with pytest.raises(RuntimeError):
-        pooling.drop(log, BOARD, "test", broken)
+        pooling.drop(log, BOARD, "test", note=broken)
     with log.database.reading() as conn:
         assert pooling.latest(conn, BOARD) is not None
 

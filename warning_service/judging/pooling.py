@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Literal
 
@@ -127,7 +127,13 @@ def _mac(what: Shared | Pool, key: str) -> str:
 # -- taking in ----
 
 
-def take(log: Log, board: str, setup: Setup, pool: Pool, actor: str) -> None:
+Note = Callable[[Connection], None]
+"""Puts the change on the trail, in the change's own transaction."""
+
+
+def take(
+    log: Log, board: str, setup: Setup, pool: Pool, actor: str, *, note: Note | None = None
+) -> None:
     """Store that from here on the board's judge uses the pool. Raises NotForUs."""
     today = log.clock.today()
     if pool.receiver != board:
@@ -149,14 +155,18 @@ def take(log: Log, board: str, setup: Setup, pool: Pool, actor: str) -> None:
         if latest(unit.conn, board) == pool:
             raise NotForUs("this is the one in use")
         unit.append(_event(board, today, actor, to_text(pool)))
+        if note is not None:
+            note(unit.conn)
 
 
-def drop(log: Log, board: str, actor: str) -> bool:
+def drop(log: Log, board: str, actor: str, *, note: Note | None = None) -> bool:
     """Judge alone from here on. False when the board already does."""
     with log.unit_of_work() as unit:
         if latest(unit.conn, board) is None:
             return False
         unit.append(_event(board, log.clock.today(), actor, ""))
+        if note is not None:
+            note(unit.conn)
     return True
 
 
