@@ -130,7 +130,8 @@ def hide(measures: Sequence[Parts]) -> Hidden | None:
     A group goes as a whole when a whole of it is 1 to 4 in any measure (who knows the size of a
     school knows the one from the other), and its parts when one of them is. What is hidden is not
     said to be small, and never one group alone: then each hidden number could as well be one more
-    or one fewer, with another hidden group making up for it. Where a sum itself is small no other
+    or one fewer, with another hidden group making up for it. What the hidden ones add up to follows
+    from the sum: as long as that is 1 to 4, further groups go. Where a sum itself is small no other
     group can make up for anything, and nothing is shown.
     """
     for parts in measures:
@@ -140,18 +141,24 @@ def hide(measures: Sequence[Parts]) -> Hidden | None:
     groups = range(len(measures[0]))
     wholes = [[part + rest for part, rest in parts] for parts in measures]
     gone = {at for at in groups if any(is_small(whole[at]) for whole in wholes)}
-    if len(gone) == 1:
+    while len(gone) == 1 or any(is_small(sum(whole[at] for at in gone)) for whole in wholes):
         gone.add(min(set(groups) - gone, key=lambda at: (wholes[0][at], at)))
     hidden = []
     for parts, whole in zip(measures, wholes, strict=True):
         mine = gone | {at for at in groups if any(map(is_small, parts[at]))}
-        if len(mine) == 1:
+        while len(mine) == 1 or any(
+            is_small(sum(p[side] for p in _of(parts, mine))) for side in (0, 1)
+        ):
             # One with nobody in it could not make up for anything; that there is one with
             # somebody follows from the sums not being small.
             others = [at for at in groups if at not in mine and whole[at]]
             mine.add(min(others, key=lambda at: (whole[at], at)))
         hidden.append(frozenset(mine))
     return Hidden(frozenset(gone), tuple(hidden))
+
+
+def _of(parts: Parts, rows: set[int]) -> list[tuple[int, int]]:
+    return [parts[at] for at in sorted(rows)]
 
 
 def groups(one: Fairness) -> list[GroupShown]:

@@ -159,7 +159,8 @@ def test_several_passkeys_up_to_a_bound(ours: Passkeys, device: Authenticator) -
         asked = ours.ask_to_register(someone(), "tanaka")
         assert len(json.loads(asked)["excludeCredentials"]) == n + 1
         ours.register(someone(), "あ" * 100, Authenticator().create(asked))
-    assert len(ours.of("staff-a")[-1].name) == LONGEST_NAME
+    # All of one moment: which of them is named last is nobody's promise.
+    assert max(len(one.name) for one in ours.of("staff-a")) == LONGEST_NAME
     with pytest.raises(BadPasskey):
         ours.register(
             someone(), "x", Authenticator().create(ours.ask_to_register(someone(), "tanaka"))
