@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from warning_service.alerts import states
 from warning_service.alerts.tables import alerts
+from warning_service.events.compared import different
 from warning_service.events.log import Log, from_row
 from warning_service.events.tables import events
 from warning_service.events.types import OfAlert, tag_of
@@ -52,19 +53,7 @@ def differences(log: Log, board: str) -> list[str]:
             for row in conn.execute(select(alerts).where(alerts.c.board == board))
         }
         derived = derive(conn, board)
-    found = []
-    for alert_id in sorted(stored.keys() | derived.keys()):
-        if alert_id not in stored:
-            found.append(f"alert {alert_id}: in the log, not stored")
-        elif alert_id not in derived:
-            found.append(f"alert {alert_id}: stored, not in the log")
-        else:
-            columns = [
-                name for name, value in derived[alert_id].items() if stored[alert_id][name] != value
-            ]
-            if columns:
-                found.append(f"alert {alert_id}: {', '.join(columns)}")
-    return found
+    return different(stored, derived, "alert {}".format)
 
 
 def replace(log: Log, board: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select
 
+from warning_service.events.compared import different
 from warning_service.events.log import Log, from_row
 from warning_service.events.tables import events
 from warning_service.events.types import (
@@ -138,21 +139,10 @@ def _compared(conn: Connection, board: str, what: Derived) -> tuple[Rows, Rows]:
 
 def differences(log: Log, board: str) -> list[str]:
     """What the stored rows have different, by row and column; empty when all are equal."""
-    found = []
+    found: list[str] = []
     with log.database.reading() as conn:
         for what in EVERY:
-            stored, derived = _compared(conn, board, what)
-            for key in sorted(stored.keys() | derived.keys()):
-                if key not in stored:
-                    found.append(f"{what.named(key)}: in the log, not stored")
-                elif key not in derived:
-                    found.append(f"{what.named(key)}: stored, not in the log")
-                else:
-                    columns = [
-                        name for name, value in derived[key].items() if stored[key][name] != value
-                    ]
-                    if columns:
-                        found.append(f"{what.named(key)}: {', '.join(columns)}")
+            found += different(*_compared(conn, board, what), what.named)
     return found
 
 

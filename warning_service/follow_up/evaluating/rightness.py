@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, literal_column, select
 
 from models.shares import wilson
 from warning_service.events.log import from_row
 from warning_service.events.tables import events
 from warning_service.events.types import OutcomeRecorded
+from warning_service.judging.counted import Counted
 from warning_service.judging.tables import list_scores, warning_lists
 from warning_service.playbooks.model import Playbook
 from warning_service.roster import queries as roster
@@ -30,30 +30,11 @@ from warning_service.roster import queries as roster
 __all__ = ["Rightness", "Spells", "how_right", "lists_between", "spells_of", "wilson"]
 
 
-class Rightness(msgspec.Struct, frozen=True, kw_only=True):
+class Rightness(Counted, frozen=True, kw_only=True):
     """Counts over one or several lists of the same date span."""
 
-    listed: int
-    listed_hits: int
-    ranked: int
-    ranked_hits: int
     until: date  # outcomes known by the end of this day are counted
     complete: bool  # every list's horizon has passed
-
-    @property
-    def missed(self) -> int:
-        """Children with the outcome who were ranked and not listed."""
-        return self.ranked_hits - self.listed_hits
-
-    @property
-    def listed_rate(self) -> float | None:
-        """Hits among the listed; None without any listed."""
-        return self.listed_hits / self.listed if self.listed else None
-
-    @property
-    def base_rate(self) -> float | None:
-        """Hits among all ranked; None without any ranked."""
-        return self.ranked_hits / self.ranked if self.ranked else None
 
 
 Spells = dict[str, list[tuple[date, date | None]]]

@@ -20,6 +20,7 @@ import msgspec
 from models.labels import label, matures_on
 from models.shares import wilson
 from models.student_state import StudentState
+from warning_service.judging.counted import Counted
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Yardstick:
     states: Mapping[str, StudentState] = field(default_factory=dict)
 
 
-class Right(msgspec.Struct, frozen=True, kw_only=True):
+class Right(Counted, frozen=True, kw_only=True):
     """How right the lists were whose outcomes are all known.
 
     `lists`: how many those are. `listed`, `ranked`: children counted once for each list they could
@@ -56,26 +57,7 @@ class Right(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     lists: int
-    listed: int
-    listed_hits: int
     children: int
-    ranked: int
-    ranked_hits: int
-
-    @property
-    def missed(self) -> int:
-        """Ranked, not listed, and the outcome came."""
-        return self.ranked_hits - self.listed_hits
-
-    @property
-    def listed_rate(self) -> float | None:
-        """Hits among the listed; None without any."""
-        return self.listed_hits / self.listed if self.listed else None
-
-    @property
-    def base_rate(self) -> float | None:
-        """Hits among all ranked; None without any."""
-        return self.ranked_hits / self.ranked if self.ranked else None
 
     @property
     def interval(self) -> tuple[float, float]:
