@@ -33,6 +33,7 @@ from warning_service import app, logs
 from warning_service.clock import MovableClock, at
 from warning_service.database import Database, StorageUnavailable
 from warning_service.events.tables import events, facts
+from warning_service.listening import Server, listen
 from warning_service.migrate import migrate
 from warning_service.rooms import Rooms
 from warning_service.settings import Settings
@@ -221,12 +222,16 @@ def start(data_dir: Path, *, port: int, fresh: bool, build_only: bool, console: 
         return
     keeper = ClockKeeper(rooms)
     keeper.start()
-    console.print(way_in(rooms))
-    console.print(
-        "(Ctrl+C で止まります。町は残ります / Ctrl+C stops it; the town is kept)", style="dim"
-    )
+    way = way_in(rooms)
+
+    def opened(_: Server) -> None:
+        console.print(way)
+        console.print(
+            "(Ctrl+C で止まります。町は残ります / Ctrl+C stops it; the town is kept)", style="dim"
+        )
+
     try:
-        app.listen(make_app(rooms, slack_secret), settings)
+        listen(make_app(rooms, slack_secret), settings, opened=opened)
     finally:
         keeper.stop()
 

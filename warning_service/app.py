@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import structlog
-import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -380,19 +379,3 @@ def create_app(rooms: Rooms, jobs: Jobs | None = None) -> FastAPI:
     errors.install(app)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=rooms.settings.allowed_hosts)
     return app
-
-
-def listen(application: FastAPI, settings: Settings) -> None:
-    """Answer requests until told to stop; pages that listen for news are let go after 2 s."""
-    uvicorn.run(
-        application,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # Whose word counts on where a request came from; without a proxy of ours, nobody's.
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
-        timeout_graceful_shutdown=2,
-    )

@@ -22,7 +22,7 @@ from warning_service.access import row_security
 from warning_service.access.trail import audit
 from warning_service.access.trail.audit import TrailKeys
 from warning_service.alerts import rebuild as alerts_rebuild
-from warning_service.app import Jobs, Running, build, create_app, listen
+from warning_service.app import Jobs, Running, build, create_app
 from warning_service.cli_accounts import ACTOR, accounts
 from warning_service.cli_channels import channel
 from warning_service.cli_keeping import keeping
@@ -38,6 +38,7 @@ from warning_service.follow_up import rebuild as cases_rebuild
 from warning_service.judging import queries as judging
 from warning_service.judging.deriving import rebuild as judging_rebuild
 from warning_service.judging.replaying.replay import run_replay
+from warning_service.listening import listen
 from warning_service.migrate import SchemaNotCurrent, check, migrate
 from warning_service.rights import register
 from warning_service.roster import queries as roster

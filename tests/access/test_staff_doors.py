@@ -15,7 +15,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from pwdlib import PasswordHash
 from pydantic import ValidationError
 
@@ -31,6 +30,7 @@ from warning_service.access.doors.tokens import BadToken
 from warning_service.access.roles import Ability, Role
 from warning_service.access.tables import attempts, audit
 from warning_service.clock import MovableClock, monotonic
+from warning_service.listening import Server, listen
 from warning_service.rooms import Rooms
 from warning_service.settings import POWERFUL_ROLES, STAFF_ROLES, Settings
 
@@ -38,24 +38,21 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
 @contextmanager
-def listening(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """What `app.listen` starts, on a free port; its URL."""
-    made: list[uvicorn.Server] = []
-    begin = uvicorn.Server.run
+def listening(rooms: Rooms) -> Iterator[str]:
+    """What `listen` starts, on a free port; its URL."""
+    made: list[Server] = []
+    open_now = threading.Event()
 
-    def run(application: Any, **given: Any) -> None:
-        server = uvicorn.Server(uvicorn.Config(application, **{**given, "port": 0}))
+    def opened(server: Server) -> None:
         made.append(server)
-        begin(server)
+        open_now.set()
 
-    monkeypatch.setattr(uvicorn, "run", run)
-    application = app.create_app(rooms)
-    thread = threading.Thread(target=app.listen, args=(application, rooms.settings), daemon=True)
+    anywhere = rooms.settings.model_copy(update={"port": 0})
+    thread = threading.Thread(
+        target=lambda: listen(app.create_app(rooms), anywhere, opened=opened), daemon=True
+    )
     thread.start()
-    since = monotonic()
-    while not (made and made[0].started):
-        assert thread.is_alive() and monotonic() - since < 20
-        threading.Event().wait(0.01)
+    assert open_now.wait(20)
     yield f"http://127.0.0.1:{made[0].servers[0].sockets[0].getsockname()[1]}"
     made[0].should_exit = True
     thread.join(timeout=10)
@@ -106,9 +103,7 @@ def test_a_duty_tied_to_a_network_is_in_force_from_there_only(
     tied.database.close()
 
 
-def test_from_elsewhere_there_is_a_clear_page_and_a_way_out(
-    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_from_elsewhere_there_is_a_clear_page_and_a_way_out(rooms: Rooms) -> None:
     School(rooms)
     tied = rebuilt(
         rooms,
@@ -122,7 +117,7 @@ def test_from_elsewhere_there_is_a_clear_page_and_a_way_out(
             " VALUES ('staff-guidance', 'homeroom', 'sakura-1', '2026-04-01')"
         )
     at_school, at_home = {"x-forwarded-for": "10.1.9.9"}, {"x-forwarded-for": "203.0.113.9"}
-    with listening(tied, monkeypatch) as url, httpx.Client(base_url=url, trust_env=False) as one:
+    with listening(tied) as url, httpx.Client(base_url=url, trust_env=False) as one:
         given = {"login": "nurse", "password": make.PASSWORD}
         assert one.post("/portal/sign-in", data=given, headers=at_home).status_code == 303
         for path in ("/portal", "/portal/second-factor", "/portal/second-factor/set-up"):
@@ -168,7 +163,7 @@ def test_only_a_trusted_proxy_tells_where_a_request_came_from(
     monkeypatch.setattr(
         behind.staff_door, "sign_in", lambda login, password, address: seen.append(address)
     )
-    with listening(behind, monkeypatch) as url:
+    with listening(behind) as url:
         httpx.post(
             f"{url}/portal/sign-in",
             data={"login": "a", "password": "b"},
@@ -458,12 +453,12 @@ def test_the_trail_knows_who_came_in_and_who_tried(rooms: Rooms) -> None:
 
 def test_no_secret_reaches_a_log(
     rooms: Rooms, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str],
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:  # fmt: skip
     School(rooms)
     caplog.set_level(logging.DEBUG)
     invitation = rooms.passwords.invite("staff-homeroom")
-    with listening(rooms, monkeypatch) as url, httpx.Client(base_url=url, trust_env=False) as one:
+    with listening(rooms) as url, httpx.Client(base_url=url, trust_env=False) as one:
         followed = one.get(f"/portal/invitation/{invitation}", headers=HTML, follow_redirects=True)
         assert followed.url.path == "/portal/invitation"
         assert followed.headers["referrer-policy"] == "same-origin"

@@ -1,0 +1,41 @@
+"""Nobody is told an address before somebody answers there."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from warning_service import app
+from warning_service.listening import FAILED_TO_START, Server, listen
+from warning_service.rooms import Rooms
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_address_is_told_once_it_is_open(rooms: Rooms) -> None:
+    answered: list[int] = []
+
+    def opened(server: Server) -> None:
+        address = server.servers[0].sockets[0].getsockname()
+        with socket.create_connection(address, timeout=5):
+            answered.append(address[1])
+        server.should_exit = True
+
+    anywhere = rooms.settings.model_copy(update={"port": 0})
+    listen(app.create_app(rooms, app.Jobs(work=False, schedule=False)), anywhere, opened=opened)
+    assert len(answered) == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_taken_port_is_told_as_a_failure(rooms: Rooms) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = rooms.settings.model_copy(update={"port": other.getsockname()[1]})
+        told: list[Server] = []
+        with pytest.raises(SystemExit) as ended:
+            listen(
+                app.create_app(rooms, app.Jobs(work=False, schedule=False)),
+                taken,
+                opened=told.append,
+            )
+    assert ended.value.code == FAILED_TO_START
+    assert told == []
