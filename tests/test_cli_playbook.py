@@ -73,7 +73,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> P
         small.replace("budget_share = 0.1", "budget_share = 3").replace("hour = 7", "hours = 7")
     )
     (made / "torn.toml").write_text('id = "own"\nname = \n')
-    (made / "sjis.toml").write_bytes('name = "兆"'.encode("cp932"))
+    (made / "sjis.toml").write_bytes('id = "own"\nname = "兆"'.encode("cp932"))
+    (made / "keys.toml").write_text('"a\\u001b[31mb" = 1\n')
     return made
 
 
@@ -113,8 +114,11 @@ def test_a_good_file_is_fit_and_its_oddities_are_warnings(folder: Path) -> None:
     ("words", "status", "said"),
     [
         (["check", "torn.toml"], 1, "torn.toml:2:8:"),
-        (["check", "sjis.toml"], 1, "UTF-8"),
-        (["check", "none.toml"], 2, "does not exist"),
+        (["check", "sjis.toml"], 1, "sjis.toml:2: 誤り error UTF-8"),
+        (["check", "none.toml"], 1, "このファイルはありません / there is no such file"),
+        (["check", "playbooks"], 1, "フォルダです / is a folder"),
+        (["check", "/dev/zero"], 1, "zero:1: 誤り error TOML"),
+        (["check", "keys.toml"], 1, "keys.toml:1:1: 誤り error a?[31mb"),
         (["check", "wider.toml", "--replaces", "nowhere"], 2, "no shipped playbook 'nowhere'"),
         (["try", "wider.toml", "--since", "yesterday"], 2, "write it as 2026-04-01"),
         (["try", "wider.toml", "--since", "2026-05-01", "--board", "x"], 2, BOARD),

@@ -26,6 +26,7 @@ from warning_service.judging.trying.play import Cancelled, try_playbook
 from warning_service.migrate import check as check_schema
 from warning_service.playbooks.checking.check import Checked, Problem, check
 from warning_service.playbooks.model import Playbook, shipped
+from warning_service.playbooks.reading import MOST_TEXT
 from warning_service.rooms import Rooms
 from warning_service.roster import queries as roster
 
@@ -34,15 +35,32 @@ ACTOR = "system:cli"
 
 File = Annotated[
     Path,
-    typer.Argument(metavar="FILE", help="A playbook file (TOML).", exists=True, dir_okay=False),
+    typer.Argument(metavar="FILE", help="A playbook file (TOML)."),
 ]
 
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text("utf-8")
+        with file.open("rb") as opened:
+            # What is longer than any playbook is refused by its first part; a disk's whole image
+            # need not be read for that. A cut letter at the end is no mistake of the file's.
+            head = opened.read(4 * MOST_TEXT + 4)
+        return head.decode() if len(head) <= 4 * MOST_TEXT else head.decode(errors="replace")
+    except OSError as error:
+        ja, en = "読めません", "cannot be read"
+        if isinstance(error, FileNotFoundError):
+            ja, en = "このファイルはありません", "there is no such file"
+        elif isinstance(error, IsADirectoryError):
+            ja, en = "ファイルではなくフォルダです", "is a folder, not a file"
+        err.print(f"{file.name or file}: {ja} / {en}", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
     except UnicodeDecodeError as error:
-        err.print(f"{file.name}: UTF-8で保存してください / must be saved as UTF-8", markup=False)
+        line = error.object.count(b"\n", 0, error.start) + 1
+        err.print(
+            f"{file.name}:{line}: 誤り error UTF-8\n    UTF-8で保存してください\n"
+            "    must be saved as UTF-8",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
         raise typer.Exit(1) from error
 
 
@@ -61,7 +79,9 @@ def _line(file: Path, one: Problem) -> None:
     place = "".join(f":{part}" for part in (one.line, one.column) if part is not None)
     kind = "[bold red]誤り error[/]" if one.grave else "[yellow]注意 warning[/]"
     printer = err if one.grave else out
-    printer.print(f"{escape(file.name + place)}: {kind} [bold]{escape(one.field)}[/]",
+    # A key may hold whatever its file put there, also what would steer a terminal.
+    field = "".join(mark if mark.isprintable() else "?" for mark in one.field)
+    printer.print(f"{escape(file.name + place)}: {kind} [bold]{escape(field)}[/]",
                   highlight=False, soft_wrap=True)  # fmt: skip
     printer.print(f"    {one.ja}\n    {one.en}", markup=False, highlight=False, soft_wrap=True)
 

@@ -19,7 +19,7 @@ from warning_service.playbooks.checking import words as checking_words
 from warning_service.playbooks.checking.check import Checked, check
 from warning_service.playbooks.checking.odd import DUTIES
 from warning_service.playbooks.checking.positions import places_of
-from warning_service.playbooks.model import Playbook, parse, shipped_text
+from warning_service.playbooks.model import Playbook, load_file, parse, shipped_text
 from warning_service.playbooks.reading import MOST_TEXT
 
 FOLDER = Path(str(files("warning_service.playbooks")))
@@ -125,7 +125,7 @@ def test_all_errors_are_named_at_once_with_line_and_field() -> None:
     found = check(text)
     assert found.playbook is None
     assert told(found) == [
-        (None, "source"),
+        (1, "source"),
         (line_of(text, '"kokoro_dialy"'), "questionnaires[1]"),
         (line_of(text, 'item = "absences"'), "outcome.item"),
         (line_of(text, "point = 3"), "items[absent_days].point"),
@@ -230,6 +230,7 @@ def test_grammar_has_line_and_column(text: str, line: int, column: int, ja: str)
 
 def test_a_text_that_is_no_playbook_is_refused_not_worked_on() -> None:
     assert len(check("").errors) >= 5
+    assert {one.line for one in check("").errors} == {1}
 
 
 @pytest.mark.parametrize(
@@ -244,15 +245,92 @@ def test_a_text_that_is_no_playbook_is_refused_not_worked_on() -> None:
         # More than Python writes as decimal digits: nothing could show such a version again.
         (SMALL.replace("version = 1", "version = " + "9" * 5000), "15桁"),
         (SMALL.replace("version = 1", "version = 0x" + "f" * 5000), "15桁"),
+        (SMALL.replace("version = 1", "version = 9999999999999999"), "15桁"),
+        (SMALL.replace("budget_share = 0.1", "budget_share = 1e300"), "15桁"),
     ],
-    ids=("long", "arrays", "fewer_arrays", "dots", "dots_and_arrays", "digits", "hexadecimal"),
-)
+    ids=(
+        "long", "arrays", "fewer_arrays", "dots", "dots_and_arrays", "digits", "hexadecimal",
+        "sixteen", "float",
+    ),
+)  # fmt: skip
 def test_a_text_that_would_cost_the_process_its_memory_is_an_error(text: str, ja: str) -> None:
     [one] = check(text).errors
     assert ja in one.ja or ja in one.field
+    assert one.line is not None
     with pytest.raises(ValueError):
         parse(text)
     assert check("# " + "." * 300 + "\n" + SMALL).playbook is not None
+
+
+_DIRECTION = '{ id = "a", label = "x", label_en = "x" }'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("points = 3", "points = nan", "items[absent_days].points"),
+        ("points = 3", "points = inf", "items[absent_days].points"),
+        ("at = 3", "at = nan", "items[absent_days].at"),
+        ("points = 3", 'points = "3"', "items[absent_days].points"),
+        ("version = 1", "version = true", "version"),
+        ("version = 1", 'version = "1"', "version"),
+        ("new_first = true", 'new_first = "no"', "list.new_first"),
+        ('label = "', 'label = " "#', "outcome.label"),
+        ('["kokoro_daily"]', '["kokoro_daily", "kokoro_daily"]', "questionnaires[2]"),
+        (
+            "[outcome]",
+            'types = [{ id = "a", label = "x", label_en = "x" }, '
+            '{ id = "a", label = "y", label_en = "y" }]\n[outcome]',
+            "types[a].id",
+        ),
+        (
+            "[review]",
+            f"[follow_up]\nactions = [{_DIRECTION}, {_DIRECTION}]\nsupport_actions = []\n[review]",
+            "follow_up",
+        ),
+        ("[review]", f"[sharing]\nbases = [{_DIRECTION}, {_DIRECTION}]\n[review]", "sharing"),
+        ("[review]", f"[review]\ndirections = [{_DIRECTION}, {_DIRECTION}]", "review"),
+        (
+            "[review]",
+            '[bands]\nscheme = "small.meeting"\nscheme_label = "x"\nscheme_label_en = "x"\n'
+            'levels = [{ id = "A", label = "x", label_en = "x", at = 3 }, '
+            '{ id = "B", label = "x", label_en = "x", at = 1 }]\n[review]',
+            "bands.scheme",
+        ),
+        (
+            "[review]",
+            '[bands]\nscheme = "b"\nscheme_label = "x"\nscheme_label_en = "x"\n'
+            'levels = [{ id = "A", label = "x", label_en = "x", at = 3 }, '
+            '{ id = "B", label = "x", label_en = "x", at = 3 }]\n[review]',
+            "bands",
+        ),
+    ],
+)
+def test_what_would_be_taken_for_something_else_is_refused(old: str, new: str, field: str) -> None:
+    """A number in quotes, a score no order has a place for, two choices nobody could tell apart."""
+    text = SMALL.replace(old, new, 1)
+    assert text != SMALL
+    [one] = check(text).errors
+    assert one.field == field
+    assert one.line is not None and one.ja != one.en
+    with pytest.raises(ValueError, match=r"."):
+        parse(text)
+
+
+def test_a_list_whose_elements_are_wrong_is_not_called_empty() -> None:
+    text = re.sub(r"(?s)classes = \[.*\]", 'classes = ["A", "B"]', SMALL, count=1)
+    assert [one.field for one in check(text).errors] == ["review.classes[1]", "review.classes[2]"]
+    assert all("{ … }" in one.ja for one in check(text).errors)
+    short = re.sub(r"(?s)classes = \[.*\]", "classes = []", SMALL, count=1)
+    assert [one.field for one in check(short).errors] == ["review.classes"]
+
+
+def test_a_mark_before_the_text_that_nobody_sees_is_passed_over(tmp_path: Path) -> None:
+    """Some editors put it there (BOM); the board sees nothing wrong with its file."""
+    assert check("\ufeff" + SMALL) == check(SMALL)
+    file = tmp_path / "small.toml"
+    file.write_text(SMALL, "utf-8-sig")
+    assert load_file(file) == parse(SMALL)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ wording only onto pages.
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from warning_service.playbooks.kinds import Part
 
@@ -54,3 +54,10 @@ class FollowUp(Part):
     better: tuple[str, ...] = Field(
         default=("better",), description="Change ids that count as 'changed for the better'."
     )
+
+    @model_validator(mode="after")
+    def _once(self) -> FollowUp:
+        for name, choices in (("actions", self.actions), ("changes", self.changes)):
+            if len({choice.id for choice in choices}) != len(choices):
+                raise ValueError(f"follow_up.{name} names a choice twice")
+        return self

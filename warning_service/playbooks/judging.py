@@ -196,7 +196,8 @@ class Band(Part):
 
 
 class Bands(Part):
-    """Levels, the worst first; a letter means nothing without the scheme's name.
+    """Levels, the worst first; a letter means nothing without the scheme's name. No two have one
+    mark: nobody could have the second.
 
     Whoever fits no band has the last one, which therefore should be the mildest. `each`: a child
     has one level by its score, or one in every type of difficulty by that type's own; the child's
@@ -214,11 +215,11 @@ class Bands(Part):
         if len({band.id for band in self.levels}) != len(self.levels):
             raise ValueError("two bands have one id")
         marks = [band.at for band in self.levels if band.at is not None]
-        if marks != sorted(marks, reverse=True):
-            raise ValueError("bands stand from the worst to the mildest")
+        if marks != sorted(set(marks), reverse=True):
+            raise ValueError("bands stand from the worst to the mildest, each at its own mark")
         shares = [band.share for band in self.levels if band.share is not None]
-        if shares != sorted(shares):
-            raise ValueError("shares are counted from the top and grow")
+        if shares != sorted(set(shares)):
+            raise ValueError("shares are counted from the top and grow from band to band")
         return self
 
 

@@ -7,9 +7,12 @@ whether an alert is raised.
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
 A_YEAR = 366
 YEAR_MINUTES = A_YEAR * 24 * 60
@@ -20,9 +23,35 @@ CENTURY = 100 * A_YEAR
 
 
 class Part(BaseModel):
-    """A part of a playbook: refuses fields it does not know, and never changes."""
+    """A part of a playbook: refuses fields it does not know, and never changes.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    What is written is taken as it stands: no number out of quotes or `true`, no `nan` or `inf` (a
+    score of which has no place in any order), nothing empty where a wording or an id is needed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_written(cls, value: Any, info: ValidationInfo) -> Any:
+        # Before its own check the library would read "3" and true as numbers, and "no" as false.
+        kinds, needed = _plain(cls, info.field_name or "")
+        if bool in kinds and not isinstance(value, bool):
+            raise PydanticKnownError("bool_type")
+        if isinstance(value, (bool, str)) and kinds & {int, float}:
+            raise PydanticKnownError("int_type" if int in kinds else "float_type")
+        if needed and str in kinds and isinstance(value, str) and not value.strip():
+            raise PydanticKnownError("string_too_short", {"min_length": 1})
+        return value
+
+
+@cache
+def _plain(part: type[Part], name: str) -> tuple[frozenset[Any], bool]:
+    """The plain types a field may have (not those within a list), and whether it must be there."""
+    field = part.model_fields[name]
+    found = field.annotation
+    kinds = get_args(found) if get_origin(found) is UnionType else (found,)
+    return frozenset(one for one in kinds if one in (bool, int, float, str)), field.is_required()
 
 
 Urgency = Literal["urgent", "today", "routine"]

@@ -48,7 +48,7 @@ class Sitting(Part):
         default=(), description="Class ids that count as 'support agreed'."
     )
     duties: tuple[Seat, ...] = Field(default=AT_SCHOOL, min_length=1)
-    minutes: float = Field(default=0.5, gt=0, description="For one child.")
+    minutes: float = Field(default=0.5, gt=0, le=24 * 60, description="For one child.")
     households: int | None = Field(default=None, ge=1, description="In one sitting, at most.")
     days: int | None = Field(default=None, ge=1, le=A_YEAR)
     resources: bool = False
@@ -58,6 +58,8 @@ class Sitting(Part):
         known = [choice.id for choice in self.classes]
         if len(set(known)) != len(known):
             raise ValueError(f"scheme '{self.scheme}' names a class twice")
+        if len({choice.id for choice in self.directions}) != len(self.directions):
+            raise ValueError(f"scheme '{self.scheme}' names a direction twice")
         if unknown := set(self.supports) - set(known):
             raise ValueError(f"{self.scheme}.supports names unknown classes: {sorted(unknown)}")
         return self

@@ -173,6 +173,12 @@ class Sharing(Part):
     bases: tuple[Basis, ...] = ()
     item_by_item: bool = False
 
+    @model_validator(mode="after")
+    def _once(self) -> Sharing:
+        if len({basis.id for basis in self.bases}) != len(self.bases):
+            raise ValueError("sharing.bases names a basis twice")
+        return self
+
 
 class SignIn(Part):
     """How the board's children sign in.
@@ -228,6 +234,12 @@ class Playbook(Part):
                 name.startswith("q.") and name in self.sharing.welfare_sees
             ):
                 raise ValueError(f"sharing names '{name}', which is not in the catalogue")
+        for part in ("types", "alert_rules"):
+            ids = [one.id for one in getattr(self, part)]
+            if len(set(ids)) != len(ids):
+                raise ValueError(f"{part}: one id stands twice")
+        if len(set(self.questionnaires)) != len(self.questionnaires):
+            raise ValueError("a questionnaire is named twice")
         self._judging_fits()
         self._meetings_fit(set(known))
         if unknown := set(self.follow_up.support_actions) - {c.id for c in self.follow_up.actions}:
@@ -239,6 +251,8 @@ class Playbook(Part):
     def _meetings_fit(self, known: set[str]) -> None:
         """Each meeting follows from an earlier one; what is shown there is there."""
         chain_fits(self.review, self.meetings)
+        if self.bands is not None and self.bands.scheme in {one.scheme for one in self.sittings}:
+            raise ValueError("bands and a meeting have one scheme")
         if (self.review.of == "cases") != (self.judgement.method == "none"):
             raise ValueError(
                 "review.of is 'cases' where no list is made (method 'none'), only there"

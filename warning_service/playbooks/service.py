@@ -12,6 +12,7 @@ import structlog
 
 from warning_service.database import Database, StorageUnavailable
 from warning_service.playbooks.model import Playbook, load_file, shipped, shipped_text
+from warning_service.playbooks.reading import plain
 from warning_service.roster import queries
 
 log = structlog.get_logger()
@@ -51,7 +52,7 @@ class Playbooks:
             raise KeyError(board)
         own = self._folder / f"{row.playbook}.toml"
         if row.playbook.isidentifier() and own.is_file():
-            return own.read_text("utf-8")
+            return plain(own.read_text("utf-8"))
         return shipped_text(row.playbook)
 
     def for_help(self, board: str) -> Playbook:

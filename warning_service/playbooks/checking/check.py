@@ -23,12 +23,12 @@ from warning_service.playbooks.checking import odd, words
 from warning_service.playbooks.checking.positions import Path, Places, places_of
 from warning_service.playbooks.checking.rules import broken
 from warning_service.playbooks.model import Playbook
-from warning_service.playbooks.reading import Unreadable, read
+from warning_service.playbooks.reading import Unreadable, plain, read
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong, or odd. `line` and `column` count from 1; None where the text has none.
+    """One thing wrong, or odd. `line` and `column` count from 1; None where it cannot be told.
 
     `path`: where in the file (keys, numbers of elements); `field`: the same as people write it.
     """
@@ -65,6 +65,7 @@ def check(text: str, current: Playbook | None = None) -> Checked:
 
     Of mistakes in TOML's own grammar only the first can be found: what follows cannot be read.
     """
+    text = plain(text)
     try:
         raw = read(text)
     except tomllib.TOMLDecodeError as error:
@@ -72,7 +73,7 @@ def check(text: str, current: Playbook | None = None) -> Checked:
         line, column = _where(str(error), text)
         return Checked((Problem(True, line, column, (), "TOML", ja, en),), None)
     except Unreadable as error:
-        return _whole(error.ja, str(error))
+        return _unreadable(error, text)
     places = places_of(text)
     problems = list(_errors(raw, places))
     if problems:
@@ -83,8 +84,11 @@ def check(text: str, current: Playbook | None = None) -> Checked:
     return Checked(_sorted(problems), playbook)
 
 
-def _whole(ja: str, en: str) -> Checked:
-    return Checked((Problem(True, None, None, (), "TOML", ja, en),), None)
+def _unreadable(error: Unreadable, text: str) -> Checked:
+    said = error.ja, str(error)
+    if error.path:  # of a text that could be read: one of its numbers
+        return Checked((_problem(tomllib.loads(text), places_of(text), error.path, said),), None)
+    return Checked((Problem(True, error.line, None, (), "TOML", *said),), None)
 
 
 def _where(sentence: str, text: str) -> tuple[int, int]:
@@ -104,7 +108,8 @@ def _sorted(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 def _problem(
     raw: Any, places: Places, path: Path, said: words.Both, *, grave: bool = True
 ) -> Problem:
-    line = places.line(path)
+    # What the file lacks as a whole stands nowhere: its beginning is where one puts it.
+    line = places.line(path) or 1
     column = None
     if path in places.spans:
         at = places.spans[path].key
@@ -141,9 +146,18 @@ def _errors(raw: dict[str, Any], places: Places) -> Iterator[Problem]:
     except ValidationError as error:
         for one in error.errors(include_url=False, include_input=False):
             path = tuple(one["loc"])
+            if one["type"] == "too_short" and _there(raw, path) >= one["ctx"]["min_length"]:
+                continue  # they are there, and wrong: each is named by itself
             if not path and one["type"] == "value_error" and crossing:
                 continue  # the first of those rules; all of them are named with their lines
             yield _problem(raw, places, path, _of_library(one, path))
+
+
+def _there(raw: Any, path: Path) -> int:
+    """How many elements stand at a path."""
+    for key in path:
+        raw = raw[key]
+    return len(raw)
 
 
 def _said(sentence: str) -> words.Both:

@@ -9,6 +9,7 @@ would tell nonsense. A test holds it against the reader on every shipped playboo
 from __future__ import annotations
 
 import re
+import tomllib
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -119,8 +120,9 @@ class _Reader:
             if self.text[self.at] in "\"'":
                 began = self.at
                 self._string()
-                # Quoted keys of playbooks are plain words: no escapes to be read.
-                found.append(self.text[began + 1 : self.at - 1])
+                quoted = self.text[began : self.at]
+                # A slip with a backslash in it has its line, too.
+                found.append(tomllib.loads(f"k={quoted}")["k"] if "\\" in quoted else quoted[1:-1])
             else:
                 bare = _BARE.match(self.text, self.at)
                 assert bare is not None

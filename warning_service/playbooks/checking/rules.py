@@ -51,6 +51,9 @@ def broken(raw: dict[str, Any]) -> Iterator[Found]:
     parts = _parts(raw)
     known = set(all_items())
     yield from _questionnaires(parts.get("questionnaires", ()))
+    for part in ("types", "alert_rules"):
+        for at in _again([one.id for one in parts.get(part, ())]):
+            yield (part, at, "id"), f"{part}: one id stands twice"
     yield from _items(parts, known)
     yield from _sharing(parts, known)
     yield from _list(parts)
@@ -79,6 +82,13 @@ def _questionnaires(names: Sequence[str]) -> Iterator[Found]:
             questionnaire(name)
         except KeyError:
             yield ("questionnaires", at), f"there is no questionnaire '{name}'"
+    for at in _again(names):
+        yield ("questionnaires", at), "a questionnaire is named twice"
+
+
+def _again(names: Sequence[str]) -> list[int]:
+    """Where a name stands that stood before."""
+    return [at for at, name in enumerate(names) if name in names[:at]]
 
 
 def _items(parts: dict[str, Any], known: Collection[str]) -> Iterator[Found]:
@@ -160,6 +170,10 @@ def _meetings(parts: dict[str, Any]) -> Iterator[Found]:
         )
     before: dict[str, Review | Meeting] = {review.id: review}
     schemes = {review.scheme}
+    if (bands := parts.get("bands")) is not None:
+        meetings = parts.get("meetings", ())
+        if bands.scheme in {review.scheme, *(one.scheme for one in meetings)}:
+            yield ("bands", "scheme"), "bands and a meeting have one scheme"
     for at, meeting in enumerate(parts.get("meetings", ())):
         path: Path = ("meetings", at)
         if meeting.id in before:

@@ -33,14 +33,15 @@ _KINDS: dict[str, Both] = {
     "bool_type": ("true か false で書きます", "must be true or false"),
     "bool_parsing": ("true か false で書きます", "must be true or false"),
     "tuple_type": ("[ … ] の形で並べます", "must be a list in [ ]"),
-    "dict_type": ("表([…] か { … })で書きます", "must be a table"),
-    "model_type": ("表([…] か { … })で書きます", "must be a table"),
-    "model_attributes_type": ("表([…] か { … })で書きます", "must be a table"),
+    "dict_type": ("表([…] か {{ … }})で書きます", "must be a table"),
+    "model_type": ("表([…] か {{ … }})で書きます", "must be a table"),
+    "model_attributes_type": ("表([…] か {{ … }})で書きます", "must be a table"),
     "greater_than": ("{gt} より大きい数にします", "must be greater than {gt}"),
     "greater_than_equal": ("{ge} 以上にします", "must be {ge} or more"),
     "less_than": ("{lt} より小さい数にします", "must be less than {lt}"),
     "less_than_equal": ("{le} 以下にします", "must be {le} or less"),
     "finite_number": ("有限の数で書きます", "must be a finite number"),
+    "string_too_short": ("空にはできません", "must not be empty"),
     "too_short": ("{min_length} 個以上いります", "needs at least {min_length}"),
     "too_long": ("{max_length} 個までです", "takes at most {max_length}"),
     "string_pattern_mismatch": (
@@ -51,8 +52,16 @@ _KINDS: dict[str, Both] = {
 }
 
 _GRAMMAR: tuple[tuple[str, str], ...] = (
+    ("Invalid statement", "行は「名前 = 値」か [見出し] で書きます(全角の記号や空白は使えません)"),
+    ("Invalid value", '値を読めません(文字は "…" で囲み、数は半角で書きます)'),
+    ("Invalid hex", "文字の中の \\ の書き方が正しくありません"),
+    ("Escaped character", "文字の中の \\ の書き方が正しくありません"),
+    ("Expected '\"", '文字を閉じる " がありません'),
+    ("Expected \"'", "文字を閉じる ' がありません"),
     ("Cannot overwrite", "同じ名前に二度、値が書かれています"),
     ("Cannot declare", "同じ表が二度書かれています"),
+    ("Cannot redefine", "同じ表が二度書かれています"),
+    ("Found invalid", "使えない文字があります(改行や全角の記号など)"),
     ("Cannot mutate", "一行で書いた表([ ] や { })に、あとから書き足すことはできません"),
     ("Duplicate", "同じ名前が二度あります"),
     ("Unterminated string", '文字を閉じる " がありません'),
@@ -77,6 +86,8 @@ def of_library(kind: str, context: Mapping[str, Any], name: str, known: list[str
     if words is None:
         return None
     ja, en = (text.format_map(_Lenient(context)) for text in words)
+    if kind == "literal_error":
+        ja = ja.replace(", ", "・").replace(" or ", "・")
     if kind == "extra_forbidden" and (near := like(name, known)):
         ja, en = f"{ja}。{near} のことですか", f"{en}; did you mean {near}?"
     return ja, en
