@@ -15,11 +15,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from models import household
 from models.items import WINDOW, ItemSpec
 from models.relative import Scale, Scales
 from models.student_state import StudentState
@@ -42,12 +43,14 @@ GENERAL = ("roll:days", "outcome:before", "outcome:since")
 
 
 class Schema:
-    """The named columns of a block for the items in use."""
+    """The named columns of a block for the items in use; with `homes` also what siblings show."""
 
-    def __init__(self, specs: Sequence[ItemSpec]) -> None:
+    def __init__(self, specs: Sequence[ItemSpec], *, homes: bool = False) -> None:
         self.specs = tuple(sorted(specs, key=lambda s: s.id))
+        self.homes = homes
         names = [f"{s.id}:{stat}" for s in self.specs for stat in STATS[s.kind]]
-        self.names: tuple[str, ...] = (*names, *GENERAL)
+        names += [*GENERAL, *(household.COLUMNS if homes else ())]
+        self.names: tuple[str, ...] = tuple(names)
         self.owner: tuple[str, ...] = tuple(name.rpartition(":")[0] for name in self.names)
         told = [VERSION, *(f"{s.id}/{s.kind}/{s.worse}/{s.keep_days}" for s in self.specs)]
         self.hash = hashlib.sha256("\n".join([*told, *self.names]).encode()).hexdigest()[:16]
@@ -91,6 +94,12 @@ class Extract:
     stay: F64
     scales: dict[str, Scale] = field(default_factory=dict)
 
+    def with_homes(self, shown: F64) -> Extract:
+        """The same with what siblings show (household.columns) in the block's last columns."""
+        block = self.block.copy()
+        block[:, -shown.shape[1] :] = shown
+        return replace(self, block=block)
+
 
 def extract(
     schema: Schema,
@@ -102,7 +111,8 @@ def extract(
 ) -> Extract:
     """Features of one group (all students on its roll) as of the end of `day`.
 
-    `among`: place them in another group, by its scales, instead of in their own.
+    `among`: place them in another group, by its scales, instead of in their own. What siblings show
+    is zero here: it needs the rule's points, which need these features (`Extract.with_homes`).
     """
     scales = Scales(among)
     n = len(students)
@@ -117,7 +127,7 @@ def extract(
         found[spec.id].stats[stat] for spec in schema.specs for stat in STATS[spec.kind]
     ]
     columns += _general(states, day, total)
-    block = np.empty((n, len(schema)), dtype=np.float32)
+    block = np.zeros((n, len(schema)), dtype=np.float32)
     for at, column in enumerate(columns):
         block[:, at] = column
     return Extract(day, list(students), block, found, stay, scales.found)

@@ -93,6 +93,10 @@ class StudentState(msgspec.Struct, array_like=True):
     levels: list[float | None] = []
     judged_on: int = 0
 
+    def affected_by(self, day: int) -> bool:
+        """Has an outcome of the child begun, and been known, by `day`?"""
+        return any(one.on <= day and one.known_on <= day for one in self.outcomes)
+
     # -- the household ----
 
     def live_in(self, household: str, day: int) -> bool:

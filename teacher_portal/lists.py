@@ -39,7 +39,7 @@ JUDGE_REASONS = (
 CHALLENGED = ("silent", "not_clearly_better", "clearly_better")
 MOST_LISTS = 60
 SHOWN = ("all", "new", "again", "supported")
-WHOLE_SCHOOL_ONLY = ("types", "items_reached", "sibling_points")
+WHOLE_SCHOOL_ONLY = ("types", "items_reached", "sibling_points", "siblings_show")
 """Of the frozen reasons, what is for those who see the school's whole list: scores by type and the
 like would tell a homeroom teacher what other departments hold, item for item.
 """

@@ -17,6 +17,7 @@ from tests.judging.town import BOARD, days_of_events, small_setup
 from warning_service.events.types import Event
 from warning_service.judging.judge import Judge
 from warning_service.judging.picking.lists import probability
+from warning_service.judging.picking.siblings import FromSiblings
 from warning_service.judging.publish import Published
 from warning_service.judging.telling import formula, reachable
 
@@ -54,7 +55,10 @@ def kept(published: Published) -> formula.Formula:
 
 
 def scores(made_by: formula.Formula, states: list[StudentState]) -> list[float]:
-    return [probability(z) for z in made_by.scores(*made_by.judged(SETUP, states)).tolist()]
+    return [
+        probability(z)
+        for z in made_by.scores(*made_by.judged(SETUP, states, FromSiblings())).tolist()
+    ]
 
 
 def evidence(entry: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +82,7 @@ def off(published: Published, states: dict[str, StudentState], student: str, wis
     made_by = kept(published)
     changed = reachable.changed(states[student], made_by.until, wish)
     exact = published.row["judge"] == "rules"
-    found, judged = made_by.judged(SETUP, [changed])
+    found, judged = made_by.judged(SETUP, [changed], FromSiblings())
     new = float(judged.total[0]) if exact else probability(float(made_by.scores(found, judged)[0]))
     column = "rules_score" if exact else "score"
     ranked = sorted(

@@ -45,7 +45,7 @@ from warning_service.playbooks.model import Playbook
 
 CHILDREN, DAYS = 44, 45
 ON = FIRST + timedelta(days=DAYS)
-NAMES: dict[str, str] = {"label": "", "label_en": ""}
+NAMES: dict[str, str] = {"label": "名", "label_en": "name"}
 
 
 def picking(**changed: Any) -> Playbook:

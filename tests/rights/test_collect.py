@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
@@ -24,6 +26,7 @@ from warning_service.events.types import (
 )
 from warning_service.judging.tables import feature_states
 from warning_service.rights.collect import COLLECTORS, NOT_COLLECTED, collect
+from warning_service.rights.collect_school import _evidence
 from warning_service.rights.held import HELP, SECTIONS, Part, Record, Rulebook
 from warning_service.rights.words import ROLE_JA
 
@@ -220,3 +223,13 @@ def test_the_narrowest_choice_counts(
     assert rules.left_out(HELPED) is out
     assert not rules.left_out(PLAIN)
     assert rules.withholds([HELPED, PLAIN]) is any_
+
+
+def test_what_a_sibling_shows_is_not_in_a_childs_file() -> None:
+    told = {"raising": [], "lowering": [], "score": 0.25, "siblings_show": [2.0, 3.5]}
+    entry = SimpleNamespace(
+        evidence=json.dumps(told), place=1, level="watch", is_new=True, times_running=1,
+        supported=False,
+    )  # fmt: skip
+    (whole,) = [part.text for part in _evidence(entry) if part.name == "evidence"]
+    assert json.loads(whole) == {"raising": [], "lowering": [], "score": 0.25}

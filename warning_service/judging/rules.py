@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models import household
 from models.features import Extract, ItemColumns
 from models.items import WINDOW
 from models.relative import place
@@ -40,7 +41,7 @@ Mask = npt.NDArray[np.bool_]
 
 DECIMALS = 9
 """Scores are compared with marks after rounding: 0.1 + 0.2 reaches a mark of 0.3."""
-SIBLING = "household:sibling"
+SIBLING = household.OWNER
 """Stands for the sibling's points where parts of a score go by item."""
 Alike = Mapping[str, float]
 """Item -> its weight in `similarity`; the weights of all items add up to one."""

@@ -1,7 +1,7 @@
 """From the states in memory to what the rule says and what a list's rule asks about, per school.
 
 The running judge, its training samples, sudden rises and lists all come through `gather`, so that a
-sibling's points are the same in all of them. Siblings are looked for on the whole board's rolls,
+siblings count the same in all of them. Siblings are looked for on the whole board's rolls,
 also where only one school's list is made; children whose families refuse are on none.
 
 Not here: who gets a place (selection.py) and the words (publish.py, evidence.py).
@@ -11,13 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import starmap
 
 import numpy as np
 
+from models import household
 from models.features import Extract, extract
 from models.student_state import StudentState
 from warning_service.judging import alike, rules
 from warning_service.judging.picking import conditions, siblings
+from warning_service.judging.picking.siblings import FromSiblings
 from warning_service.judging.rules import I64, Alike, Judged, Mask
 from warning_service.judging.setup import Setup
 from warning_service.playbooks.judging import Condition
@@ -34,9 +37,16 @@ class Group:
     states: Mapping[str, StudentState]
     extract: Extract
     judged: Judged
+    homes: bool = False
+    """Do the last columns of the block show what siblings do?"""
 
     def __len__(self) -> int:
         return len(self.states)
+
+    def from_siblings(self, row: int) -> FromSiblings:
+        """What siblings give to the child in that row."""
+        shown = self.extract.block[row, -len(household.COLUMNS) :] if self.homes else ()
+        return FromSiblings(float(self.judged.sibling[row]), tuple(float(x) for x in shown))
 
     def households(self, day: int) -> list[str]:
         """Each child's household on `day`, '' for none that is known."""
@@ -61,7 +71,7 @@ def gather(
     `everyone`: all on the board's rolls, for the siblings. `weights`: of `similarity`.
     """
     found = [_group(setup, school, states, day, weights) for school, states in wanted.items()]
-    return found if setup.sibling is None else _with_siblings(setup, found, everyone, day, weights)
+    return _with_siblings(setup, found, everyone, day, weights) if setup.schema.homes else found
 
 
 def _group(
@@ -87,16 +97,34 @@ def _with_siblings(
         if student not in here and state.household_on(day) in homes
     }
     numbers = siblings.numbered([*keys, *(state.household_on(day) for state in kin.values())])
-    elsewhere: list[tuple[int, float]] = []
-    if kin:
-        theirs = _group(setup, "", kin, day, weights).judged.score.tolist()
-        elsewhere = list(zip(numbers[len(keys) :].tolist(), theirs, strict=True))
-    scores = np.concatenate([group.judged.score for group in groups]) if groups else np.zeros(0)
-    extra = siblings.extra_points(setup.sibling, scores, numbers[: len(keys)], elsewhere)
+    all_of_them = [*groups, *([_group(setup, "", kin, day, weights)] if kin else [])]
+    everybody = list(
+        starmap(
+            household.Shows,
+            zip(
+                numbers.tolist(),
+                (score for group in all_of_them for score in group.judged.score.tolist()),
+                (s.affected_by(day) for group in all_of_them for s in group.states.values()),
+                strict=True,
+            ),
+        )
+    )
+    children, elsewhere = everybody[: len(keys)], everybody[len(keys) :]
+    extra = siblings.extra_points(
+        setup.sibling,
+        np.array([one.points for one in children]),
+        numbers[: len(keys)],
+        [(one.home, one.points) for one in elsewhere],
+    )
+    shown = household.columns(children, elsewhere)
     made, start = [], 0
     for group in groups:
-        mine = extra[start : start + len(group)]
-        made.append(replace(group, judged=group.judged.with_siblings(mine)))
+        mine = slice(start, start + len(group))
+        judged = group.judged
+        if setup.sibling is not None:
+            judged = judged.with_siblings(extra[mine])
+        told = group.extract.with_homes(shown[mine])
+        made.append(replace(group, extract=told, judged=judged, homes=True))
         start += len(group)
     return made
 

@@ -108,7 +108,7 @@ class Setup:
     @cached_property
     def schema(self) -> Schema:
         """The feature columns of the items in use."""
-        return Schema([use.spec for use in self.uses])
+        return Schema([use.spec for use in self.uses], homes=self.needs_households)
 
     @property
     def sample_every(self) -> int:

@@ -159,6 +159,9 @@ def _evidence(entry: Any) -> list[Part]:
     told = msgspec.json.decode(entry.evidence)
     raising = "、".join(f["text_ja"] for f in told.get("raising", ()))
     lowering = "、".join(f["text_ja"] for f in told.get("lowering", ()))
+    # What another child of the home shows is that child's, and told to whoever asks for it.
+    others = told.pop("siblings_show", None)
+    whole = entry.evidence if others is None else msgspec.json.encode(told).decode()
     return [
         Part(name="place", label="リストでの場所", text=f"{entry.place}番目"),
         Part(name="level", label="段階", text=entry.level),
@@ -175,7 +178,7 @@ def _evidence(entry: Any) -> list[Part]:
         ),
         Part(name="raising", label="計算値を上げたこと", text=raising or "—"),
         Part(name="lowering", label="計算値を下げたこと", text=lowering or "—"),
-        Part(name="evidence", label="根拠の全文(機械用)", text=entry.evidence),
+        Part(name="evidence", label="根拠の全文(機械用)", text=whole),
     ]
 
 

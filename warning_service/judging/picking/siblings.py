@@ -1,4 +1,4 @@
-"""Who lives in one household with whom, as numbers; and the points a sibling's score gives.
+"""Who lives in one household with whom, as numbers; and what siblings give to a child's score.
 
 Households are random keys (roster/households.py); a 世帯番号 never comes here. A child whose family
 refuses is in nobody's list of siblings, because judging holds nothing of it but its place.
@@ -7,6 +7,7 @@ refuses is in nobody's list of siblings, because judging holds nothing of it but
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,14 @@ I64 = npt.NDArray[np.int64]
 
 ALONE = -1
 """The number of a child in no household that is known."""
+
+
+@dataclass(frozen=True)
+class FromSiblings:
+    """What its siblings give to one child: the rule's points, and what a model's columns show."""
+
+    points: float = 0.0
+    shown: tuple[float, ...] = ()
 
 
 def numbered(households: Iterable[str]) -> I64:

@@ -91,8 +91,12 @@ class Facts:
     def general(self, name: str, row: int, side: int) -> Told | None:
         """The fact behind a feature that belongs to no item."""
         names, block = self.setup.schema.names, self.extract.block
-        if name == SIBLING:
-            found = Told("きょうだいによる加点", "Points for a sibling")
+        if name.startswith(SIBLING):
+            found = (
+                Told("きょうだいによる加点", "Points for a sibling")
+                if name == SIBLING
+                else Told("同じ世帯の子どもの記録", "Records of another child of the home")
+            )
             return found if side > 0 else None
         if name == "roll:days":
             days = round(float(block[row, names.index("roll:days")]) ** 2)

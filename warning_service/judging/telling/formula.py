@@ -23,6 +23,7 @@ from models.relative import Scale
 from models.student_state import StudentState
 from warning_service.judging import rules
 from warning_service.judging.picking.lists import F32, on_grid, score_block
+from warning_service.judging.picking.siblings import FromSiblings
 from warning_service.judging.rules import Judged
 from warning_service.judging.setup import Setup
 
@@ -57,11 +58,18 @@ class Formula(msgspec.Struct, frozen=True, array_like=True):
         """Is it of this way of judging? After a change of the playbook nothing comes out again."""
         return (self.schema, self.playbook) == (setup.schema.hash, setup.playbook)
 
-    def judged(self, setup: Setup, states: Sequence[StudentState]) -> tuple[Extract, Judged]:
-        """Features and rule of children as they would be among the others of the list."""
+    def judged(
+        self, setup: Setup, states: Sequence[StudentState], siblings: FromSiblings
+    ) -> tuple[Extract, Judged]:
+        """Features and rule of one child in several states, among the others of the list."""
         names = [f"{at:06d}" for at in range(len(states))]
         found = extract(setup.schema, names, states, self.until, among=self.scales)
-        return found, rules.judge(setup, found, self.alike or None)
+        judged = rules.judge(setup, found, self.alike or None)
+        if setup.sibling is not None:
+            judged = judged.with_siblings(np.full(len(states), siblings.points))
+        if setup.schema.homes and siblings.shown:
+            found = found.with_homes(np.tile(siblings.shown, (len(states), 1)))
+        return found, judged
 
     def scores(self, found: Extract, judged: Judged) -> F32:
         """Log-odds on the grid, as the list's own."""

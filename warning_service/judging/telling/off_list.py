@@ -16,8 +16,6 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-import numpy as np
-
 from models.student_state import StudentState
 from warning_service.judging.hand_over import Decision
 from warning_service.judging.picking import conditions, places, selection
@@ -100,11 +98,8 @@ class OffList:
             return []
         until, setup = self.formula.until, self.setup
         states = [reachable.changed(state, until, wish) for wish in wishes]
-        found, judged = self.formula.judged(setup, states)
-        if setup.sibling is not None:
-            judged = judged.with_siblings(
-                np.full(len(states), float(self.part.group.judged.sibling[row]))
-            )
+        from_siblings = self.part.group.from_siblings(row)
+        found, judged = self.formula.judged(setup, states, from_siblings)
         scores = self.formula.scores(found, judged)
         group = Group("", dict(zip(found.students, states, strict=True)), found, judged)
         as_if = places.part(setup, group, {self.decision.judge: scores}, self.decision, self.day)

@@ -44,6 +44,8 @@ def why(setup: Setup, part: Part, place: Place, level: dict[str, str] | None) ->
         }  # fmt: skip
     if setup.sibling is not None:
         found["sibling_points"] = round(float(judged.sibling[row]), 6)
+    if setup.schema.homes:
+        found["siblings_show"] = part.group.from_siblings(row).shown
     if level is not None:
         found["level"] = level
     if setup.types:

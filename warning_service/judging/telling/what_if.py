@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from sqlalchemy import Connection
 
 from models.features import extract
@@ -25,6 +24,7 @@ from models.student_state import StudentState
 from warning_service.judging import queries
 from warning_service.judging.as_of import state_as_of
 from warning_service.judging.picking.lists import probability
+from warning_service.judging.picking.siblings import FromSiblings
 from warning_service.judging.setup import Setup
 from warning_service.judging.telling import reachable
 from warning_service.judging.telling.formula import Formula
@@ -79,7 +79,7 @@ class WhatIf:
     formula: Formula
     state: StudentState
     facts: list[Fact]
-    sibling: float
+    siblings: FromSiblings
     others: tuple[float, ...]
     by_points: bool
 
@@ -99,9 +99,7 @@ class WhatIf:
 
     def _scored(self, wishes: Sequence[Mapping[Now, float]]) -> list[Outlook]:
         states = [reachable.changed(self.state, self.formula.until, wish) for wish in wishes]
-        found, judged = self.formula.judged(self.setup, states)
-        if self.setup.sibling is not None:
-            judged = judged.with_siblings(np.full(len(states), self.sibling))
+        found, judged = self.formula.judged(self.setup, states, self.siblings)
         chances = [probability(z) for z in self.formula.scores(found, judged).tolist()]
         return [
             Outlook(chance, points, self._place(round(points, 6) if self.by_points else chance))
@@ -144,7 +142,7 @@ def prepare(
         formula,
         state,
         facts,
-        float(told.get("sibling_points", 0.0)),
+        FromSiblings(told.get("sibling_points", 0.0), tuple(told.get("siblings_show", ()))),
         tuple(others) if len(rows) == made.ranked else (),
         by_points,
     )
