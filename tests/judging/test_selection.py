@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -16,8 +18,8 @@ from warning_service.judging.picking.selection import Chosen, Scope, levels, sel
 from warning_service.playbooks.judging import Bands, Difficulty, ListRule, Pick
 
 TYPES = (
-    Difficulty(id="a", label="", label_en="", at=2.0),
-    Difficulty(id="b", label="", label_en=""),
+    Difficulty(id="a", label="x", label_en="x", at=2.0),
+    Difficulty(id="b", label="x", label_en="x"),
 )
 Child = dict[str, Any]
 
@@ -61,7 +63,7 @@ def picks(draw: st.DrawFn) -> tuple[Pick, ...]:
         if draw(st.booleans()):
             low = draw(st.integers(-2, 3))
             numbers["grades"] = (low, low + draw(st.integers(0, 3)))
-        found.append(Pick(id=f"p{at}", by=by, label="", label_en="", **numbers))
+        found.append(Pick(id=f"p{at}", by=by, label="x", label_en="x", **numbers))
     return tuple(found)
 
 
@@ -208,13 +210,41 @@ def test_nobody_is_chosen_by_nothing() -> None:
     with pytest.raises(ValueError, match="budget"):
         select(scope([]), rule(budget_places=1), None)
     zeros = Scope(scores=np.zeros(3), nothing=np.ones(3, dtype=bool))
-    top = Pick(id="t", by="top", n=2, label="", label_en="")
+    top = Pick(id="t", by="top", n=2, label="x", label_en="x")
     assert select(zeros, rule(picks=(top,)), None) == Chosen(pytest.approx([]), [], [])
 
 
+@given(
+    st.lists(child, max_size=14),
+    st.integers(1, 15),
+    st.lists(st.integers(0, 3), min_size=14, max_size=14),
+    st.booleans(),
+)
+def test_spread_over_schools_nobody_has_a_second_place_before_all_had_a_first(
+    children: list[Child], budget: int, drawn: list[int], new_first: bool
+) -> None:
+    top = Pick(id="t", by="at_least", at=1, label="x", label_en="x")
+    asked = rule(picks=(top,), new_first=new_first, scope="board", spread=True)
+    schools = np.array(drawn[: len(children)], dtype=np.int64)
+    rows = select(replace(scope(children), schools=schools), asked, budget).rows.tolist()
+    left = [r for r, c in enumerate(children) if c["score"] >= 1 and not c["out"]]
+    waits = [(c["later"], new_first and c["supported"]) for c in children]
+    by_hand: list[int] = []
+    while left and len(by_hand) < budget:
+        late = min(waits[r][0] for r in left)
+        had = Counter(drawn[r] for r in by_hand if waits[r][0] == late)
+        best = min(left, key=lambda r: (*waits[r], had[drawn[r]], -children[r]["score"], r))
+        by_hand.append(best)
+        left.remove(best)
+    assert rows == by_hand
+    one_school = select(scope(children), asked, budget).rows.tolist()
+    asked = asked.model_copy(update={"spread": False})
+    assert one_school == select(scope(children), asked, budget).rows.tolist()
+
+
 def test_types_say_by_which_a_child_was_taken() -> None:
-    top = Pick(id="t", by="top", n=1, each="type", label="", label_en="")
-    reached = Pick(id="r", by="type", label="", label_en="")
+    top = Pick(id="t", by="top", n=1, each="type", label="x", label_en="x")
+    reached = Pick(id="r", by="type", label="x", label_en="x")
     base = {
         "score": 1, "grade": 1, "basic": 0, "other": 0, "home": -1,
         "supported": False, "out": False, "later": False, "passes": True,
@@ -227,9 +257,9 @@ def test_types_say_by_which_a_child_was_taken() -> None:
 
 
 def bands(*marks: dict[str, float]) -> Bands:
-    held = [{"id": f"l{n}", "label": "", "label_en": "", **mark} for n, mark in enumerate(marks)]
+    held = [{"id": f"l{n}", "label": "x", "label_en": "x", **mark} for n, mark in enumerate(marks)]
     return Bands.model_validate(
-        {"scheme": "s", "scheme_label": "", "scheme_label_en": "", "levels": held}
+        {"scheme": "s", "scheme_label": "x", "scheme_label_en": "x", "levels": held}
     )
 
 

@@ -34,7 +34,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
     "sado_2023": (6_167, YOUNGEST, 1),
     "fuchu_city": (4_710, YOUNGEST, 1),
     "fuchu_town": (9_742, YOUNGEST, 1),
-    "kaisei": (3_563, YOUNGEST, 1),
+    "kaisei": (3_563, YOUNGEST, 7),
     "lbbd": (68_936, YOUNGEST, 1),
     "child_link": (1_473_087, YOUNGEST, 1),
 }

@@ -86,6 +86,8 @@ def _listed(rule: ListRule, lang: str) -> str:
     if rule.budget_places:
         places = rule.budget_places
         parts.append(f"{places} places" if en else f"{places}人まで")
+    if rule.spread:
+        parts.append("institutions take turns" if en else "所属先が順に")
     if rule.second:
         parts.append("second screening" if en else "二次スクリーニング")
     for name, held in (

@@ -113,3 +113,10 @@ def test_takagi_adds_for_a_sibling_at_high_risk_and_splits_the_score_in_two() ->
     other = sum(p for item, p in said.found.items() if CATALOGUE[item]["department"] != "school")
     assert np.asarray(school).max() > 0 and np.asarray(other).max() > 0
     assert np.array_equal(np.asarray(school) + np.asarray(other) + said.sibling, said.score)
+
+
+def test_support_is_agreed_where_it_is_agreed_and_not_a_meeting_earlier() -> None:
+    """Else a child one only thinks of would stand as "already supported" on the next list."""
+    yamagata, aizumisato = shipped("yamagata"), shipped("aizumisato")
+    assert yamagata.support_classes == {("yamagata.committee", "A"), ("yamagata.targets", "1")}
+    assert aizumisato.support_classes == {("aizumisato.team", "1")}

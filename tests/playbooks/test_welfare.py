@@ -204,7 +204,11 @@ def test_kaisei_counts_a_point_an_item_and_has_five_places_for_those_not_yet_sup
     known = seen.plain.supported() | seen.plain.judged()
     new = new_first(seen, [child for child in at_risk if child not in known], every)
     old = new_first(seen, [child for child in at_risk if child in known], every)
-    assert seen.listed == (new + old)[:5] and len(new) > 5
+    assert len(new) > 5 and seen.grown.city.schools is not None
+    at = seen.grown.city.schools.tolist()
+    firsts = [child for n, child in enumerate(new) if at[child] not in {at[c] for c in new[:n]}]
+    assert seen.listed == firsts[:5] != new[:5], "five institutions, each with its first child"
+    assert old
     by_count = sorted(at_risk, key=lambda child: (-every[child], child))[:20]
     assert set(by_count) & known, "some with many items were supported or judged already"
     assert not set(seen.listed) & known

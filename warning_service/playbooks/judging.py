@@ -239,7 +239,8 @@ class ListRule(Part):
     Ranked is who is on the roll, not inside an outcome that is known, not refused, and not left
     out. Picks name candidates; the second screening drops some; then places are given: others
     before `later`, with `new_first` the children without current support before the supported, then
-    by score, then by student key.
+    by score, then by student key. With `spread` the schools and nurseries take turns, each with its
+    next child in that order: none has a second place before every one with candidates had a first.
     """
 
     cadence: Cadence
@@ -253,6 +254,9 @@ class ListRule(Part):
     budget_places: int | None = Field(default=None, ge=1)
     new_first: bool = Field(
         default=True, description="Children without current support take places first."
+    )
+    spread: bool = Field(
+        default=False, description="Places of a board-wide list go round its institutions."
     )
     supported_days: int = Field(
         default=60, ge=1, le=CENTURY,
@@ -278,6 +282,8 @@ class ListRule(Part):
             raise ValueError("no list is made: 'picks', 'second' and 'months' mean nothing")
         if any(not 1 <= month <= 12 for month in self.months):
             raise ValueError("months are 1 to 12")
+        if self.spread and (self.scope != "board" or not self.picks):
+            raise ValueError("'spread' needs the scope 'board' and 'picks'")
         if self.picks and all(pick.by == "siblings" for pick in self.picks):
             raise ValueError("'siblings' alone pick nobody: siblings of whom?")
         ids = [pick.id for pick in self.picks]

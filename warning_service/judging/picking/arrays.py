@@ -148,6 +148,7 @@ def _choices(setup: Setup, city: City) -> list[tuple[I64, Scope, Chosen]]:
             grades=None if city.grades is None else city.grades[rows],
             basic=said.basic[rows], other=said.other[rows],
             households=None if city.households is None else city.households[rows],
+            schools=None if city.schools is None else city.schools[rows],
             supported=supported[rows], later=later[rows],
             screened=None if screened is None else screened[rows],
         )  # fmt: skip

@@ -186,6 +186,7 @@ def _scope(setup: Setup, parts: Sequence[Part], turn: I64, decision: Decision, d
         basic=gathered([j.basic for j in judged]),
         other=gathered([j.other for j in judged]),
         households=homes,
+        schools=gathered([np.full(len(one.group), at) for at, one in enumerate(parts)]),
         supported=gathered([one.supported for one in parts]).astype(bool),
         later=gathered([one.later for one in parts]).astype(bool),
         screened=None

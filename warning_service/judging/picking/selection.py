@@ -35,8 +35,9 @@ class Scope:
 
     `scores` rank (higher first); `marks` are what thresholds compare, in the method's own terms;
     `nothing`: the score is one of nothing. `by_type`: shape (types, rows), `type_of_nothing`: 0 in
-    it is nothing. `households`: a number, below 0 for none. `screened`: passes the second
-    screening. What is None holds for nobody (`screened`: for everybody).
+    it is nothing. `households`: a number, below 0 for none; `schools`: a number for each child's
+    school or nursery. `screened`: passes the second screening. What is None holds for nobody
+    (`screened`: for everybody; `schools`: all are at one).
     """
 
     scores: Scores
@@ -49,6 +50,7 @@ class Scope:
     basic: I64 | None = None
     other: I64 | None = None
     households: I64 | None = None
+    schools: I64 | None = None
     supported: Mask | None = None
     left_out: Mask | None = None
     later: Mask | None = None
@@ -101,7 +103,8 @@ def select(scope: Scope, rule: ListRule, budget: int | None) -> Chosen:
     followed: dict[str, set[int]] = {}
     left = len(scope) if budget is None else budget
     for late in (False, True):
-        rows = _in_order(scope, rule, np.flatnonzero(candidates & (later == late)))[:left]
+        rows = _in_order(scope, rule, np.flatnonzero(candidates & (later == late)))
+        rows = _in_turns(scope, rule, rows)[:left]
         placed.append(rows)
         left -= len(rows)
         for pick in rule.picks:
@@ -142,6 +145,19 @@ def _in_order(scope: Scope, rule: ListRule, rows: I64) -> I64:
         busy = scope.supported[rows]
         rows = np.concatenate((rows[~busy], rows[busy]))
     return rows
+
+
+def _in_turns(scope: Scope, rule: ListRule, rows: I64) -> I64:
+    """The same rows with the schools taking turns, where the rule says so; support stays first."""
+    if not rule.spread or scope.schools is None:
+        return rows
+    schools = scope.schools[rows]
+    by_school = np.argsort(schools, kind="stable")
+    starts = np.searchsorted(schools[by_school], schools[by_school])
+    turn = np.empty(len(rows), dtype=np.int64)
+    turn[by_school] = np.arange(len(rows)) - starts
+    busy = scope.mask(scope.supported)[rows] & rule.new_first
+    return rows[np.lexsort((turn, busy))]
 
 
 # -- picks ----
