@@ -14,8 +14,8 @@ from fastapi.responses import Response
 from design.render import say
 from models.effects import Gap
 from teacher_portal import evaluation_cells as cells
+from teacher_portal.csv_files import csv_file
 from teacher_portal.suppression import Cell, is_small
-from teacher_portal.trail import csv_file
 from warning_service.follow_up.evaluating.effects import Corrected
 from warning_service.follow_up.evaluating.room import Effects, Right
 

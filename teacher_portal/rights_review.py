@@ -12,8 +12,8 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 
 from design.render import day_text, language, say
+from teacher_portal.csv_files import csv_file
 from teacher_portal.frame import duty_words, go, show
-from teacher_portal.trail import csv_file
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.trail import search as trail

@@ -18,8 +18,8 @@ from fastapi.responses import Response
 from connectors.records.reading import Unreadable, read_bytes
 from design.render import language
 from teacher_portal import queries
+from teacher_portal.csv_files import as_written, csv_file
 from teacher_portal.frame import go, show, worded
-from teacher_portal.trail import csv_file
 from warning_service.access.gateway import Child, NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
@@ -290,9 +290,7 @@ def _news(
 def _cell(cells: tuple[str, ...], at: int | None) -> str:
     if at is None or at >= len(cells):
         return ""
-    words = cells[at].strip()
-    # What keeps a cell from being taken for a formula is ours, not the writer's.
-    return words[1:] if words[:1] == "'" and words[1:2] in tuple("=+-@") else words
+    return as_written(cells[at].strip())
 
 
 def for_meeting(rooms: Rooms, chair: Principal, child: Child, meeting: str) -> list[Held]:

@@ -9,8 +9,6 @@ into a browser's history or a proxy's log.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
@@ -20,6 +18,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 
 from design.render import day_text, language, say, time_text
+from teacher_portal.csv_files import csv_file
 from teacher_portal.frame import duty_words, go, keys_named, show
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
@@ -191,27 +190,6 @@ def file(request: Request, who: FreshAuditor, given: InAddress) -> Response:
         for line in lines_of(request, who, rows)
     ]  # fmt: skip
     return csv_file("kizashi-trail.csv", [head, *body])
-
-
-def csv_file(name: str, rows: list[list[Any]]) -> Response:
-    """Rows as a CSV file to keep; no cell can be taken for a formula."""
-    text = io.StringIO()
-    csv.writer(text).writerows([[_plain(cell) for cell in row] for row in rows])
-    return Response(
-        "\ufeff" + text.getvalue(),
-        media_type="text/csv; charset=utf-8",
-        headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "Cache-Control": "no-store",
-        },
-    )
-
-
-def _plain(cell: Any) -> str:
-    words = str(cell)
-    if isinstance(cell, float):  # a number below 0 is no formula
-        return words
-    return "'" + words if words.startswith(("=", "+", "-", "@", "\t", "\r")) else words
 
 
 def lines_of(request: Request, who: Principal, rows: list[Any]) -> list[Line]:
