@@ -21,6 +21,16 @@ SLACK = 7
 """Days kept beyond a window, so that a late DayClosed still finds what its day needs."""
 
 
+FARTHEST = 1e12
+"""A value beyond it, on either side, counts as this: it can only be a mistake, its sums and squares
+would overflow, and one wrong row must not keep everybody else's list from being made."""
+
+
+def bounded(value: float) -> float:
+    """The value as far as it can be reckoned with."""
+    return min(max(value, -FARTHEST), FARTHEST)
+
+
 class ItemSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One item in use.
 

@@ -101,7 +101,7 @@ class Folder:
 def read_folder(path: Path) -> Folder:
     """Read and validate. Raises FolderError."""
     told = _settings(path / "replay.toml")
-    students = _students(path / "students.csv")
+    students = _students(path / "students.csv", told["list_dates"][-1])
     roll = {s.student: s for s in students}
     items = {item.spec.id for item in told["items"]}
     return Folder(
@@ -141,6 +141,8 @@ def _settings(path: Path) -> dict[str, Any]:
     dates = data.get("list_dates")
     if not isinstance(dates, list) or not dates or any(type(d) is not date for d in dates):
         raise wrong("'list_dates' must be a list of dates")
+    if (max(dates) - min(dates)).days > MOST_DAYS:
+        raise wrong(f"'list_dates' must lie within {MOST_DAYS} days")
     return {
         "outcome": data["outcome"],
         "horizon": data["horizon_days"],
@@ -253,7 +255,7 @@ class _Dates:
         return found
 
 
-def _students(path: Path) -> list[FolderStudent]:
+def _students(path: Path, last: date) -> list[FolderStudent]:
     dates, found = _Dates(path.name), dict[str, FolderStudent]()
     for line, (student, group, start, until) in _rows(
         path, ["student", "group", "from", "until"], []
@@ -263,6 +265,9 @@ def _students(path: Path) -> list[FolderStudent]:
         if student in found:
             raise FolderError(path.name, line, f"student '{student}' is there twice")
         begins = dates.read(line, "from", start)
+        if (last - begins).days > MOST_DAYS:  # every day since is played
+            what = f"from {begins} is more than {MOST_DAYS} days before the last list date"
+            raise FolderError(path.name, line, what)
         ends = dates.read(line, "until", until) if until else None
         if ends is not None and ends <= begins:
             raise FolderError(path.name, line, "until must be later than from")

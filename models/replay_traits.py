@@ -16,11 +16,10 @@ PREFIX = "trait_"
 def read_traits(folder: Path, without: str | None = None) -> dict[str, dict[str, str]]:
     """Trait -> student -> value; an empty cell is no value. For a folder that was read already."""
     text = (folder / "students.csv").read_text("utf-8")
-    found: dict[str, dict[str, str]] = {}
-    for row in csv.DictReader(io.StringIO(text, newline="")):
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    # A column without a single row is a trait all the same.
+    found: dict[str, dict[str, str]] = {
+        name.removeprefix(PREFIX): {} for name in rows.fieldnames or () if name.startswith(PREFIX)
+    }
+    for row in rows:
         for column, value in row.items():
-            if column.startswith(PREFIX):
-                held = found.setdefault(column.removeprefix(PREFIX), {})
-                if value and row["student"] != without:
-                    held[row["student"]] = value
-    return {trait: dict(sorted(held.items())) for trait, held in sorted(found.items())}

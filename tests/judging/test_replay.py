@@ -236,6 +236,26 @@ def test_empty_beginnings(tmp_path: Path) -> None:
     assert [line.split(",")[1] for line in lines[1:]] == ["a", "b"] * 2
     nobody: Lines = {"students": [], "observations": [], "outcomes": []}
     assert len(scores(write(tmp_path / "none", nobody), tmp_path / "out2")) == 1
+    only = {"students": rows["students"][:1], "observations": [], "outcomes": []}
+    run_replay(write(tmp_path / "only", only), tmp_path / "out3", without="a")
+    reports = [json.loads((tmp_path / out / "report.json").read_text()) for out in ("out2", "out3")]
+    assert reports[0]["fairness"] == reports[1]["fairness"] == {"gender": []}
+
+
+def test_one_mistyped_value_of_any_size_keeps_nobodys_list_from_being_made(tmp_path: Path) -> None:
+    """Sums and squares of 1e308 overflow; such a value counts as a very large one, like 1e200."""
+    found = []
+    for large in ("1e308", "1e200"):
+        rows = invented(days=60, students=20)
+        who = [r.split(",")[0] for r in rows["students"] if r.endswith(",,F")][:2]
+        of_others = [r for r in rows["observations"] if r.split(",")[0] not in who]
+        rows["observations"] = of_others + [
+            f"{one},{FIRST + timedelta(days=day)},{item},{sign}{large}"
+            for day in (12, 30) for one, sign in zip(who, ("", "-"), strict=True)
+            for item in ("visits", "late")
+        ]  # fmt: skip
+        found.append(scores(write(tmp_path / f"in{large}", rows, days=60), tmp_path / large))
+    assert found[0] == found[1] and len(found[0]) > 50
 
 
 def test_who_was_inside_an_outcome_long_before_the_first_day_is_not_listed(tmp_path: Path) -> None:
@@ -276,6 +296,12 @@ BAD = {
     "students.csv:72: from '2031-5-1' is not a date": change("students.csv", "n,g9,2031-5-1,,F\n"),
     "students.csv:72: until must be later than from": change(
         "students.csv", "n,g9,2031-05-01,2031-05-01,F\n"
+    ),
+    "students.csv:72: from 1900-01-01 is more than 36600 days before the last list date": change(
+        "students.csv", "n,g9,1900-01-01,,F\n"
+    ),
+    "replay.toml: 'list_dates' must lie within 36600 days": replace(
+        "list_dates = [", "list_dates = [1900-01-01, "
     ),
     "students.csv:72: 2 fields, the header has 5": change("students.csv", "n,g9\n"),
     "unknown student 'nobody'": change("observations.csv.gz", "nobody,2031-05-01,visits,1\n"),

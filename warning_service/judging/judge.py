@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from models.items import bounded
 from models.labels import label, matures_on
 from models.learner import Learner, TrainingBlock
 from models.pooling import of_text
@@ -183,11 +184,11 @@ class Judge:
         if isinstance(body, UseStopped | ObservationCorrected):
             return self._asked_by_family(event, state, day)
         if isinstance(body, ObservationRecorded) and body.item not in state.stopped:
-            spec = self.specs.get(body.item)
+            spec, value = self.specs.get(body.item), bounded(body.value)
             if body.item == self.setup.outcome_item:
-                outcomes.add_up(state, day, body.value)
+                outcomes.add_up(state, day, value)
             if spec is not None:
-                state.put(spec, day, body.value, today)
+                state.put(spec, day, value, today)
             return spec is not None or body.item == self.setup.outcome_item
         if isinstance(body, CheckInSubmitted):
             asked = [
@@ -237,11 +238,12 @@ class Judge:
         assert isinstance(body, ObservationCorrected)
         if body.item in state.stopped:
             return False
-        spec = self.specs.get(body.item)
+        spec, was = self.specs.get(body.item), bounded(body.was)
+        value = None if body.value is None else bounded(body.value)
         if body.item == self.setup.outcome_item:
-            outcomes.add_up(state, day, (body.value or 0.0) - body.was)
+            outcomes.add_up(state, day, (value or 0.0) - was)
         if spec is not None:
-            state.correct(spec, day, body.was, body.value)
+            state.correct(spec, day, was, value)
         return spec is not None or body.item == self.setup.outcome_item
 
     def _forget(self, student: str, position: int) -> None:
