@@ -23,3 +23,6 @@ def read_traits(folder: Path, without: str | None = None) -> dict[str, dict[str,
     }
     for row in rows:
         for column, value in row.items():
+            if column.startswith(PREFIX) and value and row["student"] != without:
+                found[column.removeprefix(PREFIX)][row["student"]] = value
+    return {trait: dict(sorted(held.items())) for trait, held in sorted(found.items())}
