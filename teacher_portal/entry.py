@@ -17,7 +17,7 @@ from fastapi.responses import Response
 
 from design.render import language
 from teacher_portal.frame import show, worded
-from teacher_portal.lists import LEVELS, as_seen, kept_from, list_of
+from teacher_portal.lists import LEVELS, entry_as_seen, kept_from, list_of, sees_whole
 from warning_service.access.gateway import Child, NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
@@ -113,8 +113,8 @@ def _opened(
     held_back = kept_from(rooms, who, child)
     visible = frozenset(use.spec.id for use in setup.uses if not held_back(use.spec.id))
     with rooms.database.reading() as conn:
-        ready = prepare(conn, setup, made, row, visible=visible)
-    evidence = as_seen(rooms, who, child, judging.evidence_of(row))
+        ready = prepare(conn, setup, made, row, visible=visible, place=sees_whole(who, made))
+    evidence = entry_as_seen(rooms, who, made, child, judging.evidence_of(row))
     return made, Shown(row=row, child=child, evidence=evidence), ready
 
 

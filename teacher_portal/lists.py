@@ -25,6 +25,8 @@ from warning_service.catalogue.items import all_items
 from warning_service.follow_up import queries as followed
 from warning_service.follow_up.opinions import ENTRY
 from warning_service.judging import queries as judging
+from warning_service.judging.rules import SIBLING
+from warning_service.playbooks.model import Playbook
 from warning_service.playbooks.sharing import ANSWER, Side, answer_shown_to, shown_to
 from warning_service.rooms import Rooms, rooms_of
 from warning_service.roster import queries as roster
@@ -53,6 +55,11 @@ HELD_BY_SCHOOL = {
     "text_en": "What the school holds (read at the school only)",
 }
 """Stands for all reasons that the welfare office does not read."""
+OF_THE_HOME = {
+    "text_ja": "本人以外の事情(内容は学校全体を見る人だけが見ます)",
+    "text_en": "What is not about the child itself (read by those who see the whole school)",
+}
+"""Stands for what a sibling adds: to a homeroom teacher that is another class's child."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +144,7 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
     sittings = {one.scheme: one for one in playbook.sittings}
     actions = {c.id: worded(c, lang) for c in playbook.follow_up.actions}
     changes = {c.id: worded(c, lang) for c in playbook.follow_up.changes}
-    found, whole = [], _whole(who, row)
+    found = []
     for entry in listed:
         child = children.get(entry.student)
         if child is None or child.opted_out:  # a refusal works at once, also on last week's list
@@ -153,11 +160,7 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
             Entry(
                 row=entry,
                 child=child,
-                evidence={
-                    name: held
-                    for name, held in as_seen(rooms, who, child, judging.evidence_of(entry)).items()
-                    if whole or name not in WHOLE_SCHOOL_ONLY
-                },
+                evidence=entry_as_seen(rooms, who, row, child, judging.evidence_of(entry)),
                 review=review,
                 class_words="" if review is None else classes.get(review.chosen, ""),
                 scheme=sitting.scheme_name(lang) if sitting else "",
@@ -166,6 +169,21 @@ def entries_of(request: Request, who: Principal, row: Any, why: str) -> list[Ent
             )
         )
     return found
+
+
+def entry_as_seen(
+    rooms: Rooms, who: Principal, row: Any, child: Child, evidence: dict[str, Any]
+) -> dict[str, Any]:
+    """The frozen reasons of an entry as this reader of the list in `row` may read them."""
+    told = as_seen(rooms, who, child, evidence)
+    if sees_whole(who, row):
+        return told
+    for name in ("raising", "lowering"):
+        lines = told[name]
+        told[name] = [line for line in lines if line.get("item") != SIBLING]
+        if len(told[name]) < len(lines):
+            told[name].append(OF_THE_HOME)
+    return {name: held for name, held in told.items() if name not in WHOLE_SCHOOL_ONLY}
 
 
 def as_seen(
@@ -177,7 +195,8 @@ def as_seen(
     using: Ability = Ability.SEE_LIST,
 ) -> dict[str, Any]:
     """The frozen reasons, less what the asker's side may not read (sharing.py): what was answered,
-    and, for the welfare office, what the school holds.
+    for the welfare office what the school holds, and that a child comes later, where that tells of
+    a register.
     """
     side = rooms.gateway.side(who, child, using=using)
     held_back = kept_from(rooms, who, child, using=using)
@@ -202,7 +221,19 @@ def as_seen(
     off["lines"] = [line for line in lines if not any(map(held_back, line["items"]))]
     off["not_said"] = len(lines) - len(off["lines"])
     told["off_list"] = off
+    if "later" in told and not _may_read_later(rooms.playbooks.of(who.board), side):
+        del told["later"]
     return told
+
+
+def _may_read_later(playbook: Playbook, side: Side) -> bool:
+    """May that side read every item by which the playbook puts children later?
+
+    Where only a register does, "later" is the register in another word.
+    """
+    named = {condition.item for condition in playbook.list.later} - {""}
+    items = all_items()
+    return all(name in items and shown_to(side, items[name], playbook) == "value" for name in named)
 
 
 def kept_from(
@@ -253,7 +284,7 @@ def summaries(request: Request, who: Principal) -> list[Summary]:
                     new=sum(e.is_new for e in listed),
                     reviewed=sum(key in done for key in keys),
                     recorded=len(records),
-                    whole_school=_whole(who, row),
+                    whole_school=sees_whole(who, row),
                     may_review=may_review(rooms, who, row),
                     latest=row.school not in newest,
                 )
@@ -262,7 +293,7 @@ def summaries(request: Request, who: Principal) -> list[Summary]:
     return found
 
 
-def _whole(who: Principal, row: Any) -> bool:
+def sees_whole(who: Principal, row: Any) -> bool:
     """Is the list seen as a list, and not just the entries of one's own class?"""
     extent = who.reach(Ability.SEE_LIST)
     return row.school in extent.schools | extent.agendas
@@ -319,7 +350,7 @@ def one_list(
         sort=sort,
         direction="desc" if descending else "asc",
         only=only,
-        whole_school=_whole(who, row),
+        whole_school=sees_whole(who, row),
         may_review=may_review(rooms, who, row),
         opinions=rooms.opinions.of(who, ENTRY, list_id),
         may_record=Ability.RECORD_FOLLOW_UP in who.abilities,

@@ -89,7 +89,10 @@ def test_who_may_not_see_the_child_sees_no_entry_and_no_what_if(
 ) -> None:
     list_id, child = listed(school)
     path = f"/portal/lists/{list_id}/entry/{child}"
-    browsers("homeroom").get(path)
+    own = browsers("homeroom").post(path, item="absent_days", to="0").text
+    whole = browsers("nurse").post(path, item="absent_days", to="0").text
+    assert "点だけの順" in whole and "人中 1番目" in whole
+    assert "点だけの順" not in own and "リストの値" in own, "places are for who sees everybody's"
     for login in ("other", "nurse2"):
         browser = browsers(login)
         browser.get(path, status=404)

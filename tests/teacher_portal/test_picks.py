@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from tests import make
 from tests.teacher_portal.conftest import Browsers
 from tests.teacher_portal.school import School
+from warning_service.judging.rules import SIBLING
 from warning_service.judging.tables import list_entries, warning_lists
+from warning_service.playbooks.judging import Condition
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -61,10 +64,46 @@ def test_why_a_child_is_on_the_list(school: School, browsers: Browsers) -> None:
     # What other departments hold is not to be read off a type's score.
     own = browsers("homeroom").get(f"/portal/lists/{list_id}")
     assert "載った理由: 類型のめやす" in own and "兆市レベル 優先" in own
+    more = browsers("homeroom").get(
+        f"/portal/lists/{list_id}/entry/{school.children['sakura-1'][0]}"
+    )
     for words in ("貧困", "基本連携データ項目 4", "きょうだいによる加点"):
         assert words not in own, words
+        assert words not in more, words
+    whole = browsers("nurse").get(f"/portal/lists/{list_id}/entry/{school.children['sakura-1'][0]}")
+    assert "貧困" in whole and "きょうだいによる加点 2点" in whole
     meeting = browsers("committee").get(f"/portal/committee/{list_id}")
     assert "兆市レベル 優先" in meeting and "貧困" in meeting
+
+
+def test_a_siblings_part_and_a_register_are_not_read_off_an_entry(
+    school: School, browsers: Browsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = school.children["sakura-1"][0]
+    list_id = school.warning_list([child])
+    line = {
+        "feature": SIBLING, "item": SIBLING, "share": 0.5, "text_ja": "同じ世帯の子どもの記録",
+        "text_en": "Records of another child of the home",
+    }  # fmt: skip
+    change(school, list_id, {"later": True, "raising": [line]}, {})
+    paths = (f"/portal/lists/{list_id}", f"/portal/lists/{list_id}/entry/{child}")
+    for path in paths:
+        own, whole = browsers("homeroom").get(path), browsers("nurse").get(path)
+        assert "同じ世帯" not in own and "本人以外の事情" in own
+        assert "同じ世帯" in whole and "本人以外の事情" not in whole
+        assert "あとの順番" in own and "あとの順番" in whole
+    # Where only a register puts children later, the word would say that this child is on it.
+    now = school.rooms.playbooks.of(make.BOARD)
+    register = Condition(item="youtaikyo_case", label="要対協に登録中", label_en="Now at 要対協")
+    places = now.list.model_copy(update={"later": (register,)})
+    told = now.model_copy(update={"list": places})
+    monkeypatch.setattr(school.rooms.playbooks, "of", lambda board: told)
+    for path in paths:
+        for login in ("homeroom", "nurse"):
+            assert "あとの順番" not in browsers(login).get(path), (path, login)
+    opened = now.sharing.model_copy(update={"school_sees": ("youtaikyo_case",)})
+    told = told.model_copy(update={"sharing": opened})
+    assert "あとの順番" in browsers("nurse").get(paths[0])
 
 
 def test_a_score_is_told_in_its_methods_terms(school: School, browsers: Browsers) -> None:

@@ -111,13 +111,19 @@ class WhatIf:
 
 
 def prepare(
-    conn: Connection, setup: Setup, made: Any, entry: Any, *, visible: frozenset[str] | None = None
+    conn: Connection,
+    setup: Setup,
+    made: Any,
+    entry: Any,
+    *,
+    visible: frozenset[str] | None = None,
+    place: bool = True,
 ) -> WhatIf | Unable:
     """A child's entry as something to be asked about. `made`: the list's row.
 
     `visible`: the items whose facts the reader may see; None: all that the catalogue shows.
-    Everybody's scores are read through `conn`, within the reader's own reach; a place among them is
-    only told to who sees all of them.
+    `place`: may the reader know a place among all ranked? None is told either where the database
+    keeps the others' scores from a reader (row security).
     """
     formula = queries.formula_of(made)
     if formula is None:
@@ -143,7 +149,7 @@ def prepare(
         state,
         facts,
         FromSiblings(told.get("sibling_points", 0.0), tuple(told.get("siblings_show", ()))),
-        tuple(others) if len(rows) == made.ranked else (),
+        tuple(others) if place and len(rows) == made.ranked else (),
         by_points,
     )
     if not math.isclose(ready.asked({}).before.score, entry.score, abs_tol=1e-12):
