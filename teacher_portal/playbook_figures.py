@@ -3,7 +3,8 @@
 On one date four numbers stand beside each other (how many are listed now and by the tried playbook,
 how many enter, how many leave), and any three of them give the fourth. So when few children enter,
 leave or stay, neither change is shown. Schools stand beside the sums of the dates (`_kept_back`);
-for hits it is suppression.py's rule. Used by the page and by the command.
+for hits it is suppression.py's rule. What the tried file counts is blurred besides (blurring.py):
+what is hidden is decided on the exact counts. Used by the page and by the command.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import date
 import msgspec
 
 from models.shares import wilson
+from teacher_portal.blurring import about, blurred
 from teacher_portal.evaluation_cells import hide
 from teacher_portal.suppression import SMALL, Cell, is_small, protect
 from warning_service.judging.trying.counts import (
@@ -42,7 +44,9 @@ class DateView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SchoolView(msgspec.Struct, frozen=True, kw_only=True):
-    """One school over the whole time; pairs are (now, tried), None where withheld."""
+    """One school over the whole time; pairs are (now, tried), None where withheld, and the tried
+    one is made of a blurred count.
+    """
 
     name: str
     a_month: tuple[float | None, float | None]
@@ -52,7 +56,9 @@ class SchoolView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """How right one side's lists were. `at_most`: upper end when the hits are too few to show."""
+    """How right one side's lists were. `at_most`: upper end when the hits are too few to show;
+    `blurred`: all of it is about so.
+    """
 
     lists: int
     listed: int
@@ -61,6 +67,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     base: float | None
     interval: tuple[float, float] | None
     at_most: float | None
+    blurred: bool = False
 
 
 class ItemView(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,8 +102,8 @@ def view_of(result: Tried, names: Mapping[str, str]) -> View:
     schools = sorted(result.schools, key=lambda one: names.get(one.school, one.school))
     lengths, changes = _kept_back(schools)
     now = _loads([one.current for one in schools], lengths, months)
-    tried = _loads([one.tried for one in schools], lengths, months)
-    notes = ["not_looked_at", "excluded", "small"]
+    tried = _loads([_load(one) for one in schools], lengths, months)
+    notes = ["not_looked_at", "excluded", "small", "blurred"]
     notes += ["other_dates"] if result.other_dates else []
     notes += ["own_outcome"] if result.right_own is not None else []
     notes += ["shortened"] if result.shortened else []
@@ -115,9 +122,11 @@ def view_of(result: Tried, names: Mapping[str, str]) -> View:
         a_month=(now[1][0], tried[1][0]),
         minutes=(now[1][1], tried[1][1]),
         right=sides(*result.right),
-        right_own=None if result.right_own is None else sides(*result.right_own),
+        right_own=None if result.right_own is None else sides(*result.right_own, own=True),
         items=[_item(one) for one in result.items if one.changed or one.more or one.less],
-        by_order=_small(result.by_order),
+        by_order=blurred(
+            _small(result.by_order), result.items[0].grain if result.items else "", "by_order"
+        ),
         notes=notes,
     )
 
@@ -134,8 +143,13 @@ def date_view(one: OfDate) -> DateView:
     else:
         cells = changed(one.current - one.leaving, one.entering, one.leaving)
     current, tried, entering, leaving = cells
+    if one.current is None or one.entering or one.leaving:
+        # With the same children on both sides the tried count is the current one.
+        tried = blurred(tried, one.grain, "tried")
     return DateView(
-        on=one.on, current=current, tried=tried, entering=entering, leaving=leaving,
+        on=one.on, current=current, tried=tried,
+        entering=blurred(entering, one.grain, "entering"),
+        leaving=blurred(leaving, one.grain, "leaving"),
         judge_current=one.judge_current, judge_tried=one.judge_tried,
     )  # fmt: skip
 
@@ -193,6 +207,21 @@ def _kept_back(schools: Sequence[OfSchool]) -> tuple[Set[int], Set[int]]:
     return lengths, lengths.union(held.whole, *held.parts)
 
 
+def _load(one: OfSchool) -> Load:
+    """What the tried lists ask of a school, made of a blurred count."""
+    if not (one.entering or one.leaving) and one.tried == one.current:
+        return one.tried
+    entries = about(one.tried.entries, one.grain, "entries")
+    looked_at = entries
+    if one.tried.looked_at != one.tried.entries:
+        looked_at = about(one.tried.looked_at, one.grain, "looked_at")
+    a_child = one.tried.minutes / one.tried.looked_at if one.tried.looked_at else 0.0
+    return Load(
+        lists=one.tried.lists, entries=entries, looked_at=looked_at,
+        minutes=looked_at * a_child,
+    )  # fmt: skip
+
+
 def _loads(loads: Sequence[Load], hidden: Set[int], months: int) -> tuple[list[_Pair], _Pair]:
     """(entries, minutes) a month of each school, and of all; None where withheld."""
     each: list[_Pair] = [
@@ -211,14 +240,16 @@ def _school(one: OfSchool, name: str, now: _Pair, tried: _Pair, *, told: bool) -
         name=name,
         a_month=(now[0], tried[0]),
         minutes=(now[1], tried[1]),
-        entering=entering if told else WITHHELD,
-        leaving=leaving if told else WITHHELD,
+        entering=blurred(entering, one.grain, "entering") if told else WITHHELD,
+        leaving=blurred(leaving, one.grain, "leaving") if told else WITHHELD,
     )
 
 
-def sides(current: Right, tried: Right) -> tuple[Side, Side]:
-    """Both sides' hits. They share the same outcomes, so what one withholds both do."""
-    one, other = _side(current), _side(tried)
+def sides(current: Right, tried: Right, *, own: bool = False) -> tuple[Side, Side]:
+    """Both sides' hits. They share the same outcomes, so what one withholds both do. `own`: by the
+    outcome of the tried file, which may ask for anything, too.
+    """
+    one, other = _side(current, blur=own), _side(tried, blur=True)
     if one.base is None or other.base is None:
         one, other = (
             msgspec.structs.replace(side, base=None, missed=_or_withheld(side.missed))
@@ -227,16 +258,18 @@ def sides(current: Right, tried: Right) -> tuple[Side, Side]:
     return one, other
 
 
-def _side(right: Right) -> Side:
+def _side(right: Right, *, blur: bool) -> Side:
     if is_small(right.listed):
         return Side(
             lists=right.lists, listed=0, hits=WITHHELD, missed=WITHHELD, base=None,
-            interval=None, at_most=None,
+            interval=None, at_most=None, blurred=blur,
         )  # fmt: skip
     (hits, missed), total = protect([right.listed_hits, right.missed])
+    if blur:
+        right, hits, missed, total = _about(right, hits, missed, total)
     interval = at_most = None
     if right.listed and hits.value is not None:
-        interval = right.interval
+        interval = wilson(hits.value / right.listed * right.children, right.children)
     elif right.listed and hits.why == "small":
         at_most = wilson((SMALL - 1) / right.listed * right.children, right.children)[1]
     base = None
@@ -244,12 +277,27 @@ def _side(right: Right) -> Side:
         base = total.value / right.ranked
     return Side(
         lists=right.lists, listed=right.listed, hits=hits, missed=missed, base=base,
-        interval=interval, at_most=at_most,
+        interval=interval, at_most=at_most, blurred=blur,
     )  # fmt: skip
+
+
+def _about(right: Right, hits: Cell, missed: Cell, total: Cell) -> tuple[Right, Cell, Cell, Cell]:
+    """All of it blurred; no more hits than listed."""
+    grain = right.grain
+    listed = about(right.listed, grain, "listed")
+    hits = blurred(hits, grain, "hits")
+    if hits.value is not None and hits.value > listed:
+        hits = Cell(listed, hits.why)
+    right = msgspec.structs.replace(
+        right, listed=listed, children=min(listed, about(right.children, grain, "children")),
+        ranked=about(right.ranked, grain, "ranked"),
+    )  # fmt: skip
+    return right, hits, blurred(missed, grain, "missed"), blurred(total, grain, "total")
 
 
 def _item(one: OfItem) -> ItemView:
     return ItemView(
         item=one.item, label_ja=one.label_ja, label_en=one.label_en, was=one.was, now=one.now,
-        more=_small(one.more), less=_small(one.less),
+        more=blurred(_small(one.more), one.grain, f"more:{one.item}"),
+        less=blurred(_small(one.less), one.grain, f"less:{one.item}"),
     )  # fmt: skip

@@ -15,7 +15,9 @@ SMALL = 5
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """A count as it may be shown. `why`: "" (shown), "small" (1 to 4) or "withheld"."""
+    """A count as it may be shown. `why`: "" (shown), "about" (shown to the nearest five, see
+    blurring.py), "small" (1 to 4) or "withheld".
+    """
 
     value: int | None
     why: str = ""

@@ -213,7 +213,8 @@ def _show(result: Tried, view: View) -> None:
     )
     for name, side in zip(("now", "tried"), view.right, strict=True):
         right.add_row(
-            name, str(side.lists), str(side.listed), _cell(side.hits), _share(side),
+            name, str(side.lists), f"~{side.listed}" if side.blurred else str(side.listed),
+            _cell(side.hits), _share(side),
             "-" if side.base is None else f"{side.base:.1%}", _cell(side.missed),
         )  # fmt: skip
     out.print(right)
@@ -235,7 +236,7 @@ def _numbers_of(*names: str) -> list[Column]:
 
 def _cell(cell: Cell) -> str:
     if cell.value is not None:
-        return str(cell.value)
+        return f"~{cell.value}" if cell.why == "about" else str(cell.value)
     return {"small": "1-4", "none": "-"}.get(cell.why, "withheld")
 
 
@@ -268,5 +269,7 @@ NOTES: dict[str, str] = {
     " another",
     "shortened": "rows were deleted from the log meanwhile: early lists lack them, on both sides",
     "excluded": "children whose families refuse by now are in neither side's lists",
+    "blurred": "numbers of the tried side go in steps of five (~): comparing tries tells of no"
+    " single child; the same children always give the same number",
     "small": "counts of 1 to 4 children are hidden, and others where they would give them away",
 }

@@ -6,9 +6,18 @@ from datetime import date
 
 import pytest
 
-from teacher_portal.playbook_figures import View, view_of
-from teacher_portal.suppression import is_small
-from warning_service.judging.trying.counts import Load, OfDate, OfSchool, Right, Tried
+from teacher_portal.blurring import about
+from teacher_portal.playbook_figures import Side, View, date_view, sides, view_of
+from teacher_portal.suppression import Cell, is_small
+from warning_service.judging.trying.counts import (
+    Load,
+    OfDate,
+    OfSchool,
+    OneList,
+    Right,
+    Tried,
+    by_date,
+)
 
 DAY = date(2026, 11, 2)
 Counts = tuple[int, int, int]
@@ -75,9 +84,61 @@ def test_what_is_hidden_of_a_school_is_not_had_from_the_sums(schools: tuple[Coun
 
 
 def test_large_schools_are_shown_whole_and_one_alone_is_as_its_date() -> None:
-    view = one_date((30, 6, 7), (20, 9, 0))
-    assert [(one.entering.value, one.leaving.value) for one in view.schools] == [(6, 7), (9, 0)]
-    assert view.a_month == (57.0, 65.0)
+    view = one_date((30, 5, 10), (20, 10, 0))
+    shown = [(one.entering.value, one.leaving.value) for one in view.schools]
+    assert shown == [(5, 10), (10, 0)]
+    assert view.a_month == (60.0, 65.0)
     [school] = one_date((30, 2, 7)).schools
     assert school.entering.value is school.leaving.value is None
-    assert school.a_month == (37.0, 32.0)
+    assert school.a_month[0] == 37.0
+    assert school.a_month[1] in (30.0, 35.0)
+
+
+def test_one_try_taken_from_another_tells_of_no_child() -> None:
+    """Two files that differ by one grade list the same children but one: it must not be counted."""
+    children = [f"k{n:03d}" for n in range(48)]
+    before = [_list(["a1", "a2", "a3", "a4", "a5", "a6"])]
+
+    def shown(listed: list[str]) -> list[int | None]:
+        tried = [_list(listed)]
+        [day] = by_date(before, tried)
+        told = date_view(day)
+        return [cell.value for cell in (told.current, told.tried, told.entering, told.leaving)]
+
+    every = [shown(children)]
+    for left_out in children:
+        every.append(shown([one for one in children if one != left_out]))
+        assert every[-1] == shown([one for one in reversed(children) if one != left_out])
+    assert all(now == 6 for now, _, _, _ in every), "what people were shown is known anyway"
+    for column in range(1, 4):
+        assert {told[column] for told in every} <= {5, 10, 45, 50}
+    with_all = {told[1] for told in every[1:]}
+    assert with_all == {45, 50}, "the same answer for 47 as for 48, by chance"
+
+
+def test_hits_are_blurred_by_the_children_hit_and_a_share_stays_one() -> None:
+    def of(listed: int, hits: int, grain: str) -> tuple[Side, Side]:
+        right = Right(
+            lists=1, listed=listed, listed_hits=hits, children=listed, ranked=400,
+            ranked_hits=hits + 30, grain=grain,
+        )  # fmt: skip
+        return sides(right, right)
+
+    for grain in map(str, range(40)):
+        now, tried = of(6, 6, grain)
+        assert (now.listed, now.hits) == (6, Cell(6))
+        assert tried.listed in (5, 10) and tried.hits.value in (5, 10)
+        assert tried.hits.value <= tried.listed and tried.blurred
+        assert tried.base is not None and round(tried.base * 400) % 5 == 0
+    assert {of(48, 12, str(grain))[1].hits.value for grain in range(40)} == {10, 15}
+    assert abs(sum(about(12, str(grain), "") for grain in range(2000)) / 2000 - 12) < 0.3
+    own, _ = sides(*[Right(lists=1, listed=48, listed_hits=12, children=48, ranked=400,
+                           ranked_hits=42)] * 2, own=True)  # fmt: skip
+    assert own.blurred, "by an outcome the tried file chose, the lists in force are blurred too"
+
+
+def _list(listed: list[str]) -> OneList:
+    return OneList(
+        day=DAY.toordinal(), school="s", judge="rules", listed=frozenset(listed),
+        ranked=tuple(listed), new=0,
+    )  # fmt: skip

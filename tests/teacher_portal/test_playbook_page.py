@@ -285,7 +285,7 @@ def test_hits_too_few_to_show_stay_hidden_on_both_sides() -> None:
     assert now.hits == Cell(None, "small")
     assert now.interval is None
     assert now.at_most is not None
-    assert tried.hits == Cell(9)
+    assert tried.hits in (Cell(5, "about"), Cell(10, "about"))
     assert tried.interval is not None
     few = msgspec.structs.replace(empty, right=(right(40, 2, 3), right(60, 1, 3)))
     for side in view_of(few, {}).right:

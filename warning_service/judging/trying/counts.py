@@ -2,7 +2,9 @@
 
 Numbers only: no child's key is in here, so that a result can be kept and shown to whoever may see
 counts. Both sides come from the same play of the log (play.py) and are measured by the same
-outcome. Small counts are in it as they are; whoever shows them hides them first.
+outcome. Small counts are in it as they are; whoever shows them hides them first. Who may try any
+file could take one try's counts from another's; so each stands with a `grain`, made of the very
+children it counts, by which it is blurred where it is shown: always alike for the same children.
 
 What no play of the past can know: the children who would have been listed were not looked at, and
 those who were listed were. Support that worked makes the list that led to it look wrong.
@@ -10,6 +12,7 @@ those who were listed were. Support that worked makes the list that led to it lo
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,6 +61,7 @@ class Right(Counted, frozen=True, kw_only=True):
 
     lists: int
     children: int
+    grain: str = ""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -88,6 +92,7 @@ class OfDate(msgspec.Struct, frozen=True, kw_only=True):
     leaving: int
     judge_current: str
     judge_tried: str
+    grain: str = ""
 
 
 class OfSchool(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +107,7 @@ class OfSchool(msgspec.Struct, frozen=True, kw_only=True):
     children_tried: int
     entering: int
     leaving: int
+    grain: str = ""
 
 
 class OfItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +124,7 @@ class OfItem(msgspec.Struct, frozen=True, kw_only=True):
     now: tuple[float, float, int, float] | None
     more: int
     less: int
+    grain: str = ""
 
     @property
     def changed(self) -> bool:
@@ -188,6 +195,7 @@ def how_right(lists: Sequence[OneList], yardstick: Yardstick) -> Right:
         if matures_on(one.day, yardstick.horizon, yardstick.delay) <= yardstick.closed
     ]
     children: set[str] = set()
+    told: set[tuple[str, str]] = set()
     listed = hits = ranked = ranked_hits = 0
     for one in settled:
         for student in one.ranked:
@@ -201,10 +209,19 @@ def how_right(lists: Sequence[OneList], yardstick: Yardstick) -> Right:
                 children.add(student)
                 listed += 1
                 hits += hit
+                told.add((f"{one.day}:{hit}", student))
     return Right(
         lists=len(settled), listed=listed, listed_hits=hits, children=len(children),
-        ranked=ranked, ranked_hits=ranked_hits,
+        ranked=ranked, ranked_hits=ranked_hits, grain=grain_of(told),
     )  # fmt: skip
+
+
+def grain_of(told: Iterable[tuple[object, str]]) -> str:
+    """Of pairs (where, child): the same for the same ones, and it leads back to none of them."""
+    whole = hashlib.sha256()
+    for where, student in sorted((str(where), student) for where, student in told):
+        whole.update(f"{where}:{student};".encode())
+    return whole.hexdigest()[:16]
 
 
 def by_date(current: Sequence[OneList], tried: Sequence[OneList]) -> list[OfDate]:
@@ -230,6 +247,7 @@ def by_date(current: Sequence[OneList], tried: Sequence[OneList]) -> list[OfDate
                 leaving=len(before - after) if both else 0,
                 judge_current=_judges(was or []),
                 judge_tried=_judges(now or []),
+                grain=grain_of((day, student) for student in after),
             )
         )
     return found
@@ -280,6 +298,7 @@ def by_school(
                 children_tried=len(after),
                 entering=len(after - before),
                 leaving=len(before - after),
+                grain=grain_of((one.day, student) for one in now for student in one.listed),
             )
         )
     return found

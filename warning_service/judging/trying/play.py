@@ -35,6 +35,7 @@ from warning_service.judging.trying.counts import (
     Yardstick,
     by_date,
     by_school,
+    grain_of,
     how_right,
 )
 from warning_service.list_dates import NOT_BEFORE, falls_on
@@ -316,6 +317,9 @@ class _Play:
 
     def _items(self) -> Iterator[OfItem]:
         was, now = ({use.spec.id: use for use in side.setup.uses} for side in self._sides)
+        grain = grain_of(
+            (one.day, student) for one in self._sides[1].lists for student in one.listed
+        )
         for item in sorted(was.keys() | now.keys()):
             use = now.get(item) or was[item]
             yield OfItem(
@@ -326,6 +330,7 @@ class _Play:
                 now=_numbers(now.get(item)),
                 more=self._parts.more.get(item, 0),
                 less=self._parts.less.get(item, 0),
+                grain=grain,
             )
 
 
