@@ -26,6 +26,7 @@ from warning_service.follow_up.evaluating.rightness import (
     lists_between,
     wilson,
 )
+from warning_service.follow_up.evaluating.room import Right
 from warning_service.follow_up.opinions import Thought, of_days
 from warning_service.follow_up.queries import Answered, Funnel, acknowledgements, funnels
 from warning_service.rooms import rooms_of
@@ -98,9 +99,9 @@ def board(
         before = [row for row in lists if row.list_date < today.replace(day=1)]
         last_month = max((row.list_date.replace(day=1) for row in before), default=None)
         right_last = how_right(conn, playbook, _of_month(before, last_month), today)
-        horizon = timedelta(days=playbook.outcome.horizon_days)
-        settled = [row for row in lists if row.list_date + horizon <= today]
-        right_year = how_right(conn, playbook, settled, today)
+    # Each child once, as on the evaluation's page: two totals of one year would only puzzle, and
+    # one of children times lists is the sum of its months, among them those that are hidden there.
+    year = rooms.evaluation.right(who.board)
     rooms.gateway.note(
         who, "board_counts", [who.board], first.isoformat(), using=Ability.SEE_COUNTS
     )
@@ -125,8 +126,8 @@ def board(
         right_last=judged(right_last)
         if last_month and month_totals(found, last_month)["listed"].value is not None
         else None,
-        right_year=judged(right_year),
-        settled=len(settled),
+        right_year=judged(of_year(year, today)),
+        settled=year.settled,
         thoughts=[thought_row(one) for one in thought if one.judged],
         outcome=playbook.outcome,
         supported_days=playbook.list.supported_days,
@@ -216,11 +217,26 @@ def thought_row(thought: Thought) -> ThoughtRow:
     )  # fmt: skip
 
 
+def of_year(found: Right, today: date) -> Rightness | None:
+    """The year's figures, each child once; None before a list is settled."""
+    if found.last is None:
+        return None
+    year = found.year
+    return Rightness(
+        listed=year.listed, listed_hits=year.listed_hits, ranked=year.ranked,
+        ranked_hits=year.hits, until=today, complete=True,
+    )  # fmt: skip
+
+
 def judged(right: Rightness | None) -> Judged | None:
     """How right lists were, with small counts of hits hidden, and what would give them away."""
     if right is None or right.ranked == 0 or is_small(right.listed):
         return None
     (hits, missed), total = protect([right.listed_hits, right.missed])
+    if is_small(right.listed - right.listed_hits) and hits.value is not None:
+        # Who was listed stands beside: the few it did not come to would follow.
+        hits = Cell(None, "withheld")
+        missed = missed if missed.value is None else Cell(None, "withheld")
     interval = at_most = None
     if hits.value is not None:
         interval = wilson(hits.value, right.listed)

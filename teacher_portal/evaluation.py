@@ -19,7 +19,6 @@ from design.render import language, say
 from models import reliability
 from models.effects import LEAST, LEAST_SCHOOLS
 from models.reliability import Bin
-from models.shares import Share
 from teacher_portal import evaluation_cells as cells
 from teacher_portal.board import month_totals, thought_row
 from teacher_portal.evaluation_file import file_of
@@ -41,6 +40,7 @@ from warning_service.roster.grades import in_words
 router = APIRouter()
 Reader = Annotated[Principal, Depends(Needs(Ability.SEE_COUNTS))]
 TABS = ("", "fairness", "effects")
+STEPS = ("ranked", "listed", "reviewed", "supported", "better")
 
 
 class Month(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +73,7 @@ def right(request: Request, who: Reader) -> Response:
     missed, missed_total = cells.missed_rows(counts, _schools(rooms, who))
     views = rooms.evaluation.views(who.board)
     thought = rooms.evaluation.thought(who.board)
+    year = cells.shown(found.year)
     return show(
         request,
         who,
@@ -80,20 +81,19 @@ def right(request: Request, who: Reader) -> Response:
         **common(rooms, who, request),
         tab="",
         right=found,
-        year=cells.shown(found.year),
-        # Where the lead time stands, it is of so many children that none can be told.
-        lead=found.lead if found.lead and found.lead.n >= cells.LEAST_CHILDREN else None,
+        year=year,
+        lead=cells.lead_shown(found.lead, year),
         new=cells.closed_rate(found.new_to_us),
         months=months,
         month_plot=plots.rows(
             [m.shown.precision.drawn if m.shown else None for m in months],
             [m.shown.base.value if m.shown else None for m in months],
         ),
-        **calibrated(found.bins),
+        **calibrated(bins_of(found)),
         missed=missed,
         missed_total=missed_total,
         views=views,
-        view_cells=cells.table_cells(views.table) if views else None,
+        shown_views=cells.views_shown(views.table) if views else None,
         thought=thought_row(thought) if thought.judged else None,
     )
 
@@ -130,11 +130,10 @@ def effects(request: Request, who: Reader) -> Response:
         **common(rooms, who, request),
         tab="effects",
         found=found,
-        breaks=[(one, cells.break_rate(one)) for one in found.breaks],
-        steps=[
-            (name, cells.closed_rate(Share(getattr(found.steps, name), found.steps.ranked)))
-            for name in ("ranked", "listed", "reviewed", "supported", "better")
-        ],
+        breaks=cells.break_rates(found.breaks),
+        steps=list(
+            zip(STEPS, cells.steps_shown([getattr(found.steps, s) for s in STEPS]), strict=True)
+        ),
     )
 
 
@@ -148,6 +147,7 @@ def file(request: Request, who: Reader) -> Response:
     made = file_of(
         lang,
         right=found,
+        bins=bins_of(found),
         months=months_of(rooms, who, found),
         traits=[trait_shown(one, playbook, names, lang) for one in asked],
         effects=rooms.evaluation.effects(who.board),
@@ -183,6 +183,14 @@ def common(
         "today": rooms.evaluation.today,
         "open_numbers": open_numbers,
     }
+
+
+def bins_of(found: Right) -> tuple[Bin, ...]:
+    """The bins for a page beside the months: their hits add up to those of the months they are made
+    of, and where that would give a hidden month's away there are none.
+    """
+    hits = [m.figures.hits for m in found.months if m.stated and m.figures is not None]
+    return found.bins if cells.sum_is_safe(hits) else ()
 
 
 def calibrated(bins: tuple[Bin, ...]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import msgspec
 from models.agreement import Agreement
 from models.shares import Ratio, Share
 from teacher_portal.suppression import Cell, is_small, protect
-from warning_service.follow_up.evaluating.children import Figures, MissedCounts
+from warning_service.follow_up.evaluating.children import Figures, MissedCounts, Spread
 from warning_service.follow_up.evaluating.effects import Break
 from warning_service.follow_up.evaluating.fairness import Difference, Fairness, GroupFigures
 
@@ -162,10 +162,22 @@ def _of(parts: Parts, rows: set[int]) -> list[tuple[int, int]]:
 
 
 def groups(one: Fairness) -> list[GroupShown]:
-    """A trait's lines. Blocks are protected each by itself, and together when one cannot be."""
+    """A trait's lines. Blocks are protected each by itself, and together when one cannot be.
+
+    Children in no group (their family stopped the use of an item) have no line, but what the lines
+    lack of the year's figures is theirs: they are protected as one group more.
+    """
     blocks: dict[str, list[GroupFigures]] = {}
     for group in one.groups:
         blocks.setdefault(group.block, []).append(group)
+    if one.unknown.ranked and blocks:
+        largest = max(blocks.values(), key=lambda held: sum(g.figures.ranked for g in held))
+        largest.append(
+            GroupFigures(
+                group="", block=largest[0].block, figures=one.unknown,
+                false_apart=None, miss_apart=None,
+            )
+        )  # fmt: skip
     hidden = [hide(_measures(members)) for members in blocks.values()]
     # The sum of all blocks is known: one block shown would give the other's sums away.
     known = [held for held in hidden if held is not None]
@@ -175,6 +187,7 @@ def groups(one: Fairness) -> list[GroupShown]:
         _line(group, held, at)
         for members, held in zip(blocks.values(), known, strict=True)
         for at, group in enumerate(members)
+        if group.figures is not one.unknown
     ]
 
 
@@ -234,14 +247,79 @@ def missed_rows(
     return rows, (totals[0], totals[1])
 
 
-def table_cells(table: Agreement) -> tuple[list[Cell], Cell]:
-    """The four cells of two views (both, first only, second only, neither) and their sum."""
-    return protect([table.both, table.first_only, table.second_only, table.neither])
+class ViewsShown(msgspec.Struct, frozen=True, kw_only=True):
+    """Two views: the cells (both, first only, second only, neither), their sum, and whether the
+    share that agrees and kappa may stand beside them.
+    """
+
+    cells: list[Cell]
+    total: Cell
+    agreed: bool
+    kappa: bool
 
 
-def break_rate(one: Break, *, hide: bool = True) -> Rate:
-    """Children under support before a break, and those of them met after it."""
-    return closed_rate(one.met) if hide else open_rate(one.met)
+def views_shown(table: Agreement) -> ViewsShown:
+    """Who agrees and who does not are two sums, each protected with its own cells.
+
+    The share that agrees tells both sums, so it stands only where they may; kappa tells what is
+    within them, so it stands only where nothing is hidden.
+    """
+    (both, neither), agree = protect([table.both, table.neither])
+    (first, second), differ = protect([table.first_only, table.second_only])
+    if agree.value is None or differ.value is None:
+        cells, total = protect([table.both, table.first_only, table.second_only, table.neither])
+        return ViewsShown(cells=cells, total=total, agreed=False, kappa=False)
+    cells = [both, first, second, neither]
+    whole = all(cell.value is not None for cell in cells)
+    return ViewsShown(cells=cells, total=Cell(table.n), agreed=True, kappa=whole)
+
+
+def break_rates(breaks: Sequence[Break], *, hide: bool = True) -> list[tuple[Break, Rate]]:
+    """Children under support before each break, and those of them met after it.
+
+    Who moved up stands beside everybody: the others follow by subtracting and are protected too.
+    """
+    if not hide:
+        return [(one, open_rate(one.met)) for one in breaks]
+    everybody = {one.first: one.met for one in breaks if not one.moved}
+    found = []
+    for one in breaks:
+        rate, whole = closed_rate(one.met), everybody.get(one.first)
+        if one.moved and whole is not None:
+            others = Share(whole.hits - one.met.hits, whole.of - one.met.of)
+            if is_small(others.of):
+                rate = Rate(hits=WITHHELD, of=WITHHELD)
+            elif rate.value is not None and closed_rate(others).value is None and others.of:
+                rate = Rate(hits=WITHHELD, of=rate.of)
+        found.append((one, rate))
+    return found
+
+
+def steps_shown(counts: Sequence[int]) -> list[Cell]:
+    """Steps of a funnel: none is shown that is small, or makes one by what it lacks of another."""
+    shown: list[Cell] = []
+    for count in counts:
+        lacking = [held.value - count for held in shown if held.value is not None]
+        if is_small(count):
+            shown.append(SMALL)
+        else:
+            shown.append(WITHHELD if any(is_small(abs(n)) for n in lacking) else Cell(count))
+    return shown
+
+
+def sum_is_safe(counts: Sequence[int]) -> bool:
+    """May the sum of these counts be known where each stands, the small ones hidden?"""
+    cells, total = protect(counts)
+    return total.value is not None and not any(cell.why == "withheld" for cell in cells)
+
+
+def lead_shown(lead: Spread | None, year: Shown) -> Spread | None:
+    """How long before they were found. Its number of children is that of the found: where they are
+    not shown, it is not either.
+    """
+    if lead is None or lead.n < LEAST_CHILDREN or year.recall.hits.value is None:
+        return None
+    return lead
 
 
 def told_apart(line: GroupShown) -> bool:

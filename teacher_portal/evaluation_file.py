@@ -13,6 +13,7 @@ from fastapi.responses import Response
 
 from design.render import say
 from models.effects import Gap
+from models.reliability import Bin
 from teacher_portal import evaluation_cells as cells
 from teacher_portal.csv_files import csv_file
 from teacher_portal.suppression import Cell, is_small
@@ -26,16 +27,18 @@ COLUMNS = ("what", "which", "number", "of", "rate", "low", "high")
 
 
 def file_of(
-    lang: str, *, right: Right, months: Sequence[Month], traits: Sequence[TraitShown],
-    effects: Effects,
+    lang: str, *, right: Right, bins: Sequence[Bin], months: Sequence[Month],
+    traits: Sequence[TraitShown], effects: Effects,
 ) -> Response:  # fmt: skip
     """The file; rates are shares between 0 and 1, differences in the outcome's own unit."""
     head = [say(lang, f"eval.column_{name}") for name in COLUMNS]
-    rows = [*_right(lang, right, months), *_traits(lang, traits), *_effects(lang, effects)]
+    rows = [*_right(lang, right, bins, months), *_traits(lang, traits), *_effects(lang, effects)]
     return csv_file(f"kizashi-evaluation-{right.first.isoformat()}.csv", [head, *rows])
 
 
-def _right(lang: str, right: Right, months: Sequence[Month]) -> Iterator[list[Any]]:
+def _right(
+    lang: str, right: Right, bins: Sequence[Bin], months: Sequence[Month]
+) -> Iterator[list[Any]]:
     year = cells.shown(right.year)
     which = say(lang, "eval.year")
     for name, rate in (("precision", year.precision), ("recall", year.recall), ("base", year.base)):
@@ -43,8 +46,8 @@ def _right(lang: str, right: Right, months: Sequence[Month]) -> Iterator[list[An
     yield _line(lang, "eval.new_to_us", which, cells.closed_rate(right.new_to_us))
     if year.lift is not None:
         yield [say(lang, "eval.lift"), which, "", "", *_numbers(*_ratio(year.lift))]
-    if right.lead is not None and right.lead.n >= cells.LEAST_CHILDREN:
-        lead = right.lead
+    lead = cells.lead_shown(right.lead, year)
+    if lead is not None:
         yield [
             say(lang, "eval.lead"),
             which,
@@ -60,7 +63,7 @@ def _right(lang: str, right: Right, months: Sequence[Month]) -> Iterator[list[An
             continue
         for name in ("precision", "recall", "base"):
             yield _line(lang, f"eval.{name}", day, getattr(month.shown, name))
-    for one in right.bins:
+    for one in bins:
         stated = f"{one.stated:.4f}"
         numbers = _numbers(one.happened, *one.interval)
         yield [say(lang, "eval.calibration"), stated, one.hits, one.n, *numbers]
@@ -85,10 +88,14 @@ def _effects(lang: str, effects: Effects) -> Iterator[list[Any]]:
         gap = effects.schools.gap
         numbers = _numbers(gap.value, gap.low, gap.high)
         yield [say(lang, "eval.schools"), "", gap.n, gap.n_others, *numbers]
-    for part in effects.breaks:
+    if effects.schools.earlier is not None:
+        gap = effects.schools.earlier
+        numbers = _numbers(gap.value, gap.low, gap.high)
+        yield [say(lang, "eval.schools_before"), "", gap.n, gap.n_others, *numbers]
+    for part, rate in cells.break_rates(effects.breaks):
         day = part.first.isoformat() + (" " + say(lang, "eval.moved") if part.moved else "")
         if part.known:
-            yield _line(lang, "eval.breaks", day, cells.break_rate(part))
+            yield _line(lang, "eval.breaks", day, rate)
 
 
 def _gap(lang: str, key: str, one: Corrected, gap: Gap | None) -> list[Any]:

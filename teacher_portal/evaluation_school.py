@@ -105,7 +105,7 @@ def of_school(request: Request, who: Reader, school: str) -> Response:
         table=mine,
         thought=thought if thought.judged else None,
         found=effects,
-        breaks=[(one, cells.break_rate(one, hide=False)) for one in effects.breaks],
+        breaks=cells.break_rates(effects.breaks, hide=False),
     )
 
 

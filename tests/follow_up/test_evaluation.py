@@ -30,7 +30,7 @@ from warning_service.events.types import (
 from warning_service.follow_up.evaluating.children import Line, figures, spread, standings
 from warning_service.follow_up.evaluating.lists import Ranked, Scored
 from warning_service.follow_up.tables import follow_ups
-from warning_service.judging.tables import list_scores
+from warning_service.judging.tables import list_scores, warning_lists
 from warning_service.keeping.erase import erase
 from warning_service.roster.service import set_opt_out
 
@@ -188,6 +188,22 @@ def test_the_missed_are_those_never_listed_before(three_months: School) -> None:
     assert isinstance(lines[0], Line) and lines[0].points == 3.0
 
 
+def test_who_was_listed_more_than_a_year_ago_has_been_listed_before(school: School) -> None:
+    one, two = school.children["sakura-1"], school.children["sakura-2"]
+    ranked = [*one, *two]
+    school.warning_list([one[0]], on=date(2025, 8, 1), ranked=ranked)  # too long ago to be counted
+    school.warning_list([two[0]], on=JULY, ranked=ranked)
+    supported(school, one[0], date(2026, 7, 10))
+    supported(school, one[1], date(2026, 7, 10))
+    make.append(school.rooms.log, outcome(one[0], date(2026, 7, 20)))
+    move(school, LATE)
+    room = school.rooms.evaluation
+    assert room.right(make.BOARD).first == JULY and room.known(make.BOARD).first > date(2025, 8, 1)
+    found, counts = room.missed(make.BOARD)
+    assert [each.student for each in found] == [one[1]]
+    assert (counts["sakura"].affected, counts["sakura"].supported) == (Share(0, 1), Share(1, 2))
+
+
 def scored(on: date, *children: tuple[str, bool, date | None]) -> Scored:
     ranked = [
         Ranked(student=s, score=0.1, chance=None, points=1, rank=n, listed=listed, new_to_us=listed,
@@ -311,6 +327,14 @@ def test_only_probabilities_that_were_stated_are_held_against_what_happened(
     make.append(unfair.rooms.log, outcome("somebody-else", LATE))  # read anew
     [found] = room.right(make.BOARD).bins
     assert (found.n, found.children, found.stated, found.hits) == (100, 100, 0.25, 20)
+    assert [month.stated for month in room.right(make.BOARD).months] == [True]
+    # Too few outcomes were known: what the judge reckoned with was assumed, and told to nobody.
+    with unfair.rooms.database.writing() as conn:
+        why = '{"reason": "too_few_outcomes", "hits": 19, "least_hits": 20}'
+        conn.execute(warning_lists.update().values(judge_why=why))
+    make.append(unfair.rooms.log, outcome("somebody-else-again", LATE))
+    assert room.right(make.BOARD).bins == ()
+    assert [month.stated for month in room.right(make.BOARD).months] == [False]
 
 
 # -- what stands on record ------------------------------------------------------------------------

@@ -173,6 +173,52 @@ def test_schools_with_lists_against_schools_without_by_hand(rooms: object) -> No
 
 
 @SQLITE
+@pytest.mark.parametrize("moving", [False, True])
+def test_schools_that_went_apart_before_and_those_that_began_otherwise(
+    rooms: object, moving: bool
+) -> None:
+    """`moving`: absences fall at the first three schools all along, lists or not (no effect)."""
+    log = rooms.log  # type: ignore[attr-defined]
+    classes = make.places(rooms.database, schools=8)  # type: ignore[attr-defined]
+    children = {room: make.children(log, room, 2) for room in classes}
+    first, before, after = DAYS[28], DAYS[:28], DAYS[28:56]
+    events = []
+    for at_, room in enumerate(classes):
+        falls = moving and at_ < 3
+        for key in children[room]:
+            for part, days in enumerate((before[:14], before[14:], after[:14])):
+                away = (6 - 3 * part if falls else 3) + (key == children[room][0]) * (at_ % 2)
+                events += [fact(key, "absent_days", day) for day in (DAYS[0], *days)[:away]]
+    make.append(log, *events)
+    listing = School.__new__(School)
+    listing.rooms = rooms  # type: ignore[assignment]
+
+    def begins(at_: int, on: date) -> None:
+        room = classes[at_]
+        listing.warning_list(
+            children[room][:1], school=room.rsplit("-", 1)[0], on=on, ranked=children[room]
+        )
+
+    for at_ in range(3):
+        begins(at_, first)
+    begins(3, date(2025, 6, 2))  # long before
+    begins(4, after[25])  # while the days after were running
+    move(listing, after[-1] + timedelta(days=1))
+    found = effects(listing).schools
+    assert (found.span, found.since) == (28, first)
+    assert (len(found.with_lists), len(found.without)) == (3, 3)
+    assert found.gap is not None and found.earlier is not None
+    if moving:
+        assert found.gap.told_apart and found.earlier.told_apart and found.earlier.value < -2
+    else:
+        assert not found.gap.told_apart and not found.earlier.told_apart
+    # Where all schools have had lists for more than a year there is no time before them.
+    move(listing, date(2027, 9, 30))
+    late = effects(listing).schools
+    assert late.since is None and late.gap is None and late.span == 0
+
+
+@SQLITE
 def test_support_over_a_vacation_and_into_junior_high(school: School) -> None:
     rooms = school.rooms
     with rooms.database.writing() as conn:

@@ -134,6 +134,9 @@ def test_few_hits_cannot_be_worked_out_from_rates(listed: int, hits: int, missed
     if found is None:
         assert is_small(listed)
         return
+    if is_small(listed - hits):  # the few of the listed to whom it did not come
+        assert found.hits.value is None and found.interval is None
+        assert found.missed.value is None or found.ranked_hits.value is None
     if is_small(hits):
         assert found.hits == Cell(None, "small")
         assert found.interval is None and found.at_most is not None

@@ -184,11 +184,11 @@ class Judge:
         if isinstance(body, UseStopped | ObservationCorrected):
             return self._asked_by_family(event, state, day)
         if isinstance(body, ObservationRecorded) and body.item not in state.stopped:
-            spec, value = self.specs.get(body.item), bounded(body.value)
+            spec, found = self.specs.get(body.item), bounded(body.value)
             if body.item == self.setup.outcome_item:
-                outcomes.add_up(state, day, value)
+                outcomes.add_up(state, day, found)
             if spec is not None:
-                state.put(spec, day, value, today)
+                state.put(spec, day, found, today)
             return spec is not None or body.item == self.setup.outcome_item
         if isinstance(body, CheckInSubmitted):
             asked = [

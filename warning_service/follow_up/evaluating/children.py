@@ -247,6 +247,7 @@ def missed(
         first, given = began.get(student), supported.get(student)
         late = [
             moment is not None
+            and student not in known.listed_earlier
             and not any(listed and line.on <= moment for line, listed in lines.get(student, ()))
             for moment in (first, given)
         ]

@@ -76,7 +76,9 @@ class Town:
         self.since = record.first.get(self.item)
         self.calendar = SchoolCalendar(conn, board)
         self.stays = _stays(conn, board)
-        self.acts = _acts(conn, board, playbook, first)
+        # Who was under support when the first day came had been given it before.
+        held = timedelta(days=playbook.list.supported_days)
+        self.acts = _acts(conn, board, playbook, first - held)
         self.reviewed = _reviewed(conn, board, first, today)
         self._days: dict[str, list[date]] = {}
 

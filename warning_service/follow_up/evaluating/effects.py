@@ -32,6 +32,9 @@ SCHOOL_SPAN = 60
 LEAST_SPAN = 20
 """Fewer than so many and schools are not compared."""
 
+STARTED_WITHIN = timedelta(days=28)
+"""Schools whose first list came within so many days of the very first began together."""
+
 MET_WITHIN = 28
 """Support goes on over a break when somebody recorded something within so many days after it."""
 
@@ -63,13 +66,19 @@ class Corrected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Schools(msgspec.Struct, frozen=True, kw_only=True):
-    """Schools with lists against those without, days for each child and `span` school days."""
+    """Schools with lists against those without, days for each child and `span` school days.
+
+    `since`: the first list; None when no school began with lists in the time looked at. `earlier`:
+    the same between the two halves of the days before it, when there was no list anywhere: schools
+    that went apart already then are not made comparable by subtracting.
+    """
 
     span: int
     since: date | None
     with_lists: tuple[tuple[str, float, float], ...]  # school, before, after
     without: tuple[tuple[str, float, float], ...]
     gap: Gap | None
+    earlier: Gap | None
 
 
 class Break(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +159,7 @@ def corrected(town: Town, known: Known, *, supported_only: bool) -> Corrected:
 def _around_cut(town: Town, known: Known) -> dict[str, tuple[Scored, Ranked]]:
     """By child: the first list it was near the cut of, just above or just below."""
     found: dict[str, tuple[Scored, Ranked]] = {}
-    listed_before: set[str] = set()
+    listed_before = set(known.listed_earlier)
     given = timedelta(days=town.playbook.list.supported_days)
     for one in sorted(known.lists, key=lambda one: (one.on, one.id)):
         listed = sorted((c for c in one.children if c.listed), key=lambda c: -c.rank)
@@ -180,38 +189,51 @@ def first_listings(known: Known) -> dict[str, Scored]:
 
 
 def schools_apart(town: Town, known: Known, schools: Sequence[str]) -> Schools:
-    """Change at schools with lists against the change at schools without, over the same days.
+    """Change at schools that began with lists against the change at schools without, on the same
+    days, and whether they already went apart before.
 
     Everybody on a school's roll at both ends counts, listed or not; refusing families' children do
-    not. The school is one observation, because what happens at a school happens to all of it.
+    not. The school is one observation, because what happens at a school happens to all of it. Who
+    began within a month of the first counts as having lists; who had them long before, or began
+    while the days after were running, stands on neither side.
     """
-    listing = {one.school for one in known.lists}
-    since = min((one.on for one in known.lists), default=None)
+    since = min((day for day in known.since.values() if day >= known.first), default=None)
     if since is None or not town.countable:
-        return Schools(span=0, since=since, with_lists=(), without=(), gap=None)
-    spans = [town.around(school, since, SCHOOL_SPAN) for school in schools]
-    span = min((min(len(_reach(town, days.before)), len(days.after)) for days in spans), default=0)
-    sides: tuple[list[tuple[str, float, float]], list[tuple[str, float, float]]] = ([], [])
-    if span >= LEAST_SPAN:
-        for school in schools:
-            days = town.around(school, since, span)
-            last = days.after[-1]
-            held = [
-                student
-                for student in town.stays
-                if student not in known.refusing
-                and (place := town.place(student, last)) is not None
-                and place.school == school
-                and town.usable(student, days, span)
-            ]
-            if held:
-                line = (school, _mean([town.counted(s, days.before) for s in held]),
-                        _mean([town.counted(s, days.after) for s in held]))  # fmt: skip
-                sides[school not in listing].append(line)
-    gap = difference_in_differences(*([after - before for _, before, after in s] for s in sides))
-    return Schools(
-        span=span, since=since, with_lists=tuple(sides[0]), without=tuple(sides[1]), gap=gap
+        return Schools(span=0, since=since, with_lists=(), without=(), gap=None, earlier=None)
+    began = {s: known.since.get(s, date.max) for s in schools}
+    spans = {s: town.around(s, since, SCHOOL_SPAN) for s in schools if began[s] >= since}
+    span = min(
+        (min(len(_reach(town, days.before)), len(days.after)) for days in spans.values()), default=0
     )
+    lines: tuple[list[tuple[str, float, float]], ...] = ([], [])
+    trends: tuple[list[float], ...] = ([], [])
+    for school in spans if span >= LEAST_SPAN else ():
+        days = town.around(school, since, span)
+        last = days.after[-1]
+        if began[school] - since >= STARTED_WITHIN and began[school] <= last:
+            continue
+        held = [
+            student
+            for student in town.stays
+            if student not in known.refusing
+            and (place := town.place(student, last)) is not None
+            and place.school == school
+            and town.usable(student, days, span)
+        ]
+        if held:
+            side, half = began[school] > last, span // 2
+            early, late, after = (
+                _mean([town.counted(s, part) for s in held])
+                for part in (days.before[-2 * half : -half], days.before[-half:], days.after)
+            )
+            before = _mean([town.counted(s, days.before) for s in held])
+            lines[side].append((school, before, after))
+            trends[side].append(late - early)
+    return Schools(
+        span=span, since=since, with_lists=tuple(lines[0]), without=tuple(lines[1]),
+        gap=difference_in_differences(*([after - before for _, before, after in s] for s in lines)),
+        earlier=difference_in_differences(*trends),
+    )  # fmt: skip
 
 
 def _reach(town: Town, days: Sequence[date]) -> list[date]:

@@ -35,11 +35,14 @@ class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fairness(msgspec.Struct, frozen=True, kw_only=True):
-    """One trait. `unknown`: children counted nowhere in it (no longer known, or use stopped)."""
+    """One trait. `unknown`: children counted nowhere in it (no longer known, or use stopped).
+
+    They are shown nowhere either, but follow from the year's figures and the groups'.
+    """
 
     trait: Trait
     groups: tuple[GroupFigures, ...]
-    unknown: int
+    unknown: Figures
 
 
 def by_trait(
@@ -57,13 +60,14 @@ def by_trait(
                 block = grouped.stage.get(child.student, "") if by_stage else ""
                 held.setdefault((block, group), []).append(child)
         whole = figures(child for members in held.values() for child in members)
+        counted = {child.student for members in held.values() for child in members}
         keys = sorted(held, key=lambda key: _place(trait, *key))
         found.append(
             Fairness(
                 trait=trait,
                 groups=tuple(_group(group, block, held[block, group], whole)
                              for block, group in keys),
-                unknown=len(children) - whole.ranked,
+                unknown=figures(child for child in children if child.student not in counted),
             )
         )  # fmt: skip
     return found

@@ -51,13 +51,16 @@ Got = TypeVar("Got")
 
 
 class OfDate(msgspec.Struct, frozen=True, kw_only=True):
-    """The lists of one month. `figures` is None until they are settled on `known_on`."""
+    """The lists of one month. `figures` is None until they are settled on `known_on`. `stated`: did
+    any of them state probabilities?
+    """
 
     month: date
     lists: int
     judges: tuple[str, ...]
     known_on: date
     figures: Figures | None
+    stated: bool
 
 
 class Right(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,4 +267,5 @@ def _of_month(month: date, lists: list[Scored]) -> OfDate:
         judges=tuple(sorted({one.judge for one in lists})),
         known_on=max(one.known_on for one in first.values()),
         figures=by_child.of_lists(first.values()) if settled else None,
+        stated=any(child.chance is not None for one in lists for child in one.children),
     )
