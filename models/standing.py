@@ -60,15 +60,11 @@ class Settled(msgspec.Struct, array_like=True):
 
 
 class Three(msgspec.Struct, frozen=True):
-    """Within-group AUC of all three on the same pairs.
-
-    `doubt`: as in Standing.
-    """
+    """Within-group AUC of all three on the same pairs."""
 
     challenger: float
     model: float
     rules: float
-    doubt: float
     pairs: int
 
 
@@ -113,14 +109,13 @@ class Standing(msgspec.Struct, array_like=True):
     def three(self) -> Three | None:
         """All three on the days on which the challenger spoke, too; None without such days."""
         days = [s for s in self.recent if s.challenger_right is not None and s.pairs]
-        pairs, doubt = sum(s.pairs for s in days), _doubt(sum(s.compared for s in days))
-        if doubt is None:
+        pairs = sum(s.pairs for s in days)
+        if not any(s.compared for s in days):
             return None
         return Three(
             sum(s.challenger_right or 0.0 for s in days) / pairs,
             sum(s.model_right for s in days) / pairs,
             sum(s.rules_right for s in days) / pairs,
-            doubt,
             pairs,
         )
 

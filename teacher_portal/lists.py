@@ -38,7 +38,7 @@ JUDGE_REASONS = (
     "too_few_outcomes", "rules_measured_better", "model_measured_no_worse",
     "pool_measured_no_worse", "challenger_measured_better", "not_measured_yet",
 )  # fmt: skip
-CHALLENGED = ("silent", "not_clearly_better", "clearly_better")
+CHALLENGED = ("silent", "too_little_compared", "not_clearly_better", "clearly_better")
 MOST_LISTS = 60
 SHOWN = ("all", "new", "again", "supported")
 WHOLE_SCHOOL_ONLY = ("types", "items_reached", "sibling_points", "siblings_show")

@@ -18,7 +18,7 @@ from models.student_state import Spell, StudentState
 from tests.judging.town import small_setup
 from warning_service.judging import rules
 from warning_service.judging.setup import Setup, Use
-from warning_service.judging.telling import evidence
+from warning_service.judging.telling import evidence, evidence_of_trees
 from warning_service.judging.telling.evidence import Factor
 from warning_service.judging.telling.facts import Facts
 
@@ -149,7 +149,8 @@ def test_nobody_answers_in_the_holidays_and_that_is_no_fact_of_one_child() -> No
 
 def test_few_lines_and_the_rest_in_one() -> None:
     silent = {"q.mood": {80: 0.0}, "q.sleep": {80: 0.0}}
-    facts = school(child({"absent_days": {2: 3}, "late_days": {2: 3}, **silent}))
+    held = {"absent_days": {2: 3.0}, "late_days": {2: 3.0}, "public_assistance": {20: 1.0}}
+    facts = school(child({**held, **silent}))
     shares = {
         "absent_days": (0.40, "rate28"), "q.mood": (0.06, "since"), "q.sleep": (0.05, "since"),
         "late_days": (0.03, "rate28"), "q.body": (0.02, "since"),
@@ -173,6 +174,40 @@ def test_few_lines_and_the_rest_in_one() -> None:
     assert [line["text_ja"] for line in lowering] == ["保健室の利用 28日で0回(ふだんもない)"]
     for line in (*raising, *lowering):
         assert set(line) == {"feature", "item", "share", "text_ja", "text_en"}
+
+
+def test_of_other_departments_only_what_is_on_record_is_counted() -> None:
+    """Trees and weights move for every child a little; that is no fact of a welfare office's."""
+    facts = school(child({"public_assistance": {20: 1.0}}))
+    factors = [
+        Factor("public_assistance", 0.4, ("public_assistance:ever",)),
+        Factor("youtaikyo_case", 0.3, ("youtaikyo_case:since",)),
+        Factor("temporary_custody", -0.3, ("temporary_custody:ever",)),
+    ]
+    raising, lowering = evidence.told(facts, 0, factors, by_points=False)
+    assert [(line["feature"], line["text_ja"]) for line in raising] == [
+        ("other_departments", "他部署のデータ: +1"),
+        ("figures_only", "計算上だけのちがい 1件(それだけでは心配のしるしではない)"),
+    ]
+    assert [line["text_ja"] for line in lowering] == ["他部署のデータ: \u22121"]  # none on record
+
+
+def test_trees_tell_the_amount_against_the_usual_before_when_it_last_was() -> None:
+    names = ("rate28", "rate_ever", "since", "place28", "change7", "active28")
+    parts = [(f"absent_days:{stat}", part) for stat, part in
+             zip(names, (0.0, 0.2, 0.9, 0.1, -0.3, 0.05), strict=True)]  # fmt: skip
+    order = evidence_of_trees._telling(parts, 0.95)
+    assert [name.rpartition(":")[2] for name in order] == [
+        "rate28", "change7", "place28", "active28", "since", "rate_ever",
+    ]  # fmt: skip
+    assert evidence_of_trees._telling(parts, 0.0) == ()
+    facts = school(child({"absent_days": {4: 1, 5: 1, 6: 1, 40: 1, 50: 1, 80: 9}}))
+    (line,), _ = evidence.told(facts, 0, [Factor("absent_days", 1.0, order)], by_points=False)
+    assert line["text_ja"] == "欠席 28日で3日(ふだん月1日より多い)"
+    usual = school(child({"late_days": {4: 1, **dict.fromkeys(range(30, 320, 28), 1.0)}}))
+    late = tuple(name.replace("absent", "late") for name in order)
+    (line,), _ = evidence.told(usual, 0, [Factor("late_days", 1.0, late)], by_points=False)
+    assert line["text_ja"] == "遅刻 28日で1日(学校の平均0.1日より多い)", "as usual for this child"
 
 
 def test_points_tell_what_reached_the_mark_and_what_speaks_against() -> None:

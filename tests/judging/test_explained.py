@@ -19,7 +19,7 @@ from warning_service.judging.judge import Judge
 from warning_service.judging.picking.lists import probability
 from warning_service.judging.picking.siblings import FromSiblings
 from warning_service.judging.publish import Published
-from warning_service.judging.telling import formula, reachable
+from warning_service.judging.telling import formula, off_list, reachable
 
 SETUP = small_setup()
 Made = tuple[Published, dict[str, StudentState]]
@@ -93,6 +93,20 @@ def off(published: Published, states: dict[str, StudentState], student: str, wis
     return places.index(student) >= published.row["budget"]
 
 
+def from_where_on(each: list[bool]) -> list[int]:
+    """The steps from which on every one is off the list: "or less" has to hold for all of them."""
+    return [step for step in range(len(each)) if all(each[step:])]
+
+
+@pytest.mark.parametrize(
+    ("each", "step"),
+    [([], 0), ([True], 0), ([False], 1), ([True, False], 2), ([True, False, True], 2),
+     ([False, True, True], 1), ([False, True, False], 3)],
+)  # fmt: skip
+def test_less_is_only_said_where_every_lesser_amount_would_do(each: list[bool], step: int) -> None:
+    assert off_list._from(each) == step
+
+
 def tried(entry: dict[str, Any], states: dict[str, StudentState], until: int) -> list[Any]:
     return reachable.reachable(SETUP.uses, states[entry["student"]], until)
 
@@ -107,11 +121,9 @@ def test_what_takes_a_child_off_the_list_does_and_nothing_smaller_would(made: li
             told, student = evidence(entry)["off_list"], entry["student"]
             facts = tried(entry, states, kept(published).until)
             alone = {
-                now.use.spec.id: [
-                    step
-                    for step, value in enumerate(now.steps)
-                    if off(published, states, student, {now: value})
-                ]
+                now.use.spec.id: from_where_on(
+                    [off(published, states, student, {now: value}) for value in now.steps]
+                )
                 for now in facts
             }
             ways.add(told["way"])

@@ -111,8 +111,8 @@ def test_from_too_little_nobody_is_clearly_better(setup: Setup) -> None:
     assert by(setup, held)[0] == "model", "three days"
     told = decide(setup, held, challenger=True).why
     one = math.sqrt(setup.horizon / setup.sample_every / (12 * 120))
-    assert told["challenger"] == "not_clearly_better"
-    assert told["challenger_needs"] == pytest.approx(CLEARLY * one, abs=1e-4), "by number of hits"
+    assert told["challenger"] == "too_little_compared"
+    assert told["challenger_needs"] is None and told["auc_challenger"] == 0.99
     assert told["doubt"] == pytest.approx(one, abs=1e-4)
 
 

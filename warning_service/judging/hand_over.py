@@ -15,8 +15,8 @@ the place can also lose it. What it was decided on is frozen with the list.
 Chance is counted in children and in days (models/paired.py): one outcome makes every sample of its
 horizon a hit, and those are one accident and not several. (Counting each was measured to let a
 challenger that knew the same children's last weeks take a list of others, and to judge worse
-there.) While too few outcomes or days are known to bear such an error, a wider one stands that
-needs only the number of hits; and the challenger is not clearly better.
+there.) While too few outcomes or days are known to bear such an error, a wider one stands for the
+model that needs only the number of hits; and of the challenger nothing can be said yet.
 
 Where other boards' models are used, their outcomes count as known for the online model, and their
 measurements stand until the first day that was measured here; from then on the own ones decide.
@@ -125,14 +125,15 @@ def _challenged(setup: Setup, standing: Standing, present: Name) -> dict[str, An
     holder = three.model if present == "model" else three.rules
     paired = standing.apart(CHALLENGER, MODEL if present == "model" else RULES)
     lead, needed = three.challenger - holder, max(0.0, setup.least_gain)
-    needed += CLEARLY * (three.doubt * _alike(setup) if paired is None else paired.error)
+    needed += CLEARLY * paired.error if paired is not None else 0.0
     clearly = paired is not None and lead > needed
+    known = "clearly_better" if clearly else "not_clearly_better"
     return {
-        "challenger": "clearly_better" if clearly else "not_clearly_better",
+        "challenger": known if paired is not None else "too_little_compared",
         "against": present,
         "auc_challenger": round(three.challenger, 4),
         "auc_of_present": round(holder, 4),
         "challenger_lead": round(lead, 4),
-        "challenger_needs": round(needed, 4),
+        "challenger_needs": None if paired is None else round(needed, 4),
         "challenger_pairs": three.pairs,
     }

@@ -189,8 +189,8 @@ class _Writer:
         )
 
     def _off_list(self, kept: formula.Formula, part: Part, number: int) -> OffList:
-        decision, day = self.decision, self.occasion.day
-        return OffList(self.setup, kept, self.given, part, number, decision, day)
+        decision, day, trees = self.decision, self.occasion.day, self.learner.challenger.forest
+        return OffList(self.setup, kept, self.given, part, number, decision, day, trees)
 
     def _entry(
         self,

@@ -7,9 +7,11 @@ strongest feature that pulls the item's way and shows what that side says (facts
 its points.
 
 A teacher reads a few lines: the largest facts by name, the rest as one line. Items the catalogue
-shows as a value are named; "count_only" ones of other departments are only counted; "score_only"
-ones are never mentioned and in no line, so the shares shown add up to one without theirs. Shares
-are ten-thousandths, rounded so that they add up to exactly one over all factors.
+shows as a value are named; "count_only" ones of other departments are only counted, and only where
+a fact on record speaks on that side, not where a column moved a little for a child of whom nothing
+is on record; "score_only" ones are never mentioned and in no line, so the shares shown add up to
+one without theirs. Shares are ten-thousandths, rounded so that they add up to exactly one over all
+factors.
 """
 
 from __future__ import annotations
@@ -110,8 +112,15 @@ def told(
                 side.unscored(factor, facts.any_of(use, row, -1))
         elif part == 0:
             continue
+        elif shown == "count_only" and abs(factor.share) < LEAST_SHARE_OTHERS:
+            side.small(part)
+        elif shown == "count_only" and (
+            factor.features == (factor.item,)  # a rule's, which only speaks of what is there
+            or _behind(facts, use, factor, row, by_points=by_points) is not None
+        ):
+            side.other_department(part)
         elif shown == "count_only":
-            side.other_department(part, counted=abs(factor.share) >= LEAST_SHARE_OTHERS)
+            side.fact(factor, part, None)
         elif abs(factor.share) < LEAST_SHARE:
             side.small(part)
         else:
@@ -173,10 +182,7 @@ class _Side:
                 return
         self.named.append(new)
 
-    def other_department(self, part: int, *, counted: bool) -> None:
-        if not counted:
-            self.small(part)
-            return
+    def other_department(self, part: int) -> None:
         self.others += 1
         self.others_part += part
 

@@ -5,7 +5,7 @@ that a child's features are placed by. With them and a child's own facts as of t
 comes out again to the last digit, and so does the score it would have had with other facts while
 everybody else stayed as they were. Nothing in it is about one child.
 
-A list the challenger made (refitted trees) keeps none: its trees are only in the state of that day.
+A list the challenger made keeps the scales, and no weights: its trees are asked for beside them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from models.challenger import Forest
 from models.features import Extract, extract
 from models.online import Folded
 from models.relative import Scale
@@ -34,7 +35,8 @@ KEY = "formula"
 class Formula(msgspec.Struct, frozen=True, array_like=True):
     """The judge in charge, as of one list of one school.
 
-    `weights`: float64, features and the rule's total behind them, calibrated; empty for the rule.
+    `weights`: float64, features and the rule's total behind them, calibrated; empty for the rule
+    and for the challenger, whose list has the name of its trees as its model's version.
     `calibration`: the rule's slope and shift. `scales`: see models/relative.Scales. `alike`: the
     weights of `similarity`. `until`: the last day whose facts counted (an ordinal).
     """
@@ -71,8 +73,14 @@ class Formula(msgspec.Struct, frozen=True, array_like=True):
             found = found.with_homes(np.tile(siblings.shown, (len(states), 1)))
         return found, judged
 
-    def scores(self, found: Extract, judged: Judged) -> F32:
-        """Log-odds on the grid, as the list's own."""
+    def scores(self, found: Extract, judged: Judged, trees: Forest | None = None) -> F32:
+        """Log-odds on the grid, as the list's own. `trees`: the challenger's, of that list.
+
+        Raises AssertionError for a list of the challenger's without them.
+        """
+        if self.judge == "challenger":
+            assert trees is not None
+            return on_grid(trees.score(found.block))
         if self.weights:
             weights = np.frombuffer(self.weights, dtype="<f8")
             folded = Folded(weights, self.constant, np.zeros(len(weights)))
@@ -90,8 +98,8 @@ def freeze(
     calibration: tuple[float, float],
     alike: dict[str, float],
 ) -> Formula | None:
-    """The formula of a list; None for trees, and where there is no playbook (replays)."""
-    if judge == "challenger" or setup.rules != "points":
+    """The formula of a list; None where there is no playbook (replays)."""
+    if setup.rules != "points":
         return None
     if setup.similar_to is not None and not alike:
         return None  # whose likeness is learned needs the weights it was judged by

@@ -3,19 +3,22 @@
 Each change is carried through: features, the rule, the judge in charge, and then the places are
 given again among the same other children. So "off the list" is exact under the one assumption that
 is said beside it: everybody else as they were. A single fact is tried first, in ever larger steps;
-where none is enough, two together; then all of them. When even that would not do, it says so:
-registers, the past, a sibling or a place the playbook gives cannot be wished away.
+where none is enough, two together; then all of them. "Two days or less" is only said where every
+smaller amount would do as well: a learned judge need not find less better. When nothing would do,
+it says so: registers, the past, a sibling or a place the playbook gives cannot be wished away.
 
 These are sums on frozen numbers, made with the list. They do not say what helps a child.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
+from models.challenger import Forest
 from models.student_state import StudentState
 from warning_service.judging.hand_over import Decision
 from warning_service.judging.picking import conditions, places, selection
@@ -30,12 +33,14 @@ from warning_service.judging.telling.wording import Told
 
 MOST = 3
 """Single changes that are told, those of the fewest steps first."""
+MOST_TRIED = 200
+"""So many ways of several changes at once are tried out; of more, only the farthest is told."""
 Wish = Mapping[Now, float]
 
 
 @dataclass(frozen=True)
 class OffList:
-    """Tries changes for the children of one school's list."""
+    """Tries changes for the children of one school's list. `trees`: of a list of the challenger."""
 
     setup: Setup
     formula: Formula
@@ -44,6 +49,7 @@ class OffList:
     number: int
     decision: Decision
     day: int
+    trees: Forest | None = None
 
     def told(self, row: int) -> dict[str, Any]:
         """What is frozen with the entry of the child in that row of the group.
@@ -57,10 +63,9 @@ class OffList:
             return {"way": "no_facts", "lines": []}
         singles: list[tuple[int, Wish]] = []
         for tries in self._each(row, state, facts):
-            for step, (wish, off) in enumerate(tries):
-                if off:
-                    singles.append((step, wish))
-                    break
+            step = _from([off for _, off in tries])
+            if step < len(tries):
+                singles.append((step, tries[step][0]))
         if singles:
             singles.sort(key=lambda held: (held[0], next(iter(held[1])).use.spec.id))
             return {"way": "one", "lines": [_line(wish) for _, wish in singles[:MOST]]}
@@ -77,20 +82,26 @@ class OffList:
         return [[(wish, next(tried)) for wish in held] for held in wishes]
 
     def _together(self, row: int, state: StudentState, facts: Sequence[Now]) -> Wish | None:
-        """Two facts at their best, or all; then each brought back as far as it may be."""
+        """Two facts at their best, or all; then each brought back as far as it may be, if all that
+        is said by it holds.
+        """
         best = {now: now.steps[-1] for now in facts}
         sets: list[Wish] = [dict(pair) for pair in combinations(best.items(), 2)]
         if len(facts) > 2:
             sets.append(best)
         off = self._off(row, state, sets)
-        found = next((dict(wish) for wish, is_off in zip(sets, off, strict=True) if is_off), None)
-        if found is None:
+        first = next((wish for wish, is_off in zip(sets, off, strict=True) if is_off), None)
+        if first is None:
             return None
-        for now in list(found):
+        found = dict(first)
+        for now in first:
             milder = [{**found, now: value} for value in now.steps]
-            off = self._off(row, state, milder)
-            found = next(wish for wish, is_off in zip(milder, off, strict=True) if is_off)
-        return found
+            found = milder[_from(self._off(row, state, milder))]
+        rest = [now.steps[now.steps.index(value) :] for now, value in found.items()]
+        if math.prod(map(len, rest)) > MOST_TRIED:
+            return first
+        every = [dict(zip(found, values, strict=True)) for values in product(*rest)]
+        return found if all(self._off(row, state, every)) else first
 
     def _off(self, row: int, state: StudentState, wishes: Sequence[Wish]) -> list[bool]:
         """For each wish: would the child be off the list?"""
@@ -100,7 +111,7 @@ class OffList:
         states = [reachable.changed(state, until, wish) for wish in wishes]
         from_siblings = self.part.group.from_siblings(row)
         found, judged = self.formula.judged(setup, states, from_siblings)
-        scores = self.formula.scores(found, judged)
+        scores = self.formula.scores(found, judged, self.trees)
         group = Group("", dict(zip(found.students, states, strict=True)), found, judged)
         as_if = places.part(setup, group, {self.decision.judge: scores}, self.decision, self.day)
         at = self.given.where.index((self.number, row))
@@ -133,6 +144,14 @@ class OffList:
         else:
             rows = selection.select(scope, setup.rule, self.given.budget).rows
         return bool((rows == at).any())
+
+
+def _from(off: Sequence[bool]) -> int:
+    """The step from which on all are off the list; their number when the last one is not."""
+    step = len(off)
+    while step and off[step - 1]:
+        step -= 1
+    return step
 
 
 def _put(column: Any, at: int, value: Any) -> Any:

@@ -133,6 +133,8 @@ def prepare(
     state = state_as_of(conn, setup, entry.student, made.as_of)
     if state is None:
         return Unable("facts_changed")
+    if formula.judge == "challenger":
+        return Unable("trees")
     by_points = not formula.weights
     rows = queries.scores(conn, made.id)
     column = "rules_score" if by_points else "score"
