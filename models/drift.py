@@ -4,17 +4,19 @@ Once in four weeks the distribution of each item over all children is kept as a 
 (the bins are laid at the item's own quantiles when it is first seen), for a year. What is told is
 the population stability index against the month before and against the months before that, beside
 what it would easily be by chance with so many children. An item of which nothing came for longer
-than its data stay fresh is silent, which matters most. For the model, each settled day keeps how
-many hits were stated, how many there were, and the log-loss; River's Page-Hinkley test looks for a
-change in it.
+than its data stay fresh is silent, which matters most. Of items that come on school days only,
+months of few school days are compared with nothing: a vacation is no drift, and neither is its end.
+For the model, each settled day keeps how many hits were stated, how many there were, and the
+log-loss; River's Page-Hinkley test looks for a change in it.
 
-Only counts over the whole board are kept: no child is in here. A drift proves nothing wrong: school
-holidays, a new form and a new grade all move a distribution. It says where to look.
+Only counts over the whole board are kept: no child is in here. A drift proves nothing wrong: a new
+form and a new grade move a distribution, too. It says where to look.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -38,8 +40,10 @@ LEAST_DAYS = 8
 """Settled days before a change of the model can be seen."""
 USUAL = 6
 """Months before the last one that are the reference."""
+SCHOOL_WEEK = 5 / 7
+"""School days of a day, where lessons go on."""
 
-State = Literal["steady", "slight", "marked", "silent", "new"]
+State = Literal["steady", "slight", "marked", "silent", "new", "vacation"]
 
 
 class Month(msgspec.Struct, array_like=True):
@@ -170,15 +174,27 @@ def by_chance(now: Sequence[int], before: Sequence[int]) -> float:
     return (free + SURE * math.sqrt(2.0 * free)) * spread
 
 
-def of_item(item: str, held: Item, today: int, patience: int = 28) -> ItemDrift:
-    """What is to be told of an item on `today`; silent after more than `patience` days."""
-    months = held.months
+def of_item(
+    item: str, held: Item, today: int, patience: int = 28, lessons: Sequence[int] | None = None
+) -> ItemDrift:
+    """What is to be told of an item on `today`; silent after more than `patience` days.
+
+    `lessons`: the school days so far, in order, of an item that comes on those only; then its
+    silence is counted in them, and a month with fewer than half as many as the fullest is compared
+    with nothing and nothing with it. "Last month" is the latest that can be compared.
+    """
+    months, vacation = held.months, False
+    if lessons is not None and months:
+        taught = [_between(lessons, month.day - 28, month.day) for month in months]
+        full = [month for month, n in zip(months, taught, strict=True) if 2 * n >= max(taught)]
+        vacation = full[-1:] != months[-1:]
+        months = [*full, months[-1]] if vacation else full
     if not months:
         return ItemDrift(
             item=item, state="new", against_last=None, against_usual=None, by_chance=0.0,
             unknown=1.0, unknown_before=None, looked_on=0, last_on=held.last_on,
         )  # fmt: skip
-    now, before = months[-1], months[:-1]
+    now, before = months[-1], [] if vacation else months[:-1]
     last = before[-1].all if before else None
     usual = [sum(column) for column in zip(*(m.all for m in before[-USUAL:]), strict=True)]
     found = [(stability(now.all, row), by_chance(now.all, row)) for row in (last, usual) if row]
@@ -187,7 +203,13 @@ def of_item(item: str, held: Item, today: int, patience: int = 28) -> ItemDrift:
         state = "slight"
     if any(index >= max(MARKED, line) for index, line in found):
         state = "marked"
-    if held.last_on and today - held.last_on > patience:
+    if vacation:
+        state = "vacation"
+    if lessons is None:
+        quiet = today - held.last_on > patience
+    else:
+        quiet = _between(lessons, held.last_on, today) > patience * SCHOOL_WEEK
+    if held.last_on and quiet:
         state = "silent"
     return ItemDrift(
         item=item, state=state,
@@ -200,6 +222,11 @@ def of_item(item: str, held: Item, today: int, patience: int = 28) -> ItemDrift:
         few=sum(now.counts) - max(now.counts, default=0) < LEAST_SEEN,
         counted=tuple((sum(m.counts), m.unknown) for m in (now, *before[-1:])),
     )  # fmt: skip
+
+
+def _between(days: Sequence[int], after: int, until: int) -> int:
+    """How many of the days lie after the one and not after the other."""
+    return bisect_right(days, until) - bisect_right(days, after)
 
 
 def of_model(watch: Watch, horizon: int, lately: int = 8) -> ModelDrift | None:

@@ -23,14 +23,14 @@ from teacher_portal.suppression import SMALL, is_small
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.access.web import Needs
-from warning_service.judging.drift import found
+from warning_service.judging.drift import found, on_school_days
 from warning_service.judging.setup import from_playbook
 from warning_service.rooms import rooms_of
 
 router = APIRouter()
 
 REACH = 0.2
-ORDER = ("silent", "marked", "slight", "new", "steady")
+ORDER = ("silent", "marked", "slight", "new", "vacation", "steady")
 Verdict = Literal["as_stated", "too_much", "too_little", "too_few"]
 
 
@@ -89,9 +89,10 @@ def drift_for_operators(
 
 def _page(request: Request, who: Principal, using: Ability) -> Response:
     rooms, lang = rooms_of(request), language(request)
-    setup = from_playbook(rooms.playbooks.of(who.board))
+    playbook = rooms.playbooks.of(who.board)
+    setup = from_playbook(playbook)
     with rooms.database.as_service().reading() as conn:
-        told = found(conn, who.board, setup)
+        told = found(conn, who.board, setup, on_school_days(playbook))
     rooms.gateway.note(who, "board_counts", [who.board], "drift", using=using)
     names = {use.spec.id: use.label_en if lang == "en" else use.label_ja for use in setup.uses}
     rows = [

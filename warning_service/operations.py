@@ -56,10 +56,12 @@ def readyz(response: Response, rooms: Rooms = Depends(rooms_of)) -> dict[str, st
 def _measure_drift(rooms: Rooms, conn: Connection) -> None:
     for board in roster.boards(conn):
         try:
-            setup = from_playbook(rooms.playbooks.of(board.id))
+            playbook = rooms.playbooks.of(board.id)
+            setup = from_playbook(playbook)
         except (KeyError, ValueError, OSError):  # a broken playbook is told of elsewhere
             continue
-        drift.measure(board.id, drift.found(conn, board.id, setup), rooms.clock.today())
+        told = drift.found(conn, board.id, setup, drift.on_school_days(playbook))
+        drift.measure(board.id, told, rooms.clock.today())
 
 
 @router.get("/metrics", dependencies=[Depends(OPEN)])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.drift import MONTHS, Watch, by_chance, of_item, of_model, stability
+from models.drift import MONTHS, Item, Watch, by_chance, of_item, of_model, stability
 
 DAY = date(2031, 4, 7).toordinal()
 rng = np.random.default_rng
@@ -55,6 +55,44 @@ def test_against_last_month_and_against_before_are_two_questions() -> None:
     assert told.against_last is not None and told.against_usual is not None
     assert told.against_last < 0.1 < 0.25 < told.against_usual
     assert told.state == "marked"
+
+
+def test_a_vacation_is_no_drift_and_neither_is_its_end() -> None:
+    dice = rng(4)
+    values = [dice.poisson(2, 400) * 1.0 for _ in range(7)]
+    values[3] = np.zeros(400)  # nothing can come
+    values[6] = dice.poisson(7, 400) * 1.0  # and here something did change
+    days = [DAY + 28 * n for n in range(7)]
+    lessons = [day for day in range(DAY - 28, days[-1] + 1)
+               if day % 7 < 5 and not days[2] < day <= days[3]]  # fmt: skip
+    held = months(values).items["it"]
+    by_month = [
+        of_item("it", Item(held.edges, held.months[:n], min(day, days[2]) if n == 4 else day), day,
+                lessons=lessons)
+        for n, day in enumerate(days, 1)
+    ]  # fmt: skip
+    assert [one.state for one in by_month] == [
+        "new", "steady", "steady", "vacation", "steady", "steady", "marked",
+    ]  # fmt: skip
+    vacation, after = by_month[3], by_month[4]
+    assert vacation.against_last is None is vacation.against_usual
+    assert after.against_last is not None and after.against_last < 0.1, (
+        "against the month before it"
+    )
+    # Without a calendar all three would be told.
+    plain = [of_item("it", Item(held.edges, held.months[:n], days[n - 1]), days[n - 1]).state
+             for n in (4, 5)]  # fmt: skip
+    assert plain == ["marked", "marked"]
+
+
+def test_silence_is_counted_in_school_days_where_only_they_bring_anything() -> None:
+    held = months([rng(5).poisson(2, 50) * 1.0 for _ in range(4)], last_on=DAY + 56).items["it"]
+    until = DAY + 84 + 20
+    lessons = list(range(DAY - 28, until + 1))
+    assert of_item("it", held, until, lessons=lessons).state == "silent"
+    closed = [day for day in lessons if not DAY + 60 < day <= DAY + 95]
+    assert of_item("it", held, until, lessons=closed).state != "silent"
+    assert of_item("it", held, until).state == "silent"
 
 
 def test_a_silent_feed_is_told_before_all_else() -> None:

@@ -18,6 +18,7 @@ from tests.teacher_portal.school import School
 from warning_service.access.tables import audit
 from warning_service.judging.drift import WATCH
 from warning_service.judging.tables import model_snapshots, warning_lists
+from warning_service.roster.tables import closed_days
 
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 DAY = date(2026, 1, 5).toordinal()
@@ -83,6 +84,24 @@ def test_changes_are_told_in_words_to_board_and_operator(
     english = board.get("/portal/drift")
     assert "very differently from last month" in english and "What was stated came true" in english
     operator.get("/portal/drift", status=403)
+
+
+@SQLITE
+def test_the_board_is_not_sent_looking_because_of_a_vacation(
+    school: School, operator: Browser
+) -> None:
+    closed = [date.fromordinal(DAY + 28 * 3 + n) for n in range(1, 29)]  # before the latest look
+    with school.rooms.database.writing() as conn:
+        rows = [{"board": make.BOARD, "school": "", "day": day, "why": "春休み"} for day in closed]
+        conn.execute(insert(closed_days), rows)
+    store(school, watched())
+    text = operator.get("/portal/feeds")
+    worth = text.split('id="model-head"')[0]
+    assert (
+        "「遅刻" not in worth and "「欠席" not in worth and "大きく変わった項目、止まって" in worth
+    )
+    [late] = [row for row in text.split('<th scope="row">')[1:] if "遅刻" in row.split("</th>")[0]]
+    assert "休みの月(くらべない)" in late
 
 
 @SQLITE

@@ -7,7 +7,7 @@ snapshot WATCH, and derived again with everything else.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import date
 
 import msgspec
@@ -22,6 +22,8 @@ from warning_service.judging.changes import Changes
 from warning_service.judging.scope import Group
 from warning_service.judging.setup import Setup, Use
 from warning_service.judging.tables import model_snapshots
+from warning_service.playbooks.model import Playbook
+from warning_service.roster.calendar import SchoolCalendar
 
 WATCH = "watch"
 
@@ -76,8 +78,21 @@ def look(watch: Watch, setup: Setup, groups: Sequence[Group], day: int, changes:
     watch.looked_on, changes.watch_at = day, changes.book_at
 
 
-def found(conn: Connection, board: str, setup: Setup) -> Found:
-    """What is to be told of a board, as of what judging has stored. No personal data in it."""
+def on_school_days(playbook: Playbook) -> frozenset[str]:
+    """The items of which nothing comes in a vacation: the school's own, and children's answers."""
+    known = playbook.catalogue_items()
+    return frozenset(
+        use.id
+        for use in playbook.items
+        if use.id not in known or known[use.id].department == "school"
+    )
+
+
+def found(conn: Connection, board: str, setup: Setup, in_school: Set[str]) -> Found:
+    """What is to be told of a board, as of what judging has stored. No personal data in it.
+
+    `in_school`: the items that come on school days only.
+    """
     t = model_snapshots
     data = conn.execute(
         select(t.c.state).where(t.c.board == board, t.c.name == WATCH)
@@ -86,8 +101,20 @@ def found(conn: Connection, board: str, setup: Setup) -> Found:
         return Found([], None, None)
     watch = msgspec.msgpack.decode(bytes(data), type=Watch)
     uses = {use.spec.id: use for use in setup.uses}
+    first = min((m.day for held in watch.items.values() for m in held.months), default=0) - WINDOW
+    lessons: list[int] = []
+    if watch.looked_on and first > 0:
+        days = (date.fromordinal(first), date.fromordinal(watch.looked_on))
+        lessons = [day.toordinal() for day in SchoolCalendar(conn, board).days(*days)]
     items = [
-        drift.of_item(name, held, watch.looked_on, patience(uses[name]))
+        drift.of_item(
+            name,
+            held,
+            watch.looked_on,
+            patience(uses[name]),
+            # What stays fresh beyond a vacation is no less known in it.
+            lessons if name in in_school and patience(uses[name]) <= 2 * WINDOW else None,
+        )
         for name, held in sorted(watch.items.items())
         if name in uses
     ]
