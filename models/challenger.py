@@ -88,7 +88,11 @@ class Forest(msgspec.Struct, array_like=True, frozen=True):
     @property
     def version(self) -> str:
         """A name for what was fitted: a hash over it."""
-        return "boosting-" + hashlib.sha256(msgspec.msgpack.encode(self)).hexdigest()[:12]
+        return "boosting-" + hashlib.sha256(self.to_bytes()).hexdigest()[:12]
+
+    def to_bytes(self) -> bytes:
+        """Canonical bytes; `forest_of` reads them."""
+        return msgspec.msgpack.encode(self)
 
     def score(self, rows: F32) -> F32:
         """Calibrated log-odds of a block of shape (students, columns), row by row."""
@@ -117,6 +121,11 @@ class Forest(msgspec.Struct, array_like=True, frozen=True):
             np.add.at(parts, columns, walk.values[below] - walk.values[at])
             at = below
         return parts * (self.slope / FOLDS)
+
+
+def forest_of(data: bytes) -> Forest:
+    """Trees from their own bytes. Raises msgspec.DecodeError for others'."""
+    return msgspec.msgpack.decode(data, type=Forest)
 
 
 class _Walk:

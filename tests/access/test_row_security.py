@@ -51,7 +51,7 @@ REQUESTS = {name for name in RULES if name.startswith(("family_request", "reques
 PLACES = {"boards", "schools", "classes", "closed_days", "school_questionnaires"}
 COUNTED = {
     "events", "alerts", "follow_ups", "cases", "warning_lists", "list_entries", "list_scores",
-    "reviews", "opinions",
+    "list_trees", "reviews", "opinions",
 }  # fmt: skip
 ABOUT_CHILDREN = set(OPEN_TO_A_ROLE) - OF_THE_BOARD - TRAIL - REQUESTS
 

@@ -7,17 +7,18 @@ where that line lies is tested by hand in test_hand_over.py.
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from models import challenger, paired
-from tests.judging.town import BOARD, OnePlaybook, days_of_events, store
+from tests.judging.town import BOARD, OnePlaybook, days_of_events, small_setup, store
 from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.log import Log, read
 from warning_service.events.types import ListPublished
 from warning_service.judging import hand_over, queries
 from warning_service.judging.consumer import JudgingConsumer
 from warning_service.judging.deriving.rebuild import rebuild
-from warning_service.judging.tables import list_entries, list_scores, warning_lists
+from warning_service.judging.tables import list_entries, list_scores, list_trees, warning_lists
+from warning_service.judging.telling.what_if import Unable, prepare
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -55,5 +56,27 @@ def test_a_list_of_the_challengers_is_explained_and_can_be_proved(
     assert mine.why["auc_challenger"] == queries.why_of(one)["auc_challenger"]
     spent = consumer.spent
     assert spent.challenger > 0
+    told_off, moved = 0, 0
+    with log.database.reading() as conn:
+        for entry in entries:
+            evidence, ready = queries.evidence_of(entry), prepare(conn, small_setup(), one, entry)
+            assert (evidence["off_list"]["way"] == "no_facts") == isinstance(ready, Unable)
+            told_off += len(evidence["off_list"]["lines"])
+            if isinstance(ready, Unable):
+                continue
+            best = ready.asked({fact.now.use.spec.id: fact.now.steps[-1] for fact in ready.facts})
+            assert best.before.score == entry.score, "by the trees of that day, to the last digit"
+            moved += best.after.score < best.before.score
+        assert told_off and moved
+        assert [row.version for row in conn.execute(select(list_trees))] == sorted(
+            {row.model_version for row in lists}
+        )
     report = rebuild(log, OnePlaybook(), BOARD)
     assert report.equal, report.differences[:5]
+    with log.database.writing() as conn:
+        conn.execute(delete(list_trees).where(list_trees.c.version == one.model_version))
+    with log.database.reading() as conn:
+        assert prepare(conn, small_setup(), one, entries[0]) == Unable("no_formula")
+    assert rebuild(log, OnePlaybook(), BOARD).differences == [
+        f"list_trees {BOARD}/{one.model_version}: missing"
+    ]

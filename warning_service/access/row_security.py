@@ -136,6 +136,12 @@ RULES: dict[str, Rule] = {
         " OR EXISTS (SELECT 1 FROM list_entries l WHERE l.list_id = warning_lists.id)",
         analysis=True,
     ),
+    # Of a list that one may see.
+    "list_trees": Rule(
+        "EXISTS (SELECT 1 FROM warning_lists l WHERE l.board = list_trees.board"
+        " AND l.model_version = list_trees.version)",
+        analysis=True,
+    ),
     "list_entries": Rule(f"{_COUNTED_LIST} OR {_reached('list_entries')}", analysis=True),
     "list_scores": Rule(f"{_COUNTED_LIST} OR {_reached('list_scores')}", analysis=True),
     # What was decided on a case is counted with the case.

@@ -39,6 +39,7 @@ from warning_service.judging.tables import (
     left_out,
     list_entries,
     list_scores,
+    list_trees,
     model_snapshots,
     training_blocks,
     warning_lists,
@@ -167,6 +168,7 @@ class Writes(msgspec.Struct):
     settled: list[date]
     snapshots: list[dict[str, Any]]
     lists: list[dict[str, Any]]
+    trees: list[dict[str, Any]]
     entries: list[dict[str, Any]]
     scores: list[dict[str, Any]]
     events: list[NewEvent]
@@ -192,6 +194,7 @@ def encode(judge: Judge, changes: Changes, board: str) -> Writes:
         (BOOK, changes.book_at, lambda: encode_book(judge.book)),
     ]
     settled = set(changes.settled)
+    trees = {made.trees["version"]: made.trees for made in changes.lists if made.trees}
     return Writes(
         states=[
             {"board": board, "student": student, "state": to_bytes(judge.students[student])}
@@ -214,6 +217,7 @@ def encode(judge: Judge, changes: Changes, board: str) -> Writes:
             if position
         ],
         lists=[made.row for made in changes.lists],
+        trees=[by for _, by in sorted(trees.items())],
         entries=[row for made in changes.lists for row in made.entries],
         scores=[row for made in changes.lists for row in made.scores],
         events=changes.events,
@@ -262,6 +266,7 @@ def write(conn: Connection, board: str, writes: Writes) -> None:
     _put(conn, model_snapshots, ["board", "name"], writes.snapshots)
     for table, rows in (
         (warning_lists, writes.lists),
+        (list_trees, writes.trees),
         (list_entries, writes.entries),
         (list_scores, writes.scores),
     ):

@@ -41,12 +41,16 @@ _json = msgspec.json.Encoder(order="deterministic")
 
 @dataclass(frozen=True)
 class Published:
-    """A list as rows for the tables, and the event that tells of it."""
+    """A list as rows for the tables, and the event that tells of it.
+
+    `trees`: the row of the challenger's trees, None for a list that somebody else made.
+    """
 
     row: dict[str, Any]
     entries: list[dict[str, Any]]
     scores: list[dict[str, Any]]
     event: NewEvent
+    trees: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ class _Writer:
             id=list_id, board=board, student=None, on=self.date, actor="system:judging", body=told
         )
         row = self._row(school, list_id, len(entries), len(rows), kept)
-        return Published(row, entries, rows, event)
+        return Published(row, entries, rows, event, None if kept is None else self._trees())
 
     def _formula(self, part: Part) -> formula.Formula | None:
         """What of the judge in charge is kept with the list."""
@@ -187,6 +191,14 @@ class _Writer:
             calibration=places.calibration(setup, part.group, self.learner, measured=measured),
             alike=dict(self.occasion.alike),
         )
+
+    def _trees(self) -> dict[str, Any] | None:
+        """What has to be kept beside the formula when the challenger is in charge."""
+        forest = self.learner.challenger.forest
+        if self.decision.judge != "challenger" or forest is None:
+            return None
+        board = self.occasion.board
+        return {"board": board, "version": forest.version, "trees": forest.to_bytes()}
 
     def _off_list(self, kept: formula.Formula, part: Part, number: int) -> OffList:
         decision, day, trees = self.decision, self.occasion.day, self.learner.challenger.forest

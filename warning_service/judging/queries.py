@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from warning_service.judging.tables import list_entries, list_scores, warning_lists
+from models.challenger import Forest, forest_of
+from warning_service.judging.tables import list_entries, list_scores, list_trees, warning_lists
 from warning_service.judging.telling import formula
 
 
@@ -85,6 +86,15 @@ def why_of(row: Any) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.json.decode(row.judge_why)
     found.pop(formula.KEY, None)
     return found
+
+
+def trees_of(conn: Connection, row: Any) -> Forest | None:
+    """The trees that made a list; None for one that the challenger did not make."""
+    t = list_trees
+    held = conn.execute(
+        select(t.c.trees).where(t.c.board == row.board, t.c.version == row.model_version)
+    ).scalar_one_or_none()
+    return None if held is None else forest_of(bytes(held))
 
 
 def formula_of(row: Any) -> formula.Formula | None:

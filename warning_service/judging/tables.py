@@ -131,6 +131,20 @@ class ScoreRow(SQLModel, table=True):
     listed: bool
 
 
+class TreesRow(SQLModel, table=True):
+    """The trees that made the challenger's lists, as canonical bytes, under their version's name.
+
+    One row however many lists they made, kept as a linear judge's weights are kept with each list,
+    so that its scores can be reckoned again. No child is in them.
+    """
+
+    __tablename__ = "list_trees"
+
+    board: str = Field(primary_key=True)
+    version: str = Field(primary_key=True)
+    trees: bytes = Field(sa_type=LargeBinary)
+
+
 class TrialRow(SQLModel, table=True):
     """A changed playbook that somebody at the board wanted tried on the past, and what came of it.
 
@@ -176,4 +190,5 @@ training_blocks = table_of(TrainingBlockRow)
 warning_lists = table_of(ListRow)
 list_entries = table_of(EntryRow)
 list_scores = table_of(ScoreRow)
+list_trees = table_of(TreesRow)
 trials = table_of(TrialRow)

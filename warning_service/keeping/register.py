@@ -51,6 +51,7 @@ NOT_PERSONAL = {
     "deletion_permits": "always empty",
     "derivations": "log positions",
     "roster.imports": "counts of rows; the rows are elsewhere",
+    "list_trees": "trees of models that made lists; no child's key is in them",
     "model_snapshots": "derived again whenever what it was made from is deleted",
     "training_blocks": "derived again whenever what it was made from is deleted",
 }

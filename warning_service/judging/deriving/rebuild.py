@@ -31,6 +31,7 @@ from warning_service.judging.tables import (
     left_out,
     list_entries,
     list_scores,
+    list_trees,
     model_snapshots,
     training_blocks,
     warning_lists,
@@ -162,7 +163,7 @@ def _stored_rows(conn: Connection, table: Table, board: str) -> Rows:
 
 def _stored_lists(conn: Connection, board: str) -> dict[str, Rows]:
     mine = select(warning_lists.c.id).where(warning_lists.c.board == board)
-    found = {warning_lists.name: _stored_rows(conn, warning_lists, board)}
+    found = {table.name: _stored_rows(conn, table, board) for table in (warning_lists, list_trees)}
     for table in (list_entries, list_scores):
         rows = conn.execute(select(table).where(table.c.list_id.in_(mine))).mappings()
         found[table.name] = _keyed(table, [dict(row) for row in rows])
@@ -216,3 +217,7 @@ def _compare_lists(
         then = {k: row for k, row in held[table.name].items() if row[key] in mine}
         now = [row for row in made[table.name] if row[key] in mine]
         _compare(report, table, then, _keyed(table, list(now)))
+    by = {row["model_version"] for row in every if row["id"] in mine}
+    trees = {k: row for k, row in held[list_trees.name].items() if row["version"] in by}
+    again = [row for row in writes.trees if row["version"] in by]
+    _compare(report, list_trees, trees, _keyed(list_trees, again))

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
+from models.challenger import Forest
 from models.features import extract
 from models.items import WINDOW
 from models.student_state import StudentState
@@ -30,14 +31,15 @@ from warning_service.judging.telling import reachable
 from warning_service.judging.telling.formula import Formula
 from warning_service.judging.telling.reachable import Now
 
-Why = Literal["trees", "playbook_changed", "facts_changed", "no_facts"]
+Why = Literal["no_formula", "playbook_changed", "facts_changed", "no_facts"]
 
 
 @dataclass(frozen=True)
 class Unable:
     """Nothing can be calculated, and why.
 
-    "trees": the challenger made the list (or the list is older than this page). "playbook_changed".
+    "no_formula": what made the list was not kept with it (it is older than this page).
+    "playbook_changed".
     "facts_changed": the facts of that day are no longer all there. "no_facts": nothing that counts
     against the child could soon be otherwise.
     """
@@ -82,6 +84,7 @@ class WhatIf:
     siblings: FromSiblings
     others: tuple[float, ...]
     by_points: bool
+    trees: Forest | None = None
 
     def asked(self, wanted: Mapping[str, float]) -> Moved:
         """The score with these facts: item -> one of its steps; what is none of them is left."""
@@ -100,7 +103,8 @@ class WhatIf:
     def _scored(self, wishes: Sequence[Mapping[Now, float]]) -> list[Outlook]:
         states = [reachable.changed(self.state, self.formula.until, wish) for wish in wishes]
         found, judged = self.formula.judged(self.setup, states, self.siblings)
-        chances = [probability(z) for z in self.formula.scores(found, judged).tolist()]
+        log_odds = self.formula.scores(found, judged, self.trees).tolist()
+        chances = [probability(z) for z in log_odds]
         return [
             Outlook(chance, points, self._place(round(points, 6) if self.by_points else chance))
             for chance, points in zip(chances, judged.total.tolist(), strict=True)
@@ -126,16 +130,15 @@ def prepare(
     keeps the others' scores from a reader (row security).
     """
     formula = queries.formula_of(made)
-    if formula is None:
-        return Unable("trees")
+    trees = queries.trees_of(conn, made) if made.judge == "challenger" else None
+    if formula is None or (made.judge == "challenger" and trees is None):
+        return Unable("no_formula")
     if not formula.fits(setup):
         return Unable("playbook_changed")
     state = state_as_of(conn, setup, entry.student, made.as_of)
     if state is None:
         return Unable("facts_changed")
-    if formula.judge == "challenger":
-        return Unable("trees")
-    by_points = not formula.weights
+    by_points = formula.judge == "rules"
     rows = queries.scores(conn, made.id)
     column = "rules_score" if by_points else "score"
     others = [float(getattr(row, column)) for row in rows if row.student != entry.student]
@@ -153,6 +156,7 @@ def prepare(
         FromSiblings(told.get("sibling_points", 0.0), tuple(told.get("siblings_show", ()))),
         tuple(others) if place and len(rows) == made.ranked else (),
         by_points,
+        trees,
     )
     if not math.isclose(ready.asked({}).before.score, entry.score, abs_tol=1e-12):
         return Unable("facts_changed")
