@@ -17,6 +17,7 @@ from connectors.messaging import registry
 from design.render import language, page, say, texts
 from teacher_portal.menu import LISTS, MEETINGS, SHEETS, menu_of
 from warning_service.access.principals import Principal
+from warning_service.access.roles import Ability
 from warning_service.playbooks.follow_up import Choice
 from warning_service.rooms import rooms_of
 from warning_service.roster import queries as roster
@@ -80,14 +81,17 @@ def show(
 
 def menu_for(request: Request, who: Principal) -> list[tuple[str, str]]:
     """The menu of this person at this board: no lists where none is made, no meetings without a
-    seat in one.
+    seat in one, nor lists that would only be seen from there.
     """
     rooms = rooms_of(request)
     try:
         playbook = rooms.playbooks.for_help(who.board)
     except KeyError:
         return menu_of(who)
-    without = set() if rooms.follow_ups.meetings.sits(who) else {MEETINGS}
+    without: set[str] = set()
+    if not rooms.follow_ups.meetings.sits(who):
+        extent = who.reach(Ability.SEE_LIST)
+        without |= {MEETINGS} if extent.schools or extent.classes else {MEETINGS, LISTS}
     if playbook.judgement.method == "none":
         without.add(LISTS)
     if not playbook.sheets:

@@ -16,7 +16,7 @@ from teacher_portal import queries
 from teacher_portal.alert_cards import live_values
 from teacher_portal.digest import links
 from teacher_portal.frame import go, menu_for, show
-from teacher_portal.lists import Summary, summaries
+from teacher_portal.lists import Summary, summaries, why_none
 from teacher_portal.notices import waiting_cards
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
@@ -61,6 +61,7 @@ def home(request: Request, who: Annotated[Principal, Depends(AnyStaff())]) -> Re
         today=rooms.clock.today(),
         classes=classes_today(rooms, who) if Ability.SEE_ALERTS in who.abilities else [],
         lists=lists,
+        no_list=why_none(rooms, who),
         cards=waiting_cards(request, who),
         digest=next(iter(rooms.digests.latest(who)), None),
         digest_links=links(who),

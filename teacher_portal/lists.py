@@ -257,9 +257,35 @@ def kept_from(
     return held_back
 
 
+def only_agendas(rooms: Rooms, who: Principal) -> bool:
+    """Is every list known to the asker from a meeting alone, and has the asker a seat in none?
+
+    To such a one a list would look empty although it is not.
+    """
+    extent = who.reach(Ability.SEE_LIST)
+    return not (extent.schools or extent.classes or rooms.follow_ups.meetings.sits(who))
+
+
+def why_none(rooms: Rooms, who: Principal) -> tuple[str, str, str]:
+    """What stands where there is no list: keys of the head and the text, and the months of the
+    calendar in which one is made ('': in all).
+    """
+    playbook = rooms.playbooks.for_help(who.board)
+    if playbook.judgement.method == "none":
+        return "cases.no_lists", "cases.no_lists_text", ""
+    if only_agendas(rooms, who):
+        return "portal.no_seat", "portal.no_seat_text", ""
+    if playbook.list.months:
+        months = "・".join(str(month) for month in playbook.list.months)
+        return "portal.no_list", "portal.no_list_in_months", months
+    return "portal.no_list", f"portal.no_list_{playbook.list.cadence}", ""
+
+
 def summaries(request: Request, who: Principal) -> list[Summary]:
     """Lists of the asker's schools, newest first; keys are matched to the scope without names."""
     rooms = rooms_of(request)
+    if only_agendas(rooms, who):
+        return []
     schools = {
         school.id: school.name for school in rooms.gateway.schools_of(who, using=Ability.SEE_LIST)
     }
@@ -315,7 +341,7 @@ def lists(request: Request, who: Reader) -> Response:
         who,
         "portal_lists.html",
         lists=summaries(request, who),
-        no_lists=rooms_of(request).playbooks.of(who.board).judgement.method == "none",
+        no_list=why_none(rooms_of(request), who),
         may_review=rooms_of(request).follow_ups.meetings.sits(who),
     )
 

@@ -56,7 +56,8 @@ def test_why_a_child_is_on_the_list(school: School, browsers: Browsers) -> None:
     for words in (
         "兆市レベル 優先", "載った理由: 類型のめやす", "貧困", "3.5", "この類型で載った",
         "基本連携データ項目 4、ほか 3", "二次スクリーニング: 2項目", "きょうだいによる加点 2点",
-        "全校で 17番目", "あとの順番", "全校あわせて 4000人から", "全校あわせて 200人まで。",
+        "全部の学校・園の中で 17番目", "あとの順番", "全部の学校・園あわせて 4000人から",
+        "全部の学校・園あわせて 200人まで。",
         "当てはまっても、困難があるとは限りません",
     ):  # fmt: skip
         assert words in page, words
@@ -72,8 +73,12 @@ def test_why_a_child_is_on_the_list(school: School, browsers: Browsers) -> None:
         assert words not in more, words
     whole = browsers("nurse").get(f"/portal/lists/{list_id}/entry/{school.children['sakura-1'][0]}")
     assert "貧困" in whole and "きょうだいによる加点 2点" in whole
+    assert "載った類型: 貧困" in whole
     meeting = browsers("committee").get(f"/portal/committee/{list_id}")
-    assert "兆市レベル 優先" in meeting and "貧困" in meeting
+    assert "兆市レベル 優先" in meeting and "載った類型: 貧困" in meeting
+    entry = f"/portal/lists/{list_id}/entry/{school.children['sakura-1'][0]}"
+    assert f'href="{entry}"' in meeting
+    assert "リストに載ったわけ" in browsers("committee").get(entry)
 
 
 def test_a_siblings_part_and_a_register_are_not_read_off_an_entry(
@@ -118,3 +123,35 @@ def test_a_score_is_told_in_its_methods_terms(school: School, browsers: Browsers
         page = nurse.get(f"/portal/lists/{list_id}")
         assert words in page and "規則の点数" not in page
         assert "決まりにあてはまった 1人です。" in page
+
+
+def test_where_no_list_is_the_page_says_when_one_comes_and_to_whom(
+    school: School, browsers: Browsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books, now = school.rooms.playbooks, school.rooms.playbooks.of(make.BOARD)
+
+    def works_by(**parts: Any) -> None:
+        told = now.model_copy(update=parts)
+        monkeypatch.setattr(books, "of", lambda board: told)
+        monkeypatch.setattr(books, "for_help", lambda board: told)
+
+    pages = ("/portal", "/portal/lists")
+    for change_of, words in (
+        ({}, "毎月はじめの登校日"),
+        ({"months": (6, 11)}, "6・11月の、はじめの登校日"),
+        ({"cadence": "first_school_day_of_week"}, "毎週はじめの登校日"),
+    ):
+        works_by(list=now.list.model_copy(update=change_of))
+        assert all(words in browsers("nurse").get(path) for path in pages), words
+    works_by(judgement=now.judgement.model_copy(update={"method": "none"}))
+    home = browsers("nurse").get("/portal")
+    assert "リスト(点数や判定)を作りません" in home and "毎月はじめ" not in home
+    # Somebody whose lists are those of a meeting, where this board has no seat for such a one: the
+    # list is not empty, it is not theirs.
+    school.warning_list(school.children["sakura-1"][:2])
+    works_by(review=now.review.model_copy(update={"duties": ("welfare",)}))
+    for path in pages:
+        page = browsers("committee").get(path)
+        assert "あなたが加わる会議はありません" in page and "0<small>" not in page
+        assert 'href="/portal/lists"' not in page
+    assert "載っている人" in browsers("nurse").get("/portal")
