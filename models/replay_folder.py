@@ -123,6 +123,8 @@ def _settings(path: Path) -> dict[str, Any]:
         data = tomllib.loads(_text(path, path.read_bytes()), parse_float=Decimal)
     except FileNotFoundError:
         raise wrong("the file is missing") from None
+    except OSError as error:
+        raise wrong(f"cannot be read: {error.strerror}") from None
     except tomllib.TOMLDecodeError as error:
         raise wrong(str(error)) from None
     known = {"outcome", "horizon_days", "label_delay_days", "list_share", "list_dates", "items"}
@@ -187,6 +189,8 @@ def _opened(path: Path) -> str:
         data = path.read_bytes()
     except FileNotFoundError:
         raise FolderError(path.name, 0, "the file is missing") from None
+    except OSError as error:
+        raise FolderError(path.name, 0, f"cannot be read: {error.strerror}") from None
     if path.suffix == ".gz":
         try:
             data = gzip.decompress(data)

@@ -14,9 +14,9 @@ from datetime import date
 
 import msgspec
 
+from models.hiding import hide
 from models.shares import wilson
 from teacher_portal.blurring import about, blurred
-from teacher_portal.evaluation_cells import hide
 from teacher_portal.suppression import SMALL, Cell, is_small, protect
 from warning_service.judging.trying.counts import (
     Load,

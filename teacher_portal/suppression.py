@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-SMALL = 5
+from models.hiding import SMALL, is_small
+
+__all__ = ["SMALL", "Bounds", "Cell", "is_small", "protect"]
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -26,11 +28,6 @@ class Cell(msgspec.Struct, frozen=True):
     def order(self) -> int:
         """For sorting: everything not shown is the same, or the order would tell."""
         return -1 if self.value is None else self.value
-
-
-def is_small(count: int) -> bool:
-    """Must this count be hidden by itself?"""
-    return 0 < count < SMALL
 
 
 class Bounds(msgspec.Struct, frozen=True):

@@ -234,7 +234,10 @@ def replay(
             help="Historic data: replay.toml, students.csv, …", exists=True, file_okay=False
         ),
     ],
-    target: Annotated[Path, typer.Option("--out", help="For scores.csv and report.json, .html.")],
+    target: Annotated[
+        Path,
+        typer.Option("--out", help="For scores.csv and report.json, .html.", file_okay=False),
+    ],
     playbook: Annotated[
         Path | None,
         typer.Option(help="A playbook file for the rules.", exists=True, dir_okay=False),

@@ -336,6 +336,9 @@ BAD = {
     "outcomes.csv:1: unexpected end of data": lambda folder: (
         folder / "outcomes.csv"
     ).write_text('"student,on,known_on\n', "utf-8") and None,
+    "students.csv: cannot be read: Is a directory": lambda folder: (
+        (folder / "students.csv").unlink(), (folder / "students.csv").mkdir()
+    ) and None,
     "outcomes.csv: the file is missing": lambda folder: (folder / "outcomes.csv").unlink(),
     "observations.csv.gz: not a complete gzip file": lambda folder: (
         folder / "observations.csv.gz"

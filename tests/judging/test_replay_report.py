@@ -164,7 +164,26 @@ def test_small_groups_are_not_shown_nor_had_by_subtracting() -> None:
     assert found["x"]["missed"] is None
     assert found["m"]["missed"] is None, "else x could be had by subtracting"
     assert found["f"]["missed"]["value"] == pytest.approx(20 / 30, abs=1e-5)
-    assert found["f"]["missed"]["against_others"] is None
+    # All others follow from the sum, which is known anyhow.
+    assert found["f"]["missed"]["against_others"][0] == pytest.approx(20 / 30 - 12 / 22, abs=1e-5)
+    # Of "x" 28 were spared: were their rate not hidden with a shown number of children, two follow.
+    assert found["x"]["children"] is None
+
+
+def test_small_groups_whose_sum_is_small_take_a_larger_one_with_them() -> None:
+    rows = [told(f"m{n}", hit=n < 20, listed=n % 2 == 0) for n in range(60)]
+    rows += [told(f"f{n}", hit=n < 30, listed=n % 3 == 0) for n in range(70)]
+    rows += [told(f"{name}0", hit=True, listed=True) for name in "xy"]  # one child each
+    rows += [told(f"{name}{n}", hit=False, listed=n < 6) for name in "xy" for n in range(1, 12)]
+    groups = {one.student: one.student[0] for one in rows}
+    found = {one["group"]: one for one in fairness(rows, {"t": groups})["t"]}
+    # Of 52 hits 50 would be seen: the other two could only be one each.
+    assert [found[name]["missed"] for name in "xym"] == [None] * 3
+    assert found["f"]["missed"] is not None
+    # Beyond the groups that are shown, the rest is one group more.
+    many = {one.student: one.student for one in rows}
+    assert len(fairness(rows, {"t": many})["t"]) == 20
+    assert fairness([], {"t": {}}) == {"t": []}
 
 
 def test_each_child_counts_once_in_fairness() -> None:

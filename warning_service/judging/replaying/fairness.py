@@ -3,21 +3,20 @@
 A child counts as *met* when it was on a list while an outcome of its was ahead (within the
 horizon); as *missed* when it had such an outcome and was never listed then; as a *false alarm* when
 it was listed and nothing came on any list date. Traits are known here only (`trait_*` columns); no
-score was made with one. Groups with fewer than SMALL children behind a rate are not shown, and then
-neither is the smallest other one, which could be had by subtracting.
+score was made with one. What is small is not shown, nor what would give it away.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from models.hiding import hide
 from models.replay_folder import Folder
 from models.shares import Share, apart
 from warning_service.judging.replaying.judges import Told
 
-SMALL = 5
 MOST_GROUPS = 20
 
 
@@ -61,7 +60,6 @@ def fairness(
 
 
 def _of(told: Sequence[Told], groups: Mapping[str, str]) -> list[dict[str, Any]]:
-    sides: dict[str, dict[str, Share]] = {"missed": {}, "false_alarms": {}}
     ahead: dict[str, bool] = {}
     met: set[str] = set()
     listed: set[str] = set()
@@ -76,49 +74,49 @@ def _of(told: Sequence[Told], groups: Mapping[str, str]) -> list[dict[str, Any]]
     members: dict[str, list[str]] = defaultdict(list)
     for student in sorted(ahead):
         members[groups.get(student, "")].append(student)
-    names = sorted(members, key=lambda name: (-len(members[name]), name))[:MOST_GROUPS]
+    names = sorted(members, key=lambda name: (-len(members[name]), name))
+    shares: dict[str, dict[str, Share]] = {"missed": {}, "false_alarms": {}}
     for name in names:
         hit = [s for s in members[name] if ahead[s]]
         spared = [s for s in members[name] if not ahead[s]]
-        sides["missed"][name] = Share(sum(s not in met for s in hit), len(hit))
-        sides["false_alarms"][name] = Share(sum(s in listed for s in spared), len(spared))
-    shown = {side: _shown(held) for side, held in sides.items()}
-    small = _hidden({name: len(members[name]) for name in names})
+        shares["missed"][name] = Share(sum(s not in met for s in hit), len(hit))
+        shares["false_alarms"][name] = Share(sum(s in listed for s in spared), len(spared))
+    shown = names[:MOST_GROUPS]
+    held = hide([_parts(side, shown) for side in shares.values()]) if names else None
     return [
         {
             "group": name,
-            "children": None if name in small else len(members[name]),
-            **{side: shown[side][name] for side in sides},
+            "children": None if held is None or at in held.whole else len(members[name]),
+            **{
+                side: None
+                if held is None or at in held.whole or at in held.parts[measure]
+                else _rate(of[name], of.values())
+                for measure, (side, of) in enumerate(shares.items())
+            },
         }
-        for name in names
+        for at, name in enumerate(shown)
     ]
 
 
-def _shown(held: Mapping[str, Share]) -> dict[str, dict[str, Any] | None]:
-    """Each group's rate; None where it would tell of single children."""
-    hidden = _hidden({name: one.of for name, one in held.items()})
-    hidden |= _hidden({name: one.hits for name, one in held.items()})
-    hidden |= _hidden({name: one.of - one.hits for name, one in held.items()})
-    whole = Share(sum(s.hits for s in held.values()), sum(s.of for s in held.values()))
-    found: dict[str, dict[str, Any] | None] = {}
-    for name, one in held.items():
-        if name in hidden or one.value is None:
-            found[name] = None
-            continue
-        others = apart(one, Share(whole.hits - one.hits, whole.of - one.of))
-        found[name] = {
-            "value": round(one.value, 5),
-            "interval": [round(x, 5) for x in one.interval],
-            # Against all other groups together; with a hidden one among them it would tell of it.
-            "against_others": None if hidden or others is None else [round(x, 5) for x in others],
-        }
-    return found
+def _parts(shares: Mapping[str, Share], shown: Sequence[str]) -> list[tuple[int, int]]:
+    """(part, rest) of each group that is shown, and of all others together: the sums are known
+    from the other traits, so that what is not shown is had by subtracting.
+    """
+    parts = {name: (one.hits, one.of - one.hits) for name, one in shares.items()}
+    others = [of for name, of in parts.items() if name not in shown]
+    rest = [(sum(p for p, _ in others), sum(r for _, r in others))] if others else []
+    return [*(parts[name] for name in shown), *rest]
 
 
-def _hidden(counts: Mapping[str, int]) -> set[str]:
-    """Names of small counts, and of the smallest other one when a single count would stand out."""
-    small = {name for name, count in counts.items() if 0 < count < SMALL}
-    rest = sorted((count, name) for name, count in counts.items() if name not in small and count)
-    if len(small) == 1 and rest:
-        small.add(rest[0][1])
-    return small
+def _rate(one: Share, everybody: Iterable[Share]) -> dict[str, Any] | None:
+    """A group's rate and how it stands against all others together; None of nobody."""
+    if one.value is None:
+        return None
+    held = list(everybody)
+    rest = Share(sum(s.hits for s in held) - one.hits, sum(s.of for s in held) - one.of)
+    others = apart(one, rest)
+    return {
+        "value": round(one.value, 5),
+        "interval": [round(x, 5) for x in one.interval],
+        "against_others": None if others is None else [round(x, 5) for x in others],
+    }
