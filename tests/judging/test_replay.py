@@ -289,6 +289,14 @@ def replace(old: str, new: str) -> Callable[[Path], None]:
     return apply
 
 
+def directory(name: str) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        (folder / name).unlink()
+        (folder / name).mkdir()
+
+    return apply
+
+
 BAD = {
     "students.csv:72: student 's001' is there twice": change(
         "students.csv", "s001,g9,2031-05-01,,F\n"
@@ -336,9 +344,7 @@ BAD = {
     "outcomes.csv:1: unexpected end of data": lambda folder: (
         folder / "outcomes.csv"
     ).write_text('"student,on,known_on\n', "utf-8") and None,
-    "students.csv: cannot be read: Is a directory": lambda folder: (
-        (folder / "students.csv").unlink(), (folder / "students.csv").mkdir()
-    ) and None,
+    "students.csv: cannot be read: Is a directory": directory("students.csv"),
     "outcomes.csv: the file is missing": lambda folder: (folder / "outcomes.csv").unlink(),
     "observations.csv.gz: not a complete gzip file": lambda folder: (
         folder / "observations.csv.gz"
