@@ -71,7 +71,13 @@ def test_an_entry_says_what_would_take_it_off_and_answers_a_what_if(
         before = conn.execute(select(func.count()).select_from(events)).scalar_one()
     answer = nurse.post(path, item="absent_days", to="0", support="talked")
     assert answer.status_code == 200
-    for words in ("試算の結果", "「声をかけた」を記録しても", "規則の点数", "リストの値"):
+    for words in (
+        "試算の結果",
+        "「声をかけた」を記録しても",
+        "規則の点数",
+        "リストの値",
+        "欠席(4週間)だけ、0日なら",
+    ):
         assert words in answer.text, words
     assert "absent_days" not in str(answer.url), "facts never stand in an address"
     empty = nurse.post(path, item="absent_days", to="nonsense")
