@@ -31,11 +31,12 @@ check: $(VENV)/.dev  ## Linters, types, import rules, migrations head, house rul
 	$(BIN)/bandit -q -c pyproject.toml --severity-level medium -r warning_service student_checkin teacher_portal connectors models design demo
 	$(BIN)/python -m tests.audit_dependencies
 
-bench: $(VENV)/.dev  ## Run every benchmark (about ten minutes on two cores)
+bench: $(VENV)/.dev  ## Run every benchmark (ten minutes); DATA="FOLDER … --self-checks FOLDER …" adds list quality
 	$(BIN)/python benchmarks/intake.py
 	$(BIN)/python benchmarks/alert_latency.py
 	$(BIN)/python benchmarks/lists.py
 	$(BIN)/python benchmarks/odd_looks.py
+	$(if $(DATA),$(BIN)/python benchmarks/judgement.py $(DATA))
 
 screenshots: $(VENV)/.dev $(VENV)/.browser  ## Walk the demo town in a browser and keep pictures in docs/screenshots
 	$(BIN)/python -m tests.browser.screenshots docs/screenshots

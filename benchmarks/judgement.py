@@ -17,7 +17,10 @@ One thread each, so that CPU seconds compare. The last line: `auc_gap` (ours min
 to gradient boosting's defaults of precision in the listed (`p10_ratio`; `p10_rule_ratio` to the
 rule), area under precision-recall, Brier score and learning CPU; our calibration error (ten bins);
 how much more of a list one would have to read to reach 85 % of the hits; the cold and the
-self-check gaps.
+self-check gaps; and how much further apart our recall is between groups of people than gradient
+boosting's (`recall_apart_more`): for each trait of the folder the mean distance of its groups'
+recall from everybody's, each group weighted by its hits, averaged over the traits. Traits are read
+apart; no score knows them.
 """
 
 from __future__ import annotations
@@ -47,6 +50,7 @@ from models.features import Extract, extract
 from models.labels import label, matures_on
 from models.learner import TrainingBlock
 from models.replay_folder import Folder, read_folder
+from models.replay_traits import read_traits
 from warning_service.clock import cpu_seconds
 from warning_service.events.types import Event, ListDue
 from warning_service.judging import rules
@@ -55,6 +59,9 @@ from warning_service.judging.picking.lists import top
 from warning_service.judging.replaying.replay import events_of_days
 from warning_service.judging.replaying.report import histories_of
 from warning_service.judging.replaying.setup import setup_of
+
+RESAMPLES = 300
+"""Draws of the students (Poisson bootstrap): the standard error of what groups differ by."""
 
 OURS, RULE, OWN = "the service", "points rule", "own history"
 BOOSTING, CAREFUL, LOGISTIC = "gradient boosting", "careful boosting", "logistic regression"
@@ -76,6 +83,7 @@ class Scored:
     hits: list[bool] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     listed: list[bool] = field(default_factory=list)
+    students: list[str] = field(default_factory=list)
 
     def figures(self) -> dict[str, float]:
         """All figures; NaN where a score is not a probability."""
@@ -115,6 +123,7 @@ class Result:
     cpu: dict[str, float]
     state: int
     wall_events: tuple[int, float]
+    traits: dict[str, dict[str, str]]
 
 
 def refit(judge: Judge, blocks: dict[int, TrainingBlock], day: int, cpu: dict[str, float]):
@@ -153,7 +162,7 @@ def own_history(judge: Judge, whole: Extract) -> np.ndarray:
     return score
 
 
-def play(data: Folder) -> Result:
+def play(data: Folder, traits: dict[str, dict[str, str]]) -> Result:
     """Play the folder once and score every list date with everybody."""
     blocks: dict[int, TrainingBlock] = {}
     raw: dict[int, bytes] = {}
@@ -194,7 +203,7 @@ def play(data: Folder) -> Result:
     learner = judge.learner
     state = len(learner.model_bytes()) + len(learner.memory_bytes())
     state += len(learner.challenger.to_bytes())
-    return Result(scored, judge.spent.learning, cpu, state, (position, spent))
+    return Result(scored, judge.spent.learning, cpu, state, (position, spent), traits)
 
 
 def beside(
@@ -235,6 +244,7 @@ def beside(
                 held.hits.append(hit)
                 held.groups.append(f"{day}\x1f{school}")
                 held.listed.append(at in listed)
+                held.students.append(ranked[at])
 
 
 def joined(parts: list[dict[str, Scored]]) -> dict[str, Scored]:
@@ -242,7 +252,7 @@ def joined(parts: list[dict[str, Scored]]) -> dict[str, Scored]:
     whole: dict[str, Scored] = defaultdict(Scored)
     for part in parts:
         for name, held in part.items():
-            for key in ("scores", "hits", "groups", "listed"):
+            for key in ("scores", "hits", "groups", "listed", "students"):
                 getattr(whole[name], key).extend(getattr(held, key))
     return whole
 
@@ -261,6 +271,79 @@ def table(title: str, scored: dict[str, Scored]) -> dict[str, dict[str, float]]:
 def best(figures: dict[str, dict[str, float]], names: tuple[str, ...], key: str) -> float:
     """The highest of theirs."""
     return max(figures[name][key] for name in names)
+
+
+def apart(shares: np.ndarray, hits: np.ndarray) -> float:
+    """How far the groups' recall is from everybody's, on average over the hits."""
+    return float(np.average(np.abs(shares - np.average(shares, weights=hits)), weights=hits))
+
+
+@dataclass
+class Recalled:
+    """Of one trait: hits, and listed hits by (our, boosting's) list, for each student and value."""
+
+    values: list[str]
+    value: np.ndarray
+    hits: np.ndarray
+    listed: np.ndarray
+
+    @classmethod
+    def of(cls, scored: dict[str, Scored], trait: dict[str, str]) -> Recalled:
+        """Counted per student: it is students, not dates, that chance draws."""
+        values = sorted({value for value in trait.values() if value})
+        students = sorted(student for student, value in trait.items() if value)
+        row = {student: at for at, student in enumerate(students)}
+        found = cls(
+            values,
+            np.array([values.index(trait[student]) for student in students], dtype=np.int64),
+            np.zeros(len(students)),
+            np.zeros((2, len(students))),
+        )
+        for number, name in enumerate((OURS, BOOSTING)):
+            held = scored[name]
+            for student, hit, listed in zip(held.students, held.hits, held.listed, strict=True):
+                if hit and student in row:
+                    found.hits[row[student]] += number == 0
+                    found.listed[number, row[student]] += listed
+        return found
+
+    def recall(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """((ours, boosting's) x values: recall, hits of each value), each student so many times."""
+        many = len(self.values)
+        hits = np.bincount(self.value, self.hits * times, many)
+        listed = np.array([np.bincount(self.value, each * times, many) for each in self.listed])
+        kept = hits > 0
+        return listed[:, kept] / hits[kept], hits[kept]
+
+    def more_apart(self, times: np.ndarray) -> float:
+        """How much further apart our recall is than boosting's; 0 with a single value."""
+        recall, hits = self.recall(times)
+        return apart(recall[0], hits) - apart(recall[1], hits) if len(hits) else 0.0
+
+
+def between_groups(scored: dict[str, Scored], traits: dict[str, dict[str, str]]) -> float | None:
+    """Print recall by trait, ours/boosting's; their mean `more_apart`, None without a trait."""
+    dice, means = np.random.default_rng(0), []
+    for trait, of in sorted(traits.items()):
+        counted = Recalled.of(scored, of)
+        if len(counted.values) < 2:
+            continue
+        all_once = np.ones(len(counted.value))
+        (ours, theirs), hits = counted.recall(all_once)
+        drawn = [
+            counted.more_apart(dice.poisson(1.0, len(all_once)).astype(float))
+            for _ in range(RESAMPLES)
+        ]
+        means.append((counted.more_apart(all_once), float(np.std(drawn))))
+        print(
+            f"  recall by {trait}: further apart than boosting's by {means[-1][0]:.4f}"
+            f" (standard error {means[-1][1]:.4f}):",
+            ", ".join(
+                f"{name} {a:.3f}/{b:.3f} of {n:.0f}"
+                for name, a, b, n in zip(counted.values, ours, theirs, hits, strict=False)
+            ),
+        )
+    return float(np.mean([mean for mean, _ in means])) if means else None
 
 
 def told(results: list[tuple[Folder, Result, bool]]) -> dict[str, float]:
@@ -290,6 +373,10 @@ def told(results: list[tuple[Folder, Result, bool]]) -> dict[str, float]:
                 c = table(f"{data.outcome}: cold", result.scored["cold"])
                 found["cold_gap"].append(c[OURS]["auc"] - best(c, (BOOSTING, RULE), "auc"))
                 found["cold_p10_ratio"].append(c[OURS]["p10"] / c[RULE]["p10"])
+            everywhere = joined([part for part in result.scored.values() if part])
+            more = between_groups(everywhere, result.traits)
+            if more is not None:
+                found["recall_apart_more"].append(more)
         events, seconds = result.wall_events
         print(
             f"  learning CPU {result.learning:.2f} s; refitting",
@@ -310,7 +397,8 @@ def main() -> None:
     results = []
     for folder in (*given.folder, *given.self_checks):
         data = read_folder(folder)
-        results.append((data, play(data), folder in given.self_checks))
+        played = play(data, read_traits(folder))
+        results.append((data, played, folder in given.self_checks))
     last = told(results)
     print()
     print(" ".join(f"{name}={value:.4f}" for name, value in last.items()))
