@@ -21,7 +21,7 @@ NAMES = {
     "service": ("このサービス", "this service"),
     "rules": ("点数の決まり", "points rule"),
     "model": ("学習したモデル", "learned model"),
-    "challenger": ("毎回作り直すモデル", "refitted boosting"),
+    "challenger": ("作り直すモデル", "refitted boosting"),
 }
 REASONS = {
     "too_few_outcomes": ("わかっている結果がまだ少ない", "too few outcomes were known"),
