@@ -116,6 +116,7 @@ def board(
         "portal_board.html",
         month=first,
         months=months,
+        no_lists=playbook.judgement.method == "none",
         rows=rows,
         totals=totals,
         by_month=[(m, month_totals(found, m)) for m in months],

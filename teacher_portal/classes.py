@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from teacher_portal import queries
-from teacher_portal.frame import go, show
+from teacher_portal.frame import asks_children, go, show
 from teacher_portal.home import classes_today
 from warning_service.access.gateway import Child
 from warning_service.access.principals import Principal
@@ -59,6 +59,7 @@ def classes(request: Request, who: Reader, school: str = "") -> Response:
         who,
         "portal_classes.html",
         classes=found,
+        asks=asks_children(request, who),
         today=rooms.clock.today(),
         school=next((one.name for one in schools if one.id == school and len(schools) > 1), ""),
     )
@@ -110,4 +111,5 @@ def one_class(request: Request, who: Reader, class_id: str) -> Response:
         today=today,
         answered=len(now),
         answered_month=len(this_month),
+        asks=asks_children(request, who),
     )

@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from connectors.messaging import registry
 from design.render import language, page, say, texts
-from teacher_portal.menu import LISTS, MEETINGS, SHEETS, menu_of
+from teacher_portal.menu import ABOUT_LISTS, LISTS, MEETINGS, SHEETS, menu_of
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
 from warning_service.playbooks.follow_up import Choice
@@ -93,10 +93,18 @@ def menu_for(request: Request, who: Principal) -> list[tuple[str, str]]:
         extent = who.reach(Ability.SEE_LIST)
         without |= {MEETINGS} if extent.schools or extent.classes else {MEETINGS, LISTS}
     if playbook.judgement.method == "none":
-        without.add(LISTS)
+        without |= ABOUT_LISTS
     if not playbook.sheets:
         without.add(SHEETS)
     return menu_of(who, without=without)
+
+
+def asks_children(request: Request, who: Principal) -> bool:
+    """Does this board ask its children anything? Else nobody is behind with an answer."""
+    try:
+        return bool(rooms_of(request).playbooks.for_help(who.board).questionnaires)
+    except KeyError:
+        return False
 
 
 def place_name(request: Request, who: Principal) -> str:

@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from teacher_portal import queries
 from teacher_portal.alert_cards import live_values
 from teacher_portal.digest import links
-from teacher_portal.frame import go, menu_for, show
+from teacher_portal.frame import asks_children, go, menu_for, show
 from teacher_portal.lists import Summary, summaries, why_none
 from teacher_portal.notices import waiting_cards
 from warning_service.access.principals import Principal
@@ -62,6 +62,7 @@ def home(request: Request, who: Annotated[Principal, Depends(AnyStaff())]) -> Re
         classes=classes_today(rooms, who) if Ability.SEE_ALERTS in who.abilities else [],
         lists=lists,
         no_list=why_none(rooms, who),
+        asks=asks_children(request, who),
         cards=waiting_cards(request, who),
         digest=next(iter(rooms.digests.latest(who)), None),
         digest_links=links(who),

@@ -44,6 +44,8 @@ def _at_school(who: Principal) -> bool:
 
 
 LISTS, MEETINGS, SHEETS = "/portal/lists", "/portal/meetings", "/portal/sheets"
+ABOUT_LISTS = frozenset({LISTS, "/portal/board", "/portal/evaluation", "/portal/evaluation/school"})
+"""Pages that show nothing at a board whose way of working makes no lists; it counts its cases."""
 
 PAGES = (
     Page("/portal", "frame.nav_home", _may(Ability.SEE_ALERTS, Ability.SEE_LIST)),

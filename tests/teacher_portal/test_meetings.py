@@ -16,6 +16,7 @@ from tests.follow_up.test_looks_on import without_lists
 from tests.follow_up.test_resources import CLUB
 from tests.teacher_portal.conftest import HTML, Browser, Browsers
 from tests.teacher_portal.school import School
+from warning_service.access.roles import Ability
 from warning_service.clock import MovableClock
 from warning_service.follow_up.tables import reviews, sheets
 from warning_service.roster.tables import students
@@ -199,6 +200,29 @@ def test_without_lists_pages_say_so_and_cases_carry_their_ground(
     theirs = guidance.get(f"/portal/handed-over/{found.group(1)}/form")
     assert "相談先がない" in theirs and "校内委員会の区分 B" not in theirs
     browsers("nurse").get(f"/portal/handed-over/{found.group(1)}/form", 403)
+
+
+def test_who_asks_nobody_and_lists_nobody_shows_neither_as_still_missing(
+    school: School, browsers: Browsers
+) -> None:
+    room = next(iter(school.rooms.gateway.classes_of(school.who("nurse"),
+                                                     using=Ability.SEE_STUDENT))).id  # fmt: skip
+    pages = ("/portal", "/portal/classes", f"/portal/classes/{room}")
+    nurse, board = browsers("nurse"), browsers("board")
+    for path in pages:
+        assert re.search("きょう答えた|きょうの回答", nurse.get(path)), path
+    assert 'href="/portal/evaluation"' in board.get("/portal/board")
+    now = without_lists()
+    work_by(school, now.model_copy(update={"questionnaires": ()}))
+    for path in pages:
+        page = nurse.get(path)
+        assert not re.search("きょう|まだ", re.sub(r"(?s)<header.*?</header>", "", page)), path
+    assert "在籍" in nurse.get("/portal/classes")
+    page = board.get("/portal/board")
+    assert "リスト(点数や判定)を作りません" in page and "最初の予兆リスト" not in page
+    assert 'href="/portal/evaluation"' not in page and 'href="/portal/case-counts"' in page
+    page = board.get("/portal/playbook")
+    assert "変えてみる数字はありません" in page and "window_days" not in page.split("<textarea")[0]
 
 
 def test_the_meeting_shows_the_resources_that_fit(school: School, browsers: Browsers) -> None:
