@@ -6,13 +6,18 @@ import csv
 import io
 from datetime import date
 
+import msgspec
 import pytest
 
+from models.agreement import Agreement
+from models.effects import Gap
 from tests import make
 from tests.follow_up.test_evaluation import LATE, MAY, fact, move, outcome, supported
 from tests.teacher_portal.conftest import Browsers
 from tests.teacher_portal.school import School
 from warning_service.access.tables import audit
+from warning_service.follow_up.evaluating.agreement import Views
+from warning_service.follow_up.evaluating.effects import Schools
 from warning_service.rooms import Rooms
 from warning_service.roster.service import set_opt_out
 
@@ -87,6 +92,52 @@ def test_the_board_sees_rates_with_bases_and_no_small_number(
     assert "少なすぎて言えません(いま5未満人" in page or "少なすぎて言えません(いま0人" in page
     assert "短すぎて言えません" in page  # records of 15 school days before the first list
     assert "このページから言えないこと" in page
+
+
+def test_the_boards_two_pages_tell_the_same_year(judged: School, browsers: Browsers) -> None:
+    board = browsers("board")
+    counts = (
+        board.get("/portal/board").split("結果の出そろったリスト 2件")[1].split("</section>")[0]
+    )
+    assert "44.4%" in counts and "8 / 18" in counts and "17 / 80" in counts
+
+
+def test_schools_unlike_before_and_a_share_that_would_tell_are_said_so(
+    judged: School, browsers: Browsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = judged.rooms.evaluation
+    found = room.effects(make.BOARD)
+    line = (("a", 1.0, 2.0),) * 3
+
+    def gap(value: float, low: float, high: float) -> Gap:
+        return Gap(value=value, low=low, high=high, n=3, n_others=3)
+
+    unlike = Schools(
+        span=25, since=MAY, with_lists=line, without=line, gap=gap(-2.0, -3.0, -1.0),
+        earlier=gap(-1.5, -2.0, -1.0),
+    )  # fmt: skip
+    views = Views(
+        table=Agreement(both=2, first_only=1, second_only=2, neither=50), schools={}, silent=9,
+        answers=2, records=3,
+    )  # fmt: skip
+    went_apart = msgspec.structs.replace(found, schools=unlike)
+    monkeypatch.setattr(room, "effects", lambda *_: went_apart)
+    monkeypatch.setattr(room, "views", lambda *_: views)
+    board = browsers("board")
+    page = board.get("/portal/evaluation/effects")
+    assert "差は-1.50でした(95%区間 -2.00〜-1.00)" in page and "動きは違っていました" in page
+    assert "最初のリストより前の前半と後半" in board.client.get("/portal/evaluation/file").text
+    alike = msgspec.structs.replace(unlike, earlier=gap(0.1, -1.0, 1.2))
+    later = msgspec.structs.replace(found, schools=alike)
+    monkeypatch.setattr(room, "effects", lambda *_: later)
+    page = board.get("/portal/evaluation/effects")
+    assert "前から動きが違っていたとは言えません" in page and "動きは違っていました" not in page
+    nobody = Schools(span=0, since=None, with_lists=(), without=(), gap=None, earlier=None)
+    long_ago = msgspec.structs.replace(found, schools=nobody)
+    monkeypatch.setattr(room, "effects", lambda *_: long_ago)
+    assert "新しくリストを始めた学校がない" in board.get("/portal/evaluation/effects")
+    page = board.get("/portal/evaluation")
+    assert "伏せた人数がわかってしまうため、一致率は出しません" in page and "94.5%" not in page
 
 
 def test_fairness_and_the_file_are_on_the_trail(judged: School, browsers: Browsers) -> None:
