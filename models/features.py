@@ -84,7 +84,7 @@ class Extract:
     """A group's features on one day: `block` is float32 of shape (students, columns).
 
     `stay`: days of each student's present unbroken stay on the roll. `scales`: the group's means
-    and deviations that went in.
+    and deviations that went in; `own`: the first student's values placed in another group's.
     """
 
     day: int
@@ -93,6 +93,7 @@ class Extract:
     items: dict[str, ItemColumns]
     stay: F64
     scales: dict[str, Scale] = field(default_factory=dict)
+    own: dict[str, float] = field(default_factory=dict)
 
     def with_homes(self, shown: F64) -> Extract:
         """The same with what siblings show (household.columns) in the block's last columns."""
@@ -108,13 +109,15 @@ def extract(
     day: int,
     *,
     among: Mapping[str, Scale] | None = None,
+    instead: Mapping[str, float] | None = None,
 ) -> Extract:
     """Features of one group (all students on its roll) as of the end of `day`.
 
-    `among`: place them in another group, by its scales, instead of in their own. What siblings show
-    is zero here: it needs the rule's points, which need these features (`Extract.with_homes`).
+    `among`: place them in another group, by its scales, instead of in their own; each in the place
+    of that group's member whose own values `instead` are (another extract's `own`). What siblings
+    show is zero here: it needs the rule's points, which need these features (`Extract.with_homes`).
     """
-    scales = Scales(among)
+    scales = Scales(among, instead)
     n = len(students)
     totals = [state.days_on_roll(day) for state in states]
     total = np.array([t for t, _ in totals], dtype=np.float64).reshape(n)
@@ -130,7 +133,7 @@ def extract(
     block = np.zeros((n, len(schema)), dtype=np.float32)
     for at, column in enumerate(columns):
         block[:, at] = column
-    return Extract(day, list(students), block, found, stay, scales.found)
+    return Extract(day, list(students), block, found, stay, scales.found, scales.own)
 
 
 def _general(states: Sequence[StudentState], day: int, total: F64) -> list[F64]:

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
+from models.features import extract
 from models.student_state import StudentState, from_bytes, to_bytes
 from tests.judging.town import BOARD, days_of_events, small_setup
 from warning_service.events.types import Event
@@ -82,7 +84,8 @@ def off(published: Published, states: dict[str, StudentState], student: str, wis
     made_by = kept(published)
     changed = reachable.changed(states[student], made_by.until, wish)
     exact = published.row["judge"] == "rules"
-    found, judged = made_by.judged(SETUP, [changed], FromSiblings())
+    was = states[student]
+    found, judged = made_by.judged(SETUP, [changed], FromSiblings(), was=was)
     new = float(judged.total[0]) if exact else probability(float(made_by.scores(found, judged)[0]))
     column = "rules_score" if exact else "score"
     ranked = sorted(
@@ -140,6 +143,42 @@ def test_what_takes_a_child_off_the_list_does_and_nothing_smaller_would(made: li
                 assert not off(published, states, student, best) or not facts
             assert (told["way"] == "no_facts") == (not facts)
     assert {"one", "together"} <= ways and ways & {"nothing", "no_facts"}
+
+
+def test_a_changed_fact_gives_what_the_school_so_changed_gives(made: list[Made]) -> None:
+    """The school's means move with the child: the row is that of everybody placed anew."""
+    moved = 0
+    for published, states in made[-2:]:
+        made_by, day = kept(published), published.row["list_date"].toordinal()
+        there = {
+            key: state
+            for key, state in sorted(states.items())
+            if (spell := state.spell_on(day)) and spell.school == published.row["school"]
+        }
+        for entry in published.entries:
+            student = entry["student"]
+            for now in tried(entry, states, made_by.until):
+                changed = reachable.changed(states[student], made_by.until, {now: now.steps[-1]})
+                school = {**there, student: changed}
+                whole = extract(SETUP.schema, list(school), list(school.values()), made_by.until)
+                was = states[student]
+                told, _ = made_by.judged(SETUP, [changed, was], FromSiblings(), was=was)
+                row = whole.block[whole.students.index(student)]
+                np.testing.assert_allclose(told.block[0], row, rtol=2e-7, atol=1e-7)
+                alone, _ = made_by.judged(SETUP, [changed, was], FromSiblings())
+                assert (told.block[1] == alone.block[1]).all(), "as it was: to the last digit"
+                moved += bool((told.block[0] != alone.block[0]).any())
+    assert moved > 3
+
+
+def test_scales_from_before_they_counted_are_read(made: list[Made]) -> None:
+    found = kept(made[-1][0])
+    old = {name: (scale.mean, scale.spread) for name, scale in found.scales.items()}
+    data = msgspec.msgpack.encode(msgspec.structs.replace(found, scales=old))
+    read = msgspec.msgpack.decode(data, type=formula.Formula)
+    assert {scale.of for scale in read.scales.values()} == {0}
+    state = made[-1][1][made[-1][0].entries[0]["student"]]
+    assert scores(read, [state]) == scores(found, [state])
 
 
 def test_a_change_leaves_the_childs_own_state_alone(made: list[Made]) -> None:

@@ -61,11 +61,20 @@ class Formula(msgspec.Struct, frozen=True, array_like=True):
         return (self.schema, self.playbook) == (setup.schema.hash, setup.playbook)
 
     def judged(
-        self, setup: Setup, states: Sequence[StudentState], siblings: FromSiblings
+        self,
+        setup: Setup,
+        states: Sequence[StudentState],
+        siblings: FromSiblings,
+        *,
+        was: StudentState | None = None,
     ) -> tuple[Extract, Judged]:
-        """Features and rule of one child in several states, among the others of the list."""
-        names = [f"{at:06d}" for at in range(len(states))]
-        found = extract(setup.schema, names, states, self.until, among=self.scales)
+        """Features and rule of one child in several states, among the others of the list.
+
+        `was`: as it was on the list; the school's means then move with what it has instead.
+        """
+        names, until, among = [f"{at:06d}" for at in range(len(states))], self.until, self.scales
+        own = extract(setup.schema, ["was"], [was], until, among=among).own if was else None
+        found = extract(setup.schema, names, states, until, among=among, instead=own)
         judged = rules.judge(setup, found, self.alike or None)
         if setup.sibling is not None:
             judged = judged.with_siblings(np.full(len(states), siblings.points))

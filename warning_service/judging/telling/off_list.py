@@ -110,7 +110,7 @@ class OffList:
         until, setup = self.formula.until, self.setup
         states = [reachable.changed(state, until, wish) for wish in wishes]
         from_siblings = self.part.group.from_siblings(row)
-        found, judged = self.formula.judged(setup, states, from_siblings)
+        found, judged = self.formula.judged(setup, states, from_siblings, was=state)
         scores = self.formula.scores(found, judged, self.trees)
         group = Group("", dict(zip(found.students, states, strict=True)), found, judged)
         as_if = places.part(setup, group, {self.decision.judge: scores}, self.decision, self.day)

@@ -102,7 +102,7 @@ class WhatIf:
 
     def _scored(self, wishes: Sequence[Mapping[Now, float]]) -> list[Outlook]:
         states = [reachable.changed(self.state, self.formula.until, wish) for wish in wishes]
-        found, judged = self.formula.judged(self.setup, states, self.siblings)
+        found, judged = self.formula.judged(self.setup, states, self.siblings, was=self.state)
         log_odds = self.formula.scores(found, judged, self.trees).tolist()
         chances = [probability(z) for z in log_odds]
         return [
