@@ -8,6 +8,7 @@ more, because it reads traits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -31,6 +32,7 @@ from warning_service.follow_up.evaluating.days import SPAN
 from warning_service.follow_up.evaluating.effects import LEAST_SPAN, MET_WITHIN
 from warning_service.follow_up.evaluating.fairness import Fairness
 from warning_service.follow_up.evaluating.room import OfDate, Right
+from warning_service.follow_up.opinions import Thought
 from warning_service.follow_up.queries import funnels
 from warning_service.playbooks.model import Playbook
 from warning_service.rooms import Rooms, rooms_of
@@ -73,6 +75,7 @@ def right(request: Request, who: Reader) -> Response:
     missed, missed_total = cells.missed_rows(counts, _schools(rooms, who))
     views = rooms.evaluation.views(who.board)
     thought = rooms.evaluation.thought(who.board)
+    by_month = rooms.evaluation.thought_by_month(who.board)
     year = cells.shown(found.year)
     return show(
         request,
@@ -95,6 +98,7 @@ def right(request: Request, who: Reader) -> Response:
         views=views,
         shown_views=cells.views_shown(views.table) if views else None,
         thought=thought_row(thought) if thought.judged else None,
+        thought_tells=not thought_is_safe(by_month),
     )
 
 
@@ -191,6 +195,12 @@ def bins_of(found: Right) -> tuple[Bin, ...]:
     """
     hits = [m.figures.hits for m in found.months if m.stated and m.figures is not None]
     return found.bins if cells.sum_is_safe(hits) else ()
+
+
+def thought_is_safe(months: Sequence[Thought]) -> bool:
+    """May the year's opinions be shown, where the board's page shows each month's?"""
+    counts = [(m.helpful, m.not_helpful, m.differs, m.judged, m.things - m.judged) for m in months]
+    return all(cells.sum_is_safe(of_months) for of_months in zip(*counts, strict=True))
 
 
 def calibrated(bins: tuple[Bin, ...]) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from models.agreement import Agreement
 from models.shares import Share
 from teacher_portal import evaluation_cells as cells
 from teacher_portal import evaluation_file
+from teacher_portal.evaluation import thought_is_safe
 from teacher_portal.suppression import SMALL, Cell, is_small
 from warning_service.catalogue.traits import all_traits
 from warning_service.follow_up.evaluating.children import Figures, MissedCounts, Spread
 from warning_service.follow_up.evaluating.effects import Break, Corrected
 from warning_service.follow_up.evaluating.fairness import Fairness, GroupFigures
+from warning_service.follow_up.opinions import Thought
 
 MOST = 5
 PARTS = st.integers(0, MOST)
@@ -235,6 +237,16 @@ def test_a_sum_of_months_is_safe_when_it_pins_none_of_the_hidden() -> None:
     assert cells.sum_is_safe([12, 9, 0]) and cells.sum_is_safe([3, 2, 20]) and cells.sum_is_safe([])
     assert not cells.sum_is_safe([3, 9, 20])  # the one that is hidden is the rest
     assert not cells.sum_is_safe([1, 1, 20])  # of two: both are one
+
+
+def test_a_years_opinions_do_not_give_a_months_away() -> None:
+    def month(helpful: int, judged: int) -> Thought:
+        return Thought(kind="entry", things=40, judged=judged, helpful=helpful, not_helpful=0,
+                       differs=judged - helpful)  # fmt: skip
+
+    assert thought_is_safe([]) and thought_is_safe([month(9, 20), month(12, 20)])
+    assert not thought_is_safe([month(3, 20), month(12, 20)])  # 15 in all, 12 of them in June
+    assert thought_is_safe([month(3, 20), month(2, 20), month(12, 20)])
 
 
 def test_the_file_hides_what_the_page_hides_around_the_cut() -> None:

@@ -9,7 +9,7 @@ the page asks the gateway for each name. Figures are derived on the spot and sto
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
@@ -188,16 +188,19 @@ class Evaluation:
 
     def thought(self, board: str, schools: Collection[str] | None = None) -> Thought:
         """What staff thought of the entries of the year's lists (of these schools; None: all)."""
-        known = self.known(board)
-        things = [
-            (one.id, child.student)
-            for one in known.lists
-            if schools is None or one.school in schools
-            for child in one.children
-            if child.listed
-        ]
+        lists = [one for one in self.known(board).lists if schools is None or one.school in schools]
         with self._database.reading() as conn:
-            return thoughts(conn, board, ENTRY, things)
+            return thoughts(conn, board, ENTRY, _entries(lists))
+
+    def thought_by_month(self, board: str) -> list[Thought]:
+        """The same month by month: what the counts of single months tell elsewhere."""
+        months: dict[date, list[Scored]] = {}
+        for one in self.known(board).lists:
+            months.setdefault(one.on.replace(day=1), []).append(one)
+        with self._database.reading() as conn:
+            return [
+                thoughts(conn, board, ENTRY, _entries(months[month])) for month in sorted(months)
+            ]
 
     def _town(self, board: str, known: Known) -> Town:
         playbook = self._playbooks.of(board)
@@ -232,6 +235,10 @@ class Evaluation:
         with self._lock:
             self._kept[key] = (stamp, found)
         return found
+
+
+def _entries(lists: Iterable[Scored]) -> list[tuple[str, str]]:
+    return [(one.id, child.student) for one in lists for child in one.children if child.listed]
 
 
 def right(known: Known, school: str = "") -> Right:
