@@ -81,7 +81,13 @@ def _effects(lang: str, effects: Effects) -> Iterator[list[Any]]:
     if effects.before_after.result is not None:
         found = effects.before_after.result
         numbers = _numbers(found.change, found.low, found.high)
-        yield [say(lang, "eval.before_after"), f"p={found.p:.4f}", found.n, "", *numbers]
+        yield [
+            say(lang, "eval.before_after"),
+            "p<0.0001" if found.p < 0.0001 else f"p={found.p:.4f}",
+            found.n,
+            "",
+            *numbers,
+        ]
     for key, one in (("listed", effects.listed), ("supported", effects.supported)):
         yield _gap(lang, f"eval.around_{key}", one, one.gap)
     if effects.schools.gap is not None:

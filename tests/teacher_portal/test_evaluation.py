@@ -10,14 +10,14 @@ import msgspec
 import pytest
 
 from models.agreement import Agreement
-from models.effects import Gap
+from models.effects import Gap, Paired
 from tests import make
 from tests.follow_up.test_evaluation import LATE, MAY, fact, move, outcome, supported
 from tests.teacher_portal.conftest import Browsers
 from tests.teacher_portal.school import School
 from warning_service.access.tables import audit
 from warning_service.follow_up.evaluating.agreement import Views
-from warning_service.follow_up.evaluating.effects import Schools
+from warning_service.follow_up.evaluating.effects import BeforeAfter, Schools
 from warning_service.rooms import Rooms
 from warning_service.roster.service import set_opt_out
 
@@ -120,12 +120,15 @@ def test_schools_unlike_before_and_a_share_that_would_tell_are_said_so(
         table=Agreement(both=2, first_only=1, second_only=2, neither=50), schools={}, silent=9,
         answers=2, records=3,
     )  # fmt: skip
-    went_apart = msgspec.structs.replace(found, schools=unlike)
+    sure = Paired(n=40, before=6.0, after=2.0, low=-5.0, high=-3.0, p=1e-9)
+    before_after = BeforeAfter(n=40, running=0, result=sure)
+    went_apart = msgspec.structs.replace(found, schools=unlike, before_after=before_after)
     monkeypatch.setattr(room, "effects", lambda *_: went_apart)
     monkeypatch.setattr(room, "views", lambda *_: views)
     board = browsers("board")
     page = board.get("/portal/evaluation/effects")
     assert "差は-1.50でした(95%区間 -2.00〜-1.00)" in page and "動きは違っていました" in page
+    assert "符号反転検定 p&lt;0.001、" in page, "no p is 0"
     assert "最初のリストより前の前半と後半" in board.client.get("/portal/evaluation/file").text
     alike = msgspec.structs.replace(unlike, earlier=gap(0.1, -1.0, 1.2))
     later = msgspec.structs.replace(found, schools=alike)
