@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from structlog.testing import capture_logs
 
 from models.student_state import from_bytes
 from tests.judging.town import (
@@ -369,7 +370,9 @@ def test_rebuild_names_each_difference_and_mends_the_model(played: Log) -> None:
     assert again["model_snapshots"] == before["model_snapshots"]
 
 
-def test_other_versions_are_rebuilt_from_the_log(played: Log) -> None:
+def test_other_versions_are_rebuilt_from_the_log_and_compared(played: Log) -> None:
+    with played.database.writing() as conn:
+        conn.execute(update(list_scores).where(list_scores.c.rank == 1).values(score=0.5))
     before = stored(played)
     wipe_owner(played)
     with played.database.writing() as conn:
@@ -377,8 +380,12 @@ def test_other_versions_are_rebuilt_from_the_log(played: Log) -> None:
         conn.execute(update(feature_states).values(state=b"from another version"))
     with played.unit_of_work() as unit:
         unit.append(_new(FIRST + timedelta(days=30), None, DayClosed(), "late"))  # means nothing
-    Dispatcher(played, JudgingConsumer(played, OnePlaybook()), BOARD).drain()
+    with capture_logs() as lines:
+        Dispatcher(played, JudgingConsumer(played, OnePlaybook()), BOARD).drain()
     assert stored(played) == before
+    (told,) = [line for line in lines if line["event"] == "judging_rebuilt_and_compared"]
+    assert told["lists"] == len(before["warning_lists"]) and told["others"] == 0
+    assert told["scores"] > told["lists"] and 0.0 < told["largest"] < 1.0
 
 
 def test_a_damaged_snapshot_is_refused(played: Log) -> None:

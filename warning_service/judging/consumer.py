@@ -3,7 +3,8 @@
 `work` thinks and encodes with no transaction open; the effects are a few multi-row statements.
 When the stored model was made with other columns or library versions, nothing stored is trusted:
 feature states, blocks and model are derived again from the log, outside a transaction, before the
-next batch. Published lists are never touched by that: they are what people were shown.
+next batch. Published lists are never touched by that: they are what people were shown; the log
+line says on how many of them the new version would have other children.
 
 State is kept under a store name, in the tables' `board` column. The live one is the board's own id;
 deriving/removal.py derives a second one beside it and then puts it in its place.
@@ -30,6 +31,7 @@ from warning_service.events.log import Log, UnitOfWork, read
 from warning_service.events.tables import consumers
 from warning_service.events.types import Event, NewEvent
 from warning_service.judging.changes import Book, Changes, Spent
+from warning_service.judging.deriving.compared import compared
 from warning_service.judging.deriving.gone import gone_by, latest
 from warning_service.judging.drift import WATCH
 from warning_service.judging.judge import Gone, Judge
@@ -125,6 +127,9 @@ class JudgingConsumer:
         old = self.judge
         fresh, changes = play(self._log, self._board, old.setup, until, old.gone)
         fresh.read_block = self._read_block
+        with self._log.database.reading() as conn:
+            told = compared(conn, self._board, changes.lists, until)
+        log.warning("judging_rebuilt_and_compared", board=self._board, **told._asdict())
         changes.lists, changes.events = [], []  # published lists stay what they were
         fresh.changes = changes
         self._judge, self._replace = fresh, True
