@@ -196,10 +196,12 @@ def as_seen(
 ) -> dict[str, Any]:
     """The frozen reasons, less what the asker's side may not read (sharing.py): what was answered,
     for the welfare office what the school holds, and that a child comes later, where that tells of
-    a register.
+    a register. The welfare office has its own words for them: what it holds itself is named.
     """
     side = rooms.gateway.side(who, child, using=using)
     held_back = kept_from(rooms, who, child, using=using)
+    theirs = evidence.get("welfare", {}) if side is Side.WELFARE else {}
+    evidence = {name: held for name, held in evidence.items() if name != "welfare"} | theirs
     told = dict(evidence)
     for name in ("raising", "lowering"):
         lines = evidence.get(name, [])

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests import make
+from tests.playbooks.city import CATALOGUE
 from tests.playbooks.seen import SIZES
 from tests.playbooks.small import SCHOOLS, Small, build
 from warning_service.access.principals import Principal
@@ -36,6 +37,7 @@ from warning_service.schedule import Schedule
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 OF_THE_BOARD = ("board_guidance", "welfare")
+HELD_THERE = [one for one, held in CATALOGUE.items() if held["department"] != "school"]
 
 
 def published(small: Small) -> dict[str, list[Any]]:
@@ -103,6 +105,27 @@ def test_a_playbook_is_played_through(playbook: str, rooms: Rooms, clock: Movabl
         told = [e.body for e in read(conn, make.BOARD, 0, 100_000) if e.student == student]
     assert [(b.scheme, b.chosen) for b in told if isinstance(b, ReviewDecided)] == made
     assert isinstance(told[-1], FollowUpRecorded)
+
+
+def test_a_conference_of_divisions_reads_the_items_behind_a_likeness(
+    rooms: Rooms, clock: MovableClock
+) -> None:
+    """Fukuoka's three divisions hold them; at a school they are one line, "other departments"."""
+    small = build("fukuoka", rooms, clock)
+    schedule = Schedule(rooms)
+    schedule.run_due()
+    clock.move_to(at(small.day, small.book.list.hour))
+    schedule.run_due()
+    small.judge()
+    entries = [entry for held in published(small).values() for entry in held]
+    named = set()
+    for entry in entries:
+        words = json.loads(entry.evidence)
+        for line in words["welfare"]["raising"]:
+            named.add(line["item"])
+        assert not {line["item"] for line in words["raising"]} & set(HELD_THERE)
+    assert entries and named & set(HELD_THERE)
+    assert named & set(small.book.sharing.welfare_sees), "check-ups and home visits, too"
 
 
 def test_whom_a_conference_has_judged_comes_later_next_month(

@@ -227,6 +227,8 @@ def test_the_narrowest_choice_counts(
 
 def test_what_a_sibling_shows_is_not_in_a_childs_file() -> None:
     told = {"raising": [], "lowering": [], "score": 0.25, "siblings_show": [2.0, 3.5]}
+    # Nor what names the welfare office's records here, which are decided on where they stand.
+    told["welfare"] = {"raising": [{"text_ja": "虐待の通告・相談"}], "lowering": []}
     entry = SimpleNamespace(
         evidence=json.dumps(told), place=1, level="watch", is_new=True, times_running=1,
         supported=False,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from tests import make
 from tests.follow_up.staged import SHEET, playbook, work_by
@@ -19,6 +20,7 @@ from tests.teacher_portal.school import School
 from warning_service.access.roles import Ability
 from warning_service.clock import MovableClock
 from warning_service.follow_up.tables import reviews, sheets
+from warning_service.judging.tables import list_entries
 from warning_service.roster.tables import students
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -63,6 +65,19 @@ def test_two_meetings_one_after_the_other(staged: School, browsers: Browsers) ->
     assert "アセスメントシート" in page and "まだ記入がありません" in page
     page = office.get(f"/portal/committee/{list_id}?meeting=conference")
     assert "児1" in page and "学校が持つ情報" in page and "欠席 28日で4日" not in page
+    # What the office holds itself it reads by its name; at the school it is only counted.
+    own = {"feature": "f", "item": "public_assistance", "share": 0.3, "text_ja": "生活保護の受給"}
+    hidden = {**own, "item": "absent_days", "text_ja": "欠席 28日で4日"}
+    with staged.rooms.database.writing() as conn:
+        of = list_entries.c.student == first
+        held = json.loads(conn.execute(select(list_entries.c.evidence).where(of)).scalar_one())
+        held["welfare"] = {"raising": [own, hidden], "lowering": []}
+        conn.execute(update(list_entries).where(of).values(evidence=json.dumps(held)))
+    theirs = office.get(f"/portal/committee/{list_id}?meeting=conference")
+    assert "生活保護の受給" in theirs and "欠席 28日で4日" not in theirs
+    schools = worker.get(f"/portal/committee/{list_id}?meeting=conference")
+    assert "生活保護の受給" not in schools and "欠席 28日で4日" in schools
+    assert "生活保護の受給" not in chair.get(f"/portal/lists/{list_id}")
     assert "校内委員会の区分 B" in page and "家庭に電話" not in page  # the school's own note
     assert office.get("/portal/meetings").count("あと1人") == 1
 

@@ -219,7 +219,7 @@ class _Writer:
         state.running = state.running + 1 if again else 1
         state.listed_on = day
         judged, standing = part.group.judged, self.learner.standing
-        raising, lowering = self._told(part, facts, row)
+        raising, lowering = self._told(part, facts, row, welfare=False)
         chance = part.chances[row] if self.decision.measured else None
         band = None if place.band is None else reasons.band(self.setup, place.band)
         words = {
@@ -239,6 +239,9 @@ class _Writer:
             ),
             **reasons.why(self.setup, part, place, band),
         }
+        if self.setup.welfare_sits:
+            theirs = self._told(part, facts, row, welfare=True)
+            words["welfare"] = dict(zip(("raising", "lowering"), theirs, strict=True))
         if more.off is not None:
             words["habits"] = more.habits.told(row)
             words["off_list"] = more.off.told(row)
@@ -252,8 +255,10 @@ class _Writer:
             "evidence": _json.encode(words).decode(),
         }
 
-    def _told(self, part: Part, facts: Facts, row: int) -> tuple[list[Any], list[Any]]:
-        """Raising and lowering facts in words."""
+    def _told(
+        self, part: Part, facts: Facts, row: int, *, welfare: bool
+    ) -> tuple[list[Any], list[Any]]:
+        """Raising and lowering facts in words, for a school or for the welfare office."""
         setup, group, points = self.setup, part.group.extract, part.group.judged.parts
         reached = setup.rules == "points" and setup.method != "formula"
         by_points = self.decision.judge == "rules" and reached
@@ -263,7 +268,7 @@ class _Writer:
             factors = from_trees(setup, group, self.learner.challenger, row)
         else:
             factors = evidence.from_rules(setup, points, row)
-        return evidence.told(facts, row, factors, by_points=by_points)
+        return evidence.told(facts, row, factors, by_points=by_points, welfare=welfare)
 
     def _scores(
         self, part: Part, listed: set[int], list_id: str, levels: F64

@@ -13,6 +13,7 @@ from typing import Literal
 
 from models.features import Schema
 from models.items import SLACK, WINDOW, ItemSpec
+from warning_service.catalogue.items import Shown
 from warning_service.catalogue.questionnaires import Question, plain, questionnaire
 from warning_service.playbooks.judging import (
     Bands,
@@ -23,7 +24,7 @@ from warning_service.playbooks.judging import (
     Sibling,
 )
 from warning_service.playbooks.model import ItemInUse, Playbook, fingerprint
-from warning_service.playbooks.sharing import Side, shown_to
+from warning_service.playbooks.sharing import Side, answer_shown_to, shown_to
 
 ANSWER_FRESH_DAYS = 45
 
@@ -44,19 +45,21 @@ class Use:
     `answers`: of a question, (value, Japanese, English) of each answer a child can choose.
     `types`: the difficulties it speaks for; none: all. `basic`: one of the 19 basic linkage items.
     `hidden`: feeds the score only; its `shown` is "score_only", whatever the catalogue says.
+    `shown`: how it may stand for those at a school, `for_welfare`: for the welfare office.
     """
 
     spec: ItemSpec
     label_ja: str
     label_en: str
     unit: str = ""
-    shown: Literal["value", "count_only", "score_only"] = "value"
+    shown: Shown = "value"
     fresh_days: int = ANSWER_FRESH_DAYS
     points: float = 0.0
     at: float = 0.0
     window: int = WINDOW
     answers: tuple[tuple[float, str, str], ...] = ()
     question_en: str = ""
+    for_welfare: Shown = "score_only"
     coefficient: float = 0.0
     types: tuple[str, ...] = ()
     basic: bool = False
@@ -95,6 +98,7 @@ class Setup:
     support_classes: frozenset[tuple[str, str]] = frozenset()  # (scheme, class), of every meeting
     schemes: frozenset[str] = frozenset()  # of every meeting
     support_actions: frozenset[str] = frozenset()
+    welfare_sits: bool = False  # the welfare office has a seat in a meeting
     rises: tuple[Rise, ...] = ()
     method: Method = "points"
     intercept: float = 0.0
@@ -176,6 +180,7 @@ def from_playbook(playbook: Playbook) -> Setup:
         support_classes=playbook.support_classes,
         schemes=frozenset(one.scheme for one in playbook.sittings),
         support_actions=frozenset(playbook.follow_up.support_actions),
+        welfare_sits=any("welfare" in one.duties for one in playbook.sittings),
         rises=tuple(
             Rise(rule.id, rule.at or 0.0, rule.by or 0.0)
             for rule in playbook.alert_rules
@@ -203,7 +208,7 @@ def _use(playbook: Playbook, item: ItemInUse) -> Use:
             ItemSpec(id=item.id, kind=known.kind, worse=known.worse, keep_days=keep),
             known.label, known.label_en, known.unit,
             shown_to(Side.SCHOOL, known, playbook), known.fresh_days,
-            basic=known.basic is not None,
+            basic=known.basic is not None, for_welfare=shown_to(Side.WELFARE, known, playbook),
         )  # fmt: skip
     else:
         spec = ItemSpec(id=item.id, kind="measure", worse="high", keep_days=keep)
@@ -214,11 +219,15 @@ def _use(playbook: Playbook, item: ItemInUse) -> Use:
             label_en=question.id.replace("_", " ").capitalize(),
             answers=tuple((a.value, plain(a.text), plain(a.text_en)) for a in question.answers),
             question_en=plain(question.text_en),
+            for_welfare="value"
+            if answer_shown_to(Side.WELFARE, question.id, playbook)
+            else "score_only",
         )  # fmt: skip
     return replace(
         use, points=item.points, at=item.at, window=item.window_days,
         coefficient=item.coefficient, types=item.types, hidden=item.hidden,
         shown="score_only" if item.hidden else use.shown,
+        for_welfare="score_only" if item.hidden else use.for_welfare,
     )  # fmt: skip
 
 

@@ -161,7 +161,11 @@ def _evidence(entry: Any) -> list[Part]:
     lowering = "、".join(f["text_ja"] for f in told.get("lowering", ()))
     # What another child of the home shows is that child's, and told to whoever asks for it.
     others = told.pop("siblings_show", None)
-    whole = entry.evidence if others is None else msgspec.json.encode(told).decode()
+    # The welfare office's words for the same reasons name its own records, which are held, and
+    # decided on one by one, where they stand themselves.
+    words = told.pop("welfare", None)
+    changed = others is not None or words is not None
+    whole = msgspec.json.encode(told).decode() if changed else entry.evidence
     return [
         Part(name="place", label="リストでの場所", text=f"{entry.place}番目"),
         Part(name="level", label="段階", text=entry.level),

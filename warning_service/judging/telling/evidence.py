@@ -10,8 +10,9 @@ A teacher reads a few lines: the largest facts by name, the rest as one line. It
 shows as a value are named; "count_only" ones of other departments are only counted, and only where
 a fact on record speaks on that side, not where a column moved a little for a child of whom nothing
 is on record; "score_only" ones are never mentioned and in no line, so the shares shown add up to
-one without theirs. Shares are ten-thousandths, rounded so that they add up to exactly one over all
-factors.
+one without theirs. Where the welfare office sits in a meeting, the same reasons are told twice: for
+those at the school, and for the office that holds what the school only counts. Shares are
+ten-thousandths, rounded so that they add up to exactly one over all factors.
 """
 
 from __future__ import annotations
@@ -91,9 +92,10 @@ def in_parts(shares: Sequence[float]) -> list[int]:
 
 
 def told(
-    facts: Facts, row: int, factors: list[Factor], *, by_points: bool
+    facts: Facts, row: int, factors: list[Factor], *, by_points: bool, welfare: bool = False
 ) -> tuple[list[Line], list[Line]]:
-    """(raising, lowering) with sentences, within what the catalogue allows to be shown.
+    """(raising, lowering) with sentences, within what may be shown at a school; with `welfare`, at
+    the welfare office.
 
     With `by_points` items that gave no points and speak against are told as lowering, share 0.
     """
@@ -103,7 +105,7 @@ def told(
     for factor, part in zip(factors, parts, strict=True):
         use = uses.get(factor.item)
         unscored = by_points and factor.share == 0
-        shown = "value" if use is None else use.shown
+        shown = "value" if use is None else use.for_welfare if welfare else use.shown
         side = sides[1 if factor.share > 0 else -1]
         if shown == "score_only" or (unscored and shown != "value"):
             continue
