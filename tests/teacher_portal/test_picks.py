@@ -81,6 +81,21 @@ def test_why_a_child_is_on_the_list(school: School, browsers: Browsers) -> None:
     assert "リストに載ったわけ" in browsers("committee").get(entry)
 
 
+def test_where_every_item_is_hidden_the_page_does_not_say_there_is_nothing(
+    school: School, browsers: Browsers
+) -> None:
+    child = school.children["sakura-1"][0]
+    list_id = school.warning_list([child])
+    change(school, list_id, {"raising": [], "lowering": []}, {})
+    for login, path in (
+        ("homeroom", f"/portal/lists/{list_id}"),
+        ("nurse", f"/portal/lists/{list_id}/entry/{child}"),
+        ("committee", f"/portal/committee/{list_id}"),
+    ):
+        page = browsers(login).get(path)
+        assert "この画面に出せる事実はありません" in page and "心配を高めた事実" not in page, path
+
+
 def test_a_siblings_part_and_a_register_are_not_read_off_an_entry(
     school: School, browsers: Browsers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
