@@ -250,6 +250,11 @@ def sides(current: Right, tried: Right, *, own: bool = False) -> tuple[Side, Sid
     outcome of the tried file, which may ask for anything, too.
     """
     one, other = _side(current, blur=own), _side(tried, blur=True)
+    alike = (current.ranked, current.ranked_hits) == (tried.ranked, tried.ranked_hits)
+    if alike and not own and other.hits.value is not None and other.missed.value is not None:
+        # Of the same children as many were hit; what was not listed is the rest of them.
+        rest = max(SMALL, tried.ranked_hits - other.hits.value) if other.missed.value else 0
+        other = msgspec.structs.replace(other, base=one.base, missed=Cell(rest, "about"))
     if one.base is None or other.base is None:
         one, other = (
             msgspec.structs.replace(side, base=None, missed=_or_withheld(side.missed))

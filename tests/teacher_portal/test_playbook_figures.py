@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import msgspec
 import pytest
 
 from teacher_portal.blurring import about
@@ -129,9 +130,13 @@ def test_hits_are_blurred_by_the_children_hit_and_a_share_stays_one() -> None:
         assert (now.listed, now.hits) == (6, Cell(6))
         assert tried.listed in (5, 10) and tried.hits.value in (5, 10)
         assert tried.hits.value <= tried.listed and tried.blurred
-        assert tried.base is not None and round(tried.base * 400) % 5 == 0
+        assert tried.base == now.base == 36 / 400, "of the same children as many were hit"
+        assert tried.missed == Cell(36 - tried.hits.value, "about")
     assert {of(48, 12, str(grain))[1].hits.value for grain in range(40)} == {10, 15}
     assert abs(sum(about(12, str(grain), "") for grain in range(2000)) / 2000 - 12) < 0.3
+    fewer = Right(lists=1, listed=48, listed_hits=12, children=48, ranked=393, ranked_hits=42)
+    _, tried = sides(msgspec.structs.replace(fewer, ranked=400), fewer)
+    assert tried.base in {of / all_ for of in (40, 45) for all_ in (390, 395)}
     own, _ = sides(*[Right(lists=1, listed=48, listed_hits=12, children=48, ranked=400,
                            ranked_hits=42)] * 2, own=True)  # fmt: skip
     assert own.blurred, "by an outcome the tried file chose, the lists in force are blurred too"
