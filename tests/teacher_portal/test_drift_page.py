@@ -162,6 +162,22 @@ def test_drift_is_among_the_metrics(school: School, operator: Browser) -> None:
             "作り直すモデル 0.81、学習したモデル 0.74(差 +0.070。任せるのは +0.031",
             "lead +0.070; it takes over beyond +0.031",
         ),
+        (  # nothing can be said of chance yet: no figure that looks like a hurdle
+            {
+                "challenger": "too_little_compared", "against": "model", "auc_challenger": 0.97,
+                "auc_of_present": 0.87, "challenger_lead": 0.1, "challenger_needs": None,
+            },
+            "作り直すモデル 0.97、学習したモデル 0.87(偶然の差かどうかは、まだ言えません)",
+            "whether by chance cannot be told yet",
+        ),
+        (  # a figure below the rule's is no worse where chance makes as much
+            {
+                "challenger": "silent", "reason": "model_measured_no_worse", "auc_model": 0.78,
+                "auc_rules": 0.89, "doubt": 0.152,
+            },
+            "点数の規則 0.89(0.5は当てずっぽう)。 0.15くらいまでの差は、偶然でもよく出ます",
+            "Differences of up to 0.15 often come by chance",
+        ),
     ],
 )  # fmt: skip
 def test_a_list_says_how_the_three_stand(
