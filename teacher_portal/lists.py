@@ -41,7 +41,7 @@ JUDGE_REASONS = (
 CHALLENGED = ("silent", "too_little_compared", "not_clearly_better", "clearly_better")
 MOST_LISTS = 60
 SHOWN = ("all", "new", "again", "supported")
-WHOLE_SCHOOL_ONLY = ("types", "items_reached", "sibling_points", "siblings_show")
+WHOLE_SCHOOL_ONLY = ("types", "items_reached", "held", "sibling_points", "siblings_show")
 """Of the frozen reasons, what is for those who see the school's whole list: scores by type and the
 like would tell a homeroom teacher what other departments hold, item for item.
 """

@@ -178,6 +178,10 @@ def _listed_as_the_rule_says(small: Small) -> tuple[str, str]:
         words = json.loads(entry.evidence)
         assert words["playbook"].startswith(f"{small.book.id}:{small.book.version}:")
         assert words["judge"] == "rules"
+        assert ("held" in words) == (small.book.judgement.method in ("points", "count"))
+        if "held" in words:
+            parts = (*words["held"].values(), words.get("sibling_points", 0.0))
+            assert sum(parts) == pytest.approx(words["mark"]), "two parts, and a sibling's"
         if small.book.bands is not None:
             scheme, _, level = entry.level.partition(":")
             assert scheme == small.book.bands.scheme

@@ -31,6 +31,7 @@ WHY = {
         {"id": "b", "label": "いじめ", "label_en": "Bullying", "score": 0.0, "reached": False,
          "took": False},
     ],
+    "held": {"school": 3.0, "others": 8.0},
     "second": {"reached": 2, "least": 1}, "later": True, "place_of_board": 17,
 }  # fmt: skip
 
@@ -68,7 +69,8 @@ def test_why_a_child_is_on_the_list(school: School, browsers: Browsers) -> None:
     more = browsers("homeroom").get(
         f"/portal/lists/{list_id}/entry/{school.children['sakura-1'][0]}"
     )
-    for words in ("貧困", "基本連携データ項目 4", "きょうだいによる加点"):
+    assert "学校が持つデータで 3点、学校以外が持つデータで 8点" in page
+    for words in ("貧困", "基本連携データ項目 4", "きょうだいによる加点", "学校以外が持つ"):
         assert words not in own, words
         assert words not in more, words
     whole = browsers("nurse").get(f"/portal/lists/{list_id}/entry/{school.children['sakura-1'][0]}")

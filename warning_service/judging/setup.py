@@ -46,6 +46,7 @@ class Use:
     `types`: the difficulties it speaks for; none: all. `basic`: one of the 19 basic linkage items.
     `hidden`: feeds the score only; its `shown` is "score_only", whatever the catalogue says.
     `shown`: how it may stand for those at a school, `for_welfare`: for the welfare office.
+    `at_school`: a school holds it; answers are held there, too.
     """
 
     spec: ItemSpec
@@ -60,6 +61,7 @@ class Use:
     answers: tuple[tuple[float, str, str], ...] = ()
     question_en: str = ""
     for_welfare: Shown = "score_only"
+    at_school: bool = True
     coefficient: float = 0.0
     types: tuple[str, ...] = ()
     basic: bool = False
@@ -209,6 +211,7 @@ def _use(playbook: Playbook, item: ItemInUse) -> Use:
             known.label, known.label_en, known.unit,
             shown_to(Side.SCHOOL, known, playbook), known.fresh_days,
             basic=known.basic is not None, for_welfare=shown_to(Side.WELFARE, known, playbook),
+            at_school=known.department == "school",
         )  # fmt: skip
     else:
         spec = ItemSpec(id=item.id, kind="measure", worse="high", keep_days=keep)

@@ -42,6 +42,8 @@ def why(setup: Setup, part: Part, place: Place, level: dict[str, str] | None) ->
         found["items_reached"] = {
             "basic": int(judged.basic[row]), "other": int(judged.other[row])
         }  # fmt: skip
+    if setup.rules == "points" and setup.method in ("points", "count"):
+        found["held"] = _held(setup, part, row)
     if setup.sibling is not None:
         found["sibling_points"] = round(float(judged.sibling[row]), 6)
     if setup.schema.homes:
@@ -78,3 +80,12 @@ def why(setup: Setup, part: Part, place: Place, level: dict[str, str] | None) ->
     if rule.scope == "board":
         found["place_of_board"] = place.in_scope
     return found
+
+
+def _held(setup: Setup, part: Part, row: int) -> dict[str, float]:
+    given = part.group.judged.found
+    mine = {True: 0.0, False: 0.0}
+    for use in setup.uses:
+        if use.spec.id in given:
+            mine[use.at_school] += float(given[use.spec.id][row])
+    return {"school": round(mine[True], 6), "others": round(mine[False], 6)}
