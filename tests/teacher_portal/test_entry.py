@@ -90,6 +90,25 @@ def test_an_entry_says_what_would_take_it_off_and_answers_a_what_if(
     assert "Days absent (4 weeks)" in english and "not a promise" in english
 
 
+def test_a_what_if_is_told_in_its_methods_terms(
+    school: School, browsers: Browsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = school.rooms.playbooks.of(make.BOARD)
+    how = now.judgement.model_copy(update={"method": "formula", "intercept": -2.0})
+    items = tuple(
+        item.model_copy(update={"coefficient": 0.5 if item.id == "absent_days" else 0.0})
+        for item in now.items
+    )
+    changed = now.model_copy(update={"judgement": how, "items": items})
+    monkeypatch.setattr(school.rooms.playbooks, "of", lambda board: changed)
+    list_id, child = listed(school)
+    path = f"/portal/lists/{list_id}/entry/{child}"
+    page = browsers("nurse").post(path, item="absent_days", to="0").text
+    assert "規則では" in page and "規則の点数" not in page
+    # 1 / (1 + exp(2 - 0.5 * 4)) and 1 / (1 + exp(2)): never the log-odds, 0 and -2
+    assert page.count("計算式による見込み 50%") == 2 and "計算式による見込み 12%" in page
+
+
 def test_who_may_not_see_the_child_sees_no_entry_and_no_what_if(
     school: School, browsers: Browsers
 ) -> None:

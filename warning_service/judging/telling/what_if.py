@@ -57,10 +57,14 @@ class Fact:
 
 @dataclass(frozen=True)
 class Outlook:
-    """A score with changed facts. `place`: among all ranked of that list, by score alone."""
+    """A score with changed facts. `place`: among all ranked of that list, by score alone.
+
+    `points`: the rule's total, a formula's in log-odds; `mark`: the rule's in its method's terms.
+    """
 
     score: float
     points: float
+    mark: float
     place: int | None
 
 
@@ -106,8 +110,12 @@ class WhatIf:
         log_odds = self.formula.scores(found, judged, self.trees).tolist()
         chances = [probability(z) for z in log_odds]
         return [
-            Outlook(chance, points, self._place(round(points, 6) if self.by_points else chance))
-            for chance, points in zip(chances, judged.total.tolist(), strict=True)
+            Outlook(
+                chance, points, mark, self._place(round(points, 6) if self.by_points else chance)
+            )
+            for chance, points, mark in zip(
+                chances, judged.total.tolist(), judged.score.tolist(), strict=True
+            )
         ]
 
     def _place(self, score: float) -> int | None:
