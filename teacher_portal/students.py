@@ -71,6 +71,10 @@ def student(
         records = followed.of_student(conn, student)
         reviews = followed.reviews_of_student(conn, student) if sees_lists else []
         listed = judging.entries_of_student(conn, student) if sees_lists else []
+        # That a child once listed is so no more is one ground for ending support (Nobeoka).
+        off_since = (
+            judging.off_since(conn, child.school, student, listed[0].list_date) if listed else None
+        )
     hidden = rooms.alerts.hidden_from(who, [row.alert_id for row in records])
     records = [r for r in records if r.alert_id not in hidden or r.author == who.key]
     ours = [row for row in records if (row.case_id is not None) == (side is Side.WELFARE)]
@@ -87,6 +91,7 @@ def student(
         records_elsewhere=len(records) - len(ours),
         reviews=[_decided(playbook, row, lang) for row in reviews],
         listed=listed,
+        off_since=off_since,
         no_lists=playbook.judgement.method == "none",
         alerts=rooms.alerts.of_child(who, student),
         sees_alerts=who.reach(Ability.SEE_ALERTS).covers(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -140,6 +141,18 @@ def test_a_score_is_told_in_its_methods_terms(school: School, browsers: Browsers
         page = nurse.get(f"/portal/lists/{list_id}")
         assert words in page and "規則の点数" not in page
         assert "決まりにあてはまった 1人です。" in page
+
+
+def test_a_child_no_longer_listed_is_said_to_be_so(school: School, browsers: Browsers) -> None:
+    first, second, left_out, never = school.children["sakura-1"][:4]
+    school.warning_list([first, second, left_out], on=date(2026, 4, 1))
+    school.warning_list([second], ranked=[first], on=date(2026, 5, 1))
+    nurse = browsers("nurse")
+    assert "いちばん新しい2026年5月1日(金)のリストには載っていません" in nurse.get(
+        f"/portal/students/{first}"
+    )
+    for student in (second, left_out, never):
+        assert "いちばん新しい" not in nurse.get(f"/portal/students/{student}")
 
 
 def test_where_no_list_is_the_page_says_when_one_comes_and_to_whom(

@@ -5,6 +5,7 @@ Keys only, no names; whoever shows them asks `access/gateway.py` first whom they
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -54,6 +55,20 @@ def entry(conn: Connection, list_id: str, student: str) -> Any | None:
     return conn.execute(
         select(t).where(t.c.list_id == list_id, t.c.student == student)
     ).one_or_none()
+
+
+def off_since(conn: Connection, school: str, student: str, last: date) -> date | None:
+    """The day of the school's latest list, when the child was on one of `last` and is not on it
+    although it was ranked: who is left out or inside a known outcome has not come off a list.
+    """
+    made = latest_list(conn, school)
+    if made is None or made.list_date <= last:
+        return None
+    t = list_scores.c
+    asked = select(t.listed).where(t.list_id == made.id, t.student == student)
+    ranked = conn.execute(asked).scalar_one_or_none()
+    found: date = made.list_date
+    return found if ranked is not None and not ranked else None
 
 
 def entries_of_student(conn: Connection, student: str) -> list[Any]:
