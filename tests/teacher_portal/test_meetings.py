@@ -217,6 +217,20 @@ def test_without_lists_pages_say_so_and_cases_carry_their_ground(
     browsers("nurse").get(f"/portal/handed-over/{found.group(1)}/form", 403)
 
 
+def test_a_long_menu_has_a_line_of_its_own(staged: School, browsers: Browsers) -> None:
+    """Beside the name and the tools it would break into three lines on an office screen."""
+    lengths = set()
+    for login, path in (
+        ("office", "/portal/cases"), ("committee", "/portal"), ("nurse", "/portal"),
+        ("board", "/portal/board"), ("centre", "/portal"),
+    ):  # fmt: skip
+        head = browsers(login).get(path).split("<header")[1].split("</header>")[0]
+        pages = head.split("<nav")[1].split("</nav>")[0].count("<a ")
+        assert ("frame-long" in head) == (pages > 7), (login, pages)
+        lengths.add(pages > 7)
+    assert lengths == {True, False}
+
+
 def test_who_asks_nobody_and_lists_nobody_shows_neither_as_still_missing(
     school: School, browsers: Browsers
 ) -> None:
