@@ -10,11 +10,9 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
-from tomllib import TOMLDecodeError
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.table import Table
 
 from warning_service import upkeep
@@ -26,6 +24,7 @@ from warning_service.app import Jobs, Running, build, create_app
 from warning_service.cli_accounts import ACTOR, accounts
 from warning_service.cli_channels import channel
 from warning_service.cli_keeping import keeping
+from warning_service.cli_playbook import fit_or_exit
 from warning_service.cli_playbook import playbook as playbook_commands
 from warning_service.cli_pool import pool
 from warning_service.cli_told import telling
@@ -257,6 +256,8 @@ def replay(
         TextColumn("{task.fields[day]}"),
         TimeElapsedColumn(),
     )
+    if playbook is not None:
+        fit_or_exit(playbook)
     try:
         with Progress(*columns, console=err, transient=True) as progress:
             task = progress.add_task("replay", total=None, day="")
@@ -265,7 +266,7 @@ def replay(
                 progress.update(task, completed=done, total=all_days, day=day.isoformat())
 
             report = run_replay(folder, target, playbook, without, tell)
-    except (FolderError, ValidationError, TOMLDecodeError) as error:  # the last two: the playbook
+    except FolderError as error:
         err.print(str(error), markup=False)
         raise typer.Exit(2) from error
     for name in ("students", "rows", "labels_learned", "learn_cpu_s", "score_cpu_s", "wall_s"):

@@ -64,6 +64,14 @@ def _text(file: Path) -> str:
         raise typer.Exit(1) from error
 
 
+def fit_or_exit(file: Path) -> None:
+    """Go on only with a playbook that is fit for use; say what is wrong with another, by line."""
+    found = check(_text(file), None)
+    if found.playbook is None:
+        _say(file, found)
+        raise typer.Exit(2)
+
+
 def _say(file: Path, found: Checked) -> None:
     for one in found.problems:
         _line(file, one)

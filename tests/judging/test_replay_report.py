@@ -13,12 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
+from typer.testing import CliRunner
 
 from models.curves import auc_interval, average_precision, gain, read_until
 from models.replay_traits import read_traits
 from tests.judging.test_replay import FIRST, invented, scores, write
+from warning_service.cli import cli
 from warning_service.judging.replaying.fairness import fairness, lead_time
 from warning_service.judging.replaying.judges import JUDGES, Told, each_judge
+from warning_service.judging.replaying.page import to_html
 from warning_service.judging.replaying.replay import run_replay
 
 DAYS = 150
@@ -146,6 +149,27 @@ def test_traits_are_read_apart_and_leave_with_their_student(tmp_path: Path) -> N
                                      "observations": [], "outcomes": []})  # fmt: skip
     assert read_traits(folder) == {"gender": {"a": "F"}}
     assert read_traits(folder, without="a") == {"gender": {}}
+
+
+def test_a_playbook_that_gives_no_points_here_is_not_told_as_none(
+    played: tuple[Path, Path],
+) -> None:
+    report = report_of(played[1])
+    assert "(方針ファイルなし)" in to_html(report)
+    page = to_html({**report, "playbook": "ours:1:abc", "named_items": []})
+    assert "ours:1:abc は、このデータのどの項目にも点をつけていません" in page
+    assert "方針ファイルなし" not in page and "no playbook" not in page
+
+
+def test_a_playbook_that_is_not_fit_is_told_by_its_line(
+    played: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bad = tmp_path / "ours.toml"
+    bad.write_text('id = "ours"\nversion = "one"\n', "utf-8")
+    asked = ["replay", str(played[0]), "--out", str(tmp_path / "out"), "--playbook", str(bad)]
+    found = CliRunner().invoke(cli, asked)
+    assert found.exit_code == 2 and not (tmp_path / "out").exists()
+    assert "ours.toml:2:" in found.output and "使えません" in found.output
 
 
 DAY = date(2031, 5, 1)
