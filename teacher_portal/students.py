@@ -93,6 +93,7 @@ def student(
         listed=listed,
         off_since=off_since,
         no_lists=playbook.judgement.method == "none",
+        asks=bool(playbook.questionnaires),
         alerts=rooms.alerts.of_child(who, student),
         sees_alerts=who.reach(Ability.SEE_ALERTS).covers(
             school=child.school, class_id=child.class_id

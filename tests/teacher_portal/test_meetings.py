@@ -238,6 +238,8 @@ def test_who_asks_nobody_and_lists_nobody_shows_neither_as_still_missing(
                                                      using=Ability.SEE_STUDENT))).id  # fmt: skip
     pages = ("/portal", "/portal/classes", f"/portal/classes/{room}")
     nurse, board = browsers("nurse"), browsers("board")
+    of_child = f"/portal/students/{school.children['sakura-1'][0]}"
+    assert "本人の回答" in nurse.get(of_child)
     for path in pages:
         assert re.search("きょう答えた|きょうの回答", nurse.get(path)), path
     assert 'href="/portal/evaluation"' in board.get("/portal/board")
@@ -247,6 +249,7 @@ def test_who_asks_nobody_and_lists_nobody_shows_neither_as_still_missing(
         page = nurse.get(path)
         assert not re.search("きょう|まだ", re.sub(r"(?s)<header.*?</header>", "", page)), path
     assert "在籍" in nurse.get("/portal/classes")
+    assert "本人の回答" not in nurse.get(of_child)
     page = board.get("/portal/board")
     assert "リスト(点数や判定)を作りません" in page and "最初の予兆リスト" not in page
     assert 'href="/portal/evaluation"' not in page and 'href="/portal/case-counts"' in page
