@@ -143,6 +143,12 @@ def test_a_score_is_told_in_its_methods_terms(school: School, browsers: Browsers
         assert "決まりにあてはまった 1人です。" in page
 
 
+def test_an_empty_list_is_empty_and_not_somebody_elses(school: School, browsers: Browsers) -> None:
+    path = f"/portal/lists/{school.warning_list([])}"
+    assert "このリストに載った人はいません" in browsers("nurse").get(path)
+    assert "あなたの担当する児童生徒はいません" in browsers("homeroom").get(path)
+
+
 def test_a_child_no_longer_listed_is_said_to_be_so(school: School, browsers: Browsers) -> None:
     first, second, left_out, never = school.children["sakura-1"][:4]
     school.warning_list([first, second, left_out], on=date(2026, 4, 1))
