@@ -26,6 +26,8 @@ from typing import Any, get_args
 from models.items import ItemSpec, Kind, Worse
 
 MOST_DAYS = 36600
+YEARS = range(1900, 2201)
+"""Of list dates: weeks are counted back and on from them, and the calendar itself has ends."""
 
 
 class FolderError(ValueError):
@@ -145,6 +147,8 @@ def _settings(path: Path) -> dict[str, Any]:
         raise wrong("'list_dates' must be a list of dates")
     if (max(dates) - min(dates)).days > MOST_DAYS:
         raise wrong(f"'list_dates' must lie within {MOST_DAYS} days")
+    if min(dates).year not in YEARS or max(dates).year not in YEARS:
+        raise wrong(f"'list_dates' must lie in the years {YEARS.start} to {YEARS.stop - 1}")
     return {
         "outcome": data["outcome"],
         "horizon": data["horizon_days"],

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -311,6 +312,15 @@ BAD = {
     "replay.toml: 'list_dates' must lie within 36600 days": replace(
         "list_dates = [", "list_dates = [1900-01-01, "
     ),
+    "'list_dates' must lie in the years 1900 to 2200": lambda folder: (
+        folder / "replay.toml"
+    ).write_text(
+        re.sub(
+            r"list_dates = \[.*?\]", "list_dates = [0001-01-01]",
+            (folder / "replay.toml").read_text("utf-8"), flags=re.DOTALL,
+        ),
+        "utf-8",
+    ) and None,
     "students.csv:72: 2 fields, the header has 5": change("students.csv", "n,g9\n"),
     "unknown student 'nobody'": change("observations.csv.gz", "nobody,2031-05-01,visits,1\n"),
     "is not on the roll on 2030-01-01": change("observations.csv.gz", "s001,2030-01-01,visits,1\n"),
