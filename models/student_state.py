@@ -16,7 +16,7 @@ import msgspec
 
 from models.items import ItemSpec
 
-VERSION = 4
+VERSION = 5
 """Grows when the same history gives other bytes: stored states are then derived again."""
 
 
@@ -67,7 +67,8 @@ class StudentState(msgspec.Struct, array_like=True):
     `data_from`: facts count from this day (set when a refusal is taken back). `year`, `year_sum`:
     the outcome item's total in that school year. `supported_on`: last day someone supported the
     child. `listed_on`, `running`: the last list date it was listed on and how many lists in a row.
-    `scores`: (list date, score).
+    `scores`: (list date, score); `marks`: of each of them what the points rule said in its own
+    terms, and whether scores were measured probabilities then.
     `risen`: rule -> the list date against which a sudden rise was told.
     `stopped`: items whose use was stopped at the family's request, and on which day.
     `levels`: of each item in use, in the order of their ids, where the child stood on its latest
@@ -92,6 +93,7 @@ class StudentState(msgspec.Struct, array_like=True):
     levels_on: int = 0
     levels: list[float | None] = []
     judged_on: int = 0
+    marks: list[tuple[float, bool]] = []
 
     def affected_by(self, day: int) -> bool:
         """Has an outcome of the child begun, and been known, by `day`?"""

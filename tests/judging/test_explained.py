@@ -192,7 +192,7 @@ def test_a_change_leaves_the_childs_own_state_alone(made: list[Made]) -> None:
 
 
 def test_since_the_last_list_tells_score_and_facts_of_both_dates(made: list[Made]) -> None:
-    ways, compared = set(), 0
+    ways, judges, compared = set(), set(), 0
     earlier: dict[str, tuple[Published, dict[str, StudentState]]] = {}
     for published, states in made:
         school = published.row["school"]
@@ -207,6 +207,19 @@ def test_since_the_last_list_tells_score_and_facts_of_both_dates(made: list[Made
             assert told["since"] == old_list.row["list_date"].isoformat()
             assert (told["score_before"], told["score"]) == (old["score"], entry["score"])
             assert (told["way"] == "entering") == (not old["listed"])
+            new = next(r for r in published.scores if r["student"] == entry["student"])
+            assert (told["mark_before"], told["mark"]) == (old["rules_score"], new["rules_score"])
+            both = (one.entries[0]["evidence"] for one in (old_list, published))
+            measured = all(json.loads(text)["probability"] is not None for text in both)
+            assert told["by"] == ("chance" if measured else "rule")
+            then, then_now = "score" if measured else "mark", told["score" if measured else "mark"]
+            if told["way"] == "rising":
+                assert then_now > told[f"{then}_before"]
+            if told["way"] == "falling":
+                assert then_now < told[f"{then}_before"]
+            judges.add(told["by"])
+            trend = evidence(entry)["trend"]
+            assert [trend[-2]["score"], trend[-1]["score"]] == [told[f"{then}_before"], then_now]
             was, now = (
                 _absent(held[entry["student"]], kept(one).until)
                 for one, held in ((old_list, old_states), (published, states))
@@ -217,7 +230,7 @@ def test_since_the_last_list_tells_score_and_facts_of_both_dates(made: list[Made
                 assert said[0]["text_ja"] == f"欠席 28日で{was:.0f}日 → {now:.0f}日"
                 compared += 1
         earlier[school] = (published, states)
-    assert compared and {"first", "entering"} <= ways
+    assert compared and {"first", "entering"} <= ways and judges == {"chance", "rule"}
 
 
 def _absent(state: StudentState, until: int) -> float:

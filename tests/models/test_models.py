@@ -107,7 +107,7 @@ def test_state_bytes_round_trip(seen: list[tuple[ItemSpec, int, int]]) -> None:
     for spec, step, value in seen:
         state.put(spec, DAY + step, value / 3, DAY + 121)
     state.put_outcome(Outcome(DAY + 3, DAY + 30, None))
-    state.scores = [(DAY, 0.125)]
+    state.scores, state.marks = [(DAY, 0.125)], [(4.0, False)]
     data = to_bytes(state)
     assert to_bytes(from_bytes(data)) == data and from_bytes(data) == state
 

@@ -230,12 +230,17 @@ class _Writer:
             "base_rate": standing.base_rate if self.decision.measured else None,
             "raising": raising,
             "lowering": lowering,
-            "trend": _trend(state, self.date, part.chances[row]),
+            "trend": _trend(state, self.date, part.chances[row], self._mark(part, row)),
             "data_age": evidence.data_ages(self.setup, group, row, day),
             "model_version": self.model_version,
             "playbook": self.setup.playbook,
             "since_last": since_last.told(
-                self.setup, state, more.levels[row], part.chances[row], was_listed=again
+                self.setup,
+                state,
+                more.levels[row],
+                part.chances[row],
+                self._mark(part, row),
+                was_listed=again,
             ),
             **reasons.why(self.setup, part, place, band),
         }
@@ -254,6 +259,10 @@ class _Writer:
             "times_running": state.running,
             "evidence": _json.encode(words).decode(),
         }
+
+    def _mark(self, part: Part, row: int) -> tuple[float, bool]:
+        """What the points rule says in its own terms, and are the scores measured?"""
+        return round(float(part.group.judged.score[row]), 6), self.decision.measured
 
     def _told(
         self, part: Part, facts: Facts, row: int, *, welfare: bool
@@ -280,6 +289,7 @@ class _Writer:
         for row, rank in zip(part.ranked.tolist(), ranks.tolist(), strict=True):
             state, chance = part.group.states[students[row]], part.chances[row]
             state.scores = [*state.scores, (self.occasion.day, chance)][-SCORES_KEPT:]
+            state.marks = [*state.marks, self._mark(part, row)][-SCORES_KEPT:]
             since_last.remember(state, self.occasion.day, levels[row])
             found.append(
                 {
@@ -331,6 +341,16 @@ def said(everybody: Said, row: int) -> dict[str, float | None]:
     }
 
 
-def _trend(state: StudentState, day: date, chance: float) -> list[dict[str, Any]]:
-    past = [{"date": date.fromordinal(d).isoformat(), "score": s} for d, s in state.scores]
-    return [*past, {"date": day.isoformat(), "score": chance}][-SCORES_KEPT:]
+def _trend(
+    state: StudentState, day: date, chance: float, mark: tuple[float, bool]
+) -> list[dict[str, Any]]:
+    """The measured chances of this list and those before; what the rule said, where one is none.
+
+    A score that is not measured stands on an assumed rate, and would jump when that is replaced.
+    """
+    points = [*zip(state.scores, state.marks, strict=True), ((day.toordinal(), chance), mark)]
+    known = [(on, score) for (on, score), (_, measured) in points if measured]
+    if not mark[1] or len(known) < 2:
+        known = [(on, said) for (on, _), (said, _) in points]
+    told = [{"date": date.fromordinal(on).isoformat(), "score": score} for on, score in known]
+    return told[-SCORES_KEPT:]

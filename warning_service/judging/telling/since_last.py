@@ -44,20 +44,29 @@ def remember(state: StudentState, day: int, now: F64) -> None:
 
 
 def told(
-    setup: Setup, state: StudentState, now: F64, score: float, *, was_listed: bool
-) -> dict[str, Any]:
+    setup: Setup, state: StudentState, now: F64, score: float, mark: tuple[float, bool],
+    *, was_listed: bool,
+) -> dict[str, Any]:  # fmt: skip
     """The comparison as it is frozen with an entry. `state`: as it was before this list.
 
-    `way`: "first" (never ranked before), "entering", "rising", "falling" or "same".
+    `mark`: as in StudentState.marks. `way`: "first" (never ranked before), "entering", "rising",
+    "falling" or "same", `by` the "chance", or by the "rule" where either score was not measured
+    yet: such a score moves with whatever rate was assumed.
     """
     before = state.scores[-1][1] if state.scores else None
     if before is None or not state.levels_on:
         return {"way": "first"}
+    (mark_before, measured_before), (mark_now, measured) = state.marks[-1], mark
+    by_chance = measured and measured_before
+    was, come = (before, score) if by_chance else (mark_before, mark_now)
     found: dict[str, Any] = {
         "since": date.fromordinal(state.levels_on).isoformat(),
         "score_before": before,
         "score": score,
-        "way": _way(before, score, was_listed),
+        "by": "chance" if by_chance else "rule",
+        "mark_before": mark_before,
+        "mark": mark_now,
+        "way": _way(was, come, was_listed),
     }
     sides: dict[str, list[tuple[float, Line]]] = {"worse": [], "better": [], "otherwise": []}
     others = 0
