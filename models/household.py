@@ -9,6 +9,7 @@ here a number for each home.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -39,13 +40,21 @@ def columns(children: Sequence[Shows], elsewhere: Iterable[Shows] = ()) -> F64:
     for one in (*children, *elsewhere):
         if one.home >= 0:
             homes.setdefault(one.home, []).append(one)
+    # Once for each home, not for each child of it: a number that an extract gave to a thousand
+    # families by mistake would otherwise stop everybody's list.
+    known = {home: _home(held) for home, held in homes.items() if len(held) > 1}
     found = np.zeros((len(children), len(COLUMNS)))
     for at, one in enumerate(children):
-        others = list(homes.get(one.home, ()))
-        if len(others) < 2:
-            continue
-        others.remove(one)  # equal ones are alike: whichever goes, the same is left
-        affected = sum(other.affected for other in others)
-        points = max(other.points for other in others)
-        found[at] = min(MOST_AFFECTED, affected), np.sign(points) * np.sqrt(abs(points))
+        if one.home in known:
+            affected, most, next_most = known[one.home]
+            # Where two have as many points, the next most are as many.
+            points = next_most if one.points == most else most
+            root = np.sign(points) * np.sqrt(abs(points))
+            found[at] = min(MOST_AFFECTED, affected - one.affected), root
     return found
+
+
+def _home(held: Sequence[Shows]) -> tuple[int, float, float]:
+    """(children affected, most points, next most) of a home of two and more."""
+    most, next_most = heapq.nlargest(2, (one.points for one in held))
+    return sum(one.affected for one in held), most, next_most

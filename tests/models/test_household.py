@@ -37,3 +37,17 @@ def test_the_order_of_the_children_moves_nothing(children: list[Shows], dice: ob
     dice.shuffle(turn)  # type: ignore[attr-defined]
     straight, turned = columns(children), columns([children[at] for at in turn])
     assert [straight[at].tolist() for at in turn] == turned.tolist()
+
+
+def test_a_number_given_to_many_families_by_mistake_costs_each_child_no_more() -> None:
+    looked_at = 0
+
+    class Counted(Shows):
+        @property
+        def points(self) -> float:  # type: ignore[override]
+            nonlocal looked_at
+            looked_at += 1
+            return 1.0
+
+    columns([Counted(0, 1.0, False) for _ in range(300)])
+    assert looked_at <= 4 * 300
