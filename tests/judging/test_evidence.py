@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.features import extract
+from models import household
+from models.features import Schema, extract
 from models.online import Folded
 from models.student_state import Spell, StudentState
 from tests.judging.town import small_setup
@@ -190,6 +191,22 @@ def test_of_other_departments_only_what_is_on_record_is_counted() -> None:
         ("figures_only", "計算上だけのちがい 1件(それだけでは心配のしるしではない)"),
     ]
     assert [line["text_ja"] for line in lowering] == ["他部署のデータ: \u22121"]  # none on record
+
+
+@pytest.mark.parametrize("shown", [(0.0, 0.0), (1.0, 0.0), (0.0, 2.0)])
+def test_of_another_child_of_the_home_only_what_is_on_record_is_told(
+    shown: tuple[float, float],
+) -> None:
+    """A learned weight moves the score of an only child, too: it has no sibling's records."""
+    schema = Schema([use.spec for use in SETUP.uses], homes=True)
+    setup = replace(SETUP)
+    vars(setup)["schema"] = schema
+    held = extract(schema, [CHILD], [child({})], KNOWN).with_homes(np.array([shown]))
+    factors = [Factor(household.OWNER, 1.0, household.COLUMNS)]
+    (line,), lowering = evidence.told(Facts(setup, held, TODAY), 0, factors, by_points=False)
+    told = [at for at, value in zip(household.COLUMNS, shown, strict=True) if value]
+    assert line["feature"] == (told[0] if told else "figures_only") and not lowering
+    assert (line["text_en"] == "Records of another child of the home") == bool(told)
 
 
 def test_trees_tell_the_amount_against_the_usual_before_when_it_last_was() -> None:

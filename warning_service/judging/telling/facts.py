@@ -91,13 +91,13 @@ class Facts:
     def general(self, name: str, row: int, side: int) -> Told | None:
         """The fact behind a feature that belongs to no item."""
         names, block = self.setup.schema.names, self.extract.block
+        if name == SIBLING:
+            return Told("きょうだいによる加点", "Points for a sibling") if side > 0 else None
         if name.startswith(SIBLING):
-            found = (
-                Told("きょうだいによる加点", "Points for a sibling")
-                if name == SIBLING
-                else Told("同じ世帯の子どもの記録", "Records of another child of the home")
-            )
-            return found if side > 0 else None
+            # A learned weight may move the score of a child of whose home nothing is on record.
+            if side < 0 or not block[row, names.index(name)]:
+                return None
+            return Told("同じ世帯の子どもの記録", "Records of another child of the home")
         if name == "roll:days":
             days = round(float(block[row, names.index("roll:days")]) ** 2)
             if side < 0 or days >= NEWLY:
