@@ -56,6 +56,10 @@ ALLOWED = frozenset(
         "reason",
         "signal",
         "pid",
+        "lists",
+        "others",
+        "scores",
+        "largest",
     ]
 )
 
