@@ -48,7 +48,9 @@ def hide(measures: Sequence[Parts]) -> Hidden | None:
     wholes = [[part + rest for part, rest in parts] for parts in measures]
     gone = {at for at in groups if any(is_small(whole[at]) for whole in wholes)}
     while len(gone) == 1 or any(is_small(sum(whole[at] for at in gone)) for whole in wholes):
-        gone.add(min(set(groups) - gone, key=lambda at: (wholes[0][at], at)))
+        # One with nobody in it could not make up for anything.
+        others = [at for at in groups if at not in gone and any(whole[at] for whole in wholes)]
+        gone.add(min(others, key=lambda at: (wholes[0][at], at)))
     hidden = []
     for parts, whole in zip(measures, wholes, strict=True):
         mine = gone | {at for at in groups if any(map(is_small, parts[at]))}

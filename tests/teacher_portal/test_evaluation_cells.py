@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from design.render import say
 from models.agreement import Agreement
+from models.hiding import hide
 from models.shares import Share
 from teacher_portal import evaluation_cells as cells
 from teacher_portal import evaluation_file
@@ -101,6 +102,13 @@ def test_no_small_group_follows_from_the_others_and_the_sums(table: Table, unkno
         whole.append(Cell(None, "withheld"))
         part.append(Cell(None, "withheld"))
     assert pinned(whole, part, (hits, missed), table) == []
+
+
+def test_a_group_with_nobody_in_it_makes_up_for_no_other() -> None:
+    """Were it taken, two hidden ones beside it would be known to be small, here four each."""
+    for small, other in ((4, 4), (3, 5), (2, 6)):
+        held = hide([[(0, 0), (0, small), (0, other)]])
+        assert held is not None and held.whole == {1, 2}
 
 
 def test_one_block_that_cannot_be_shown_takes_the_others_with_it() -> None:
