@@ -33,7 +33,7 @@ from warning_service import app, logs
 from warning_service.clock import MovableClock, at
 from warning_service.database import Database, StorageUnavailable
 from warning_service.events.tables import events, facts
-from warning_service.listening import Server, listen
+from warning_service.listening import Server, listen, refuse_taken
 from warning_service.migrate import migrate
 from warning_service.rooms import Rooms
 from warning_service.settings import Settings
@@ -209,6 +209,8 @@ def make_app(rooms: Rooms, slack_secret: str) -> FastAPI:
 def start(data_dir: Path, *, port: int, fresh: bool, build_only: bool, console: Console) -> None:
     """Build the town if need be, print the way in, and serve until told to stop."""
     settings, slack_secret = settings_for(data_dir, port)
+    if not build_only:
+        refuse_taken(settings)  # before two minutes of building
     logs.configure("ERROR")  # a year of escalations would bury the progress
     if console.is_terminal:
         with bars(console) as shown:

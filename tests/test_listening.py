@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 
 import pytest
@@ -27,7 +29,9 @@ def test_an_address_is_told_once_it_is_open(rooms: Rooms) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_taken_port_is_told_as_a_failure(rooms: Rooms) -> None:
+def test_a_taken_port_is_told_as_a_failure(
+    rooms: Rooms, capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = rooms.settings.model_copy(update={"port": other.getsockname()[1]})
         told: list[Server] = []
@@ -39,3 +43,18 @@ def test_a_taken_port_is_told_as_a_failure(rooms: Rooms) -> None:
             )
     assert ended.value.code == FAILED_TO_START
     assert told == []
+    said = capsys.readouterr().err
+    assert f":{taken.port}: ほかのプログラムがこのポートを使っています" in said
+    assert "another program uses this port" in said
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_told_to_end_it_comes_back_to_who_called(rooms: Rooms) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    anywhere = rooms.settings.model_copy(update={"port": 0})
+    listen(
+        app.create_app(rooms, app.Jobs(work=False, schedule=False)),
+        anywhere,
+        opened=lambda _: os.kill(os.getpid(), signal.SIGTERM),
+    )
+    assert signal.getsignal(signal.SIGTERM) is before
