@@ -37,6 +37,7 @@ from warning_service.events.dispatcher import Dispatcher
 from warning_service.events.tables import deletion_permits, events
 from warning_service.events.types import LogShortened, decode
 from warning_service.follow_up import rebuild as cases_rebuild
+from warning_service.judging import tables as judging
 from warning_service.judging.consumer import JudgingConsumer
 from warning_service.judging.deriving.rebuild import rebuild
 from warning_service.judging.deriving.removal import Removal
@@ -194,7 +195,7 @@ def test_a_dry_run_says_what_a_run_deletes(filled: tuple[Rooms, str], retention:
     due = retention.due()
     assert {t.fullname: make.rows(rooms.database, t) for t in tables} == before, "only looked"
     assert lines(due) == {
-        "answers": 1, "consultations": 1, "observations": 2, "extracts": 2, "lists": 2,
+        "answers": 1, "consultations": 1, "observations": 2, "extracts": 2, "lists": 3,
         "follow_ups": 5, "alerts": 1, "deliveries": 2, "devices": 1, "requests": 1, "sessions": 4,
         "attempts": 1, "rejects": 1, "trail": 2,
     }  # fmt: skip
@@ -216,6 +217,21 @@ def test_a_dry_run_says_what_a_run_deletes(filled: tuple[Rooms, str], retention:
         known = any("2019-06-03" in str(row) for row in rows)
         assert known == (table.name in tell_of_it | in_force), table.name
     assert len(make.rows(rooms.database, roster.students)) == 1
+
+
+def test_trees_go_with_the_last_list_they_made(
+    filled: tuple[Rooms, str], retention: Retention
+) -> None:
+    rooms, _ = filled
+    lists, trees = judging.warning_lists, judging.list_trees
+    with rooms.database.writing() as conn:  # a fit of long ago that makes lists to this day
+        old = conn.execute(select(func.min(trees.c.version))).scalar_one()
+        conn.execute(update(lists).values(model_version=old))
+    before = make.rows(rooms.database, trees)
+    retention.run()
+    left = make.rows(rooms.database, trees)
+    assert len(make.rows(rooms.database, lists)) == 1
+    assert len(before) == 2 and old in {row.version for row in left}
 
 
 def test_the_log_and_the_trail_tell_of_each_deletion(

@@ -99,7 +99,11 @@ def kept(conn: Connection, student: str, when: datetime) -> None:
         }
         conn.execute(insert(table).values(**whole))
 
-    put(judging.warning_lists, id=f"list{name}", list_date=when.date())
+    put(
+        judging.warning_lists, id=f"list{name}", list_date=when.date(), board=make.BOARD,
+        model_version=f"trees{name}",
+    )  # fmt: skip
+    put(judging.list_trees, board=make.BOARD, version=f"trees{name}")
     for table in (judging.list_entries, judging.list_scores, followed.reviews):
         put(table, list_id=f"list{name}")
     put(followed.follow_ups, id=f"f{name}")

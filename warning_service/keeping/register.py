@@ -51,7 +51,6 @@ NOT_PERSONAL = {
     "deletion_permits": "always empty",
     "derivations": "log positions",
     "roster.imports": "counts of rows; the rows are elsewhere",
-    "list_trees": "trees of models that made lists; no child's key is in them",
     "model_snapshots": "derived again whenever what it was made from is deleted",
     "training_blocks": "derived again whenever what it was made from is deleted",
 }
@@ -82,6 +81,13 @@ def _alert_of(body: AnyBody) -> str:
 
 def _case_of(body: AnyBody) -> str:
     return str(getattr(body, "case_id", ""))
+
+
+def _last_list() -> ColumnElement[Any]:
+    """The date of the last list that those trees made: they are kept as long as it is."""
+    t, w = judging.list_trees.c, judging.warning_lists.c
+    last = select(func.max(w.list_date)).where(w.board == t.board, w.model_version == t.version)
+    return last.correlate(judging.list_trees).scalar_subquery()
 
 
 def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
@@ -156,6 +162,8 @@ def kinds(keys: TrailKeys) -> tuple[Kind, ...]:
             (tag_of(told.ReviewDecided), tag_of(told.RiskRose)),
             True,
             (
+                # Before their lists, by whose dates they go.
+                Rows(judging.list_trees, _last_list(), (), judging.list_trees.c.board),
                 Rows(
                     judging.warning_lists,
                     w.list_date,
