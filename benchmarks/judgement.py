@@ -307,17 +307,19 @@ class Recalled:
                     found.listed[number, row[student]] += listed
         return found
 
-    def recall(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """((ours, boosting's) x values: recall, hits of each value), each student so many times."""
+    def recall(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """((ours, boosting's) x values: recall, hits of each value, the values with any), each
+        student so many times.
+        """
         many = len(self.values)
         hits = np.bincount(self.value, self.hits * times, many)
         listed = np.array([np.bincount(self.value, each * times, many) for each in self.listed])
-        kept = hits > 0
-        return listed[:, kept] / hits[kept], hits[kept]
+        kept = np.flatnonzero(hits > 0)
+        return listed[:, kept] / hits[kept], hits[kept], [self.values[at] for at in kept]
 
     def more_apart(self, times: np.ndarray) -> float:
         """How much further apart our recall is than boosting's; 0 with a single value."""
-        recall, hits = self.recall(times)
+        recall, hits, _ = self.recall(times)
         return apart(recall[0], hits) - apart(recall[1], hits) if len(hits) else 0.0
 
 
@@ -329,7 +331,7 @@ def between_groups(scored: dict[str, Scored], traits: dict[str, dict[str, str]])
         if len(counted.values) < 2:
             continue
         all_once = np.ones(len(counted.value))
-        (ours, theirs), hits = counted.recall(all_once)
+        (ours, theirs), hits, values = counted.recall(all_once)
         drawn = [
             counted.more_apart(dice.poisson(1.0, len(all_once)).astype(float))
             for _ in range(RESAMPLES)
@@ -340,7 +342,7 @@ def between_groups(scored: dict[str, Scored], traits: dict[str, dict[str, str]])
             f" (standard error {means[-1][1]:.4f}):",
             ", ".join(
                 f"{name} {a:.3f}/{b:.3f} of {n:.0f}"
-                for name, a, b, n in zip(counted.values, ours, theirs, hits, strict=False)
+                for name, a, b, n in zip(values, ours, theirs, hits, strict=True)
             ),
         )
     return float(np.mean([mean for mean, _ in means])) if means else None
