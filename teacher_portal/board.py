@@ -233,7 +233,8 @@ def judged(right: Rightness | None) -> Judged | None:
     """How right lists were, with small counts of hits hidden, and what would give them away."""
     if right is None or right.ranked == 0 or is_small(right.listed):
         return None
-    (hits, missed), total = protect([right.listed_hits, right.missed])
+    bounds = (Bounds(most=right.listed), Bounds())  # no more hits than listed
+    (hits, missed), total = protect([right.listed_hits, right.missed], bounds)
     if is_small(right.listed - right.listed_hits) and hits.value is not None:
         # Who was listed stands beside: the few it did not come to would follow.
         hits = Cell(None, "withheld")

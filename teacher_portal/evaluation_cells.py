@@ -16,7 +16,7 @@ import msgspec
 from models.agreement import Agreement
 from models.hiding import Hidden, Parts, hide
 from models.shares import Ratio, Share
-from teacher_portal.suppression import Cell, is_small, protect
+from teacher_portal.suppression import Bounds, Cell, is_small, protect
 from warning_service.follow_up.evaluating.children import Figures, MissedCounts, Spread
 from warning_service.follow_up.evaluating.effects import Break
 from warning_service.follow_up.evaluating.fairness import Difference, Fairness, GroupFigures
@@ -95,7 +95,9 @@ def shown(figures: Figures, *, hide: bool = True) -> Shown:
             base=open_rate(figures.base), missed=Cell(figures.missed.hits), lift=figures.lift,
             enough=enough,
         )  # fmt: skip
-    (found, missed), total = protect([figures.listed_hits, figures.missed.hits])
+    # No more can be found than were listed, which stands beside.
+    bounds = (Bounds(most=figures.listed), Bounds())
+    (found, missed), total = protect([figures.listed_hits, figures.missed.hits], bounds)
     listed = SMALL if is_small(figures.listed) else Cell(figures.listed)
     ranked = SMALL if is_small(figures.ranked) else Cell(figures.ranked)
     alarms = figures.listed - figures.listed_hits
@@ -249,12 +251,16 @@ def break_rates(breaks: Sequence[Break], *, hide: bool = True) -> list[tuple[Bre
 
 
 def steps_shown(counts: Sequence[int]) -> list[Cell]:
-    """Steps of a funnel: none is shown that is small, or makes one by what it lacks of another."""
+    """Steps of a funnel: none is shown that is small, or makes one by what it lacks of another.
+
+    Beside six, "withheld and not small" could only be five: there, small is not said.
+    """
     shown: list[Cell] = []
     for count in counts:
-        lacking = [held.value - count for held in shown if held.value is not None]
+        known = [held.value for held in shown if held.value is not None]
+        lacking = [value - count for value in known]
         if is_small(count):
-            shown.append(SMALL)
+            shown.append(WITHHELD if LEAST_CHILDREN + 1 in known else SMALL)
         else:
             shown.append(WITHHELD if any(is_small(abs(n)) for n in lacking) else Cell(count))
     return shown

@@ -14,12 +14,14 @@ from models.hiding import hide
 from models.shares import Share
 from teacher_portal import evaluation_cells as cells
 from teacher_portal import evaluation_file
+from teacher_portal.board import judged
 from teacher_portal.evaluation import thought_is_safe
 from teacher_portal.suppression import SMALL, Cell, is_small
 from warning_service.catalogue.traits import all_traits
 from warning_service.follow_up.evaluating.children import Figures, MissedCounts, Spread
 from warning_service.follow_up.evaluating.effects import Break, Corrected
 from warning_service.follow_up.evaluating.fairness import Fairness, GroupFigures
+from warning_service.follow_up.evaluating.rightness import Rightness
 from warning_service.follow_up.opinions import Thought
 
 MOST = 5
@@ -230,6 +232,29 @@ def test_a_step_is_not_shown_that_lacks_a_few_of_another() -> None:
     # Nine were supported; that seven are better would tell of the two who are not.
     assert cells.steps_shown([100, 20, 9, 9, 7])[-1] == Cell(None, "withheld")
     assert cells.steps_shown([0, 0, 0, 0, 0]) == [Cell(0)] * 5
+    by_shown: dict[tuple[Cell, ...], set[int]] = {}
+    for first, second in itertools.combinations_with_replacement(range(12), 2):
+        by_shown.setdefault(tuple(cells.steps_shown([second, first])), set()).add(second - first)
+    alone = [held for held in by_shown.values() if len(held) == 1 and is_small(*held)]
+    assert alone == [], "what one step lacks of another follows"
+
+
+def test_the_missed_do_not_follow_from_as_many_found_as_listed() -> None:
+    """Of nine five were found, the five listed: fewer than five missed would be four."""
+    held = cells.shown(Figures(listed=5, listed_hits=5, ranked=200, hits=9))
+    assert held.missed == Cell(None, "small") and held.recall.of.value is None
+    board = judged(
+        Rightness(
+            listed=5,
+            listed_hits=5,
+            ranked=200,
+            ranked_hits=9,
+            until=date(2026, 5, 1),
+            complete=True,
+        )
+    )
+    assert board is not None and board.missed == Cell(None, "small")
+    assert board.ranked_hits.value is None and board.base is None
 
 
 def test_how_many_were_found_is_not_told_by_the_lead_time() -> None:
