@@ -49,6 +49,17 @@ def test_a_taken_port_is_told_as_a_failure(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_address_of_another_machine_is_told_too(
+    rooms: Rooms, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = rooms.settings.model_copy(update={"host": "192.0.2.1", "port": 0})
+    with pytest.raises(SystemExit) as ended:
+        listen(app.create_app(rooms, app.Jobs(work=False, schedule=False)), elsewhere)
+    assert ended.value.code == FAILED_TO_START
+    assert "192.0.2.1:0: 受け付けを始められませんでした" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_told_to_end_it_comes_back_to_who_called(rooms: Rooms) -> None:
     before = signal.getsignal(signal.SIGTERM)
     anywhere = rooms.settings.model_copy(update={"port": 0})

@@ -36,6 +36,11 @@ REFUSED = {
     ),
 }
 """Why an address cannot be answered at, in words for whoever started the service."""
+ELSE = (
+    "受け付けを始められませんでした。KIZASHI_HOST がこの機械のアドレスか、"
+    "上のログを確かめてください",
+    "could not begin to answer: see whether KIZASHI_HOST is this machine's, and the log above",
+)
 
 
 class Server(uvicorn.Server):
@@ -116,7 +121,9 @@ def listen(
         timeout_graceful_shutdown=2,
     )
     server = Server(config, opened)
-    with _ended_by_terminate(), suppress(KeyboardInterrupt):
+    with _ended_by_terminate(), suppress(KeyboardInterrupt, SystemExit):
         server.run()
     if not server.started:
+        ja, en = ELSE
+        sys.stderr.write(f"{settings.host}:{settings.port}: {ja}\n    {en}\n")
         raise SystemExit(FAILED_TO_START)
