@@ -41,8 +41,8 @@ ITEMS = [
     {"id": "youtaikyo_case", "points": 5, "at": 1, "window_days": 400, "types": ["home"]},
 ]
 TYPES = [
-    {"id": "school", "label": "", "label_en": "", "at": 5},
-    {"id": "home", "label": "", "label_en": ""},
+    {"id": "school", "label": "名", "label_en": "x", "at": 5},
+    {"id": "home", "label": "名", "label_en": "x"},
 ]
 N = len(ITEMS)
 
@@ -92,7 +92,7 @@ def test_scores_are_their_parts(values: list[list[float | None]], method: str) -
 def test_a_worse_value_never_lowers_a_score(
     before: list[float | None], at: int, method: str
 ) -> None:
-    more = {"similar_to": {"supported": True, "label": "", "label_en": ""}}
+    more = {"similar_to": {"supported": True, "label": "名", "label_en": "x"}}
     of = setup(method, **(more if method == "similarity" else {}))
     low = ITEMS[at]["id"] == "star_norms"
     now = before[at]
@@ -130,7 +130,7 @@ def test_a_formula_is_a_probability_with_parts_that_lower(
 
 
 def test_likeness_weighs_what_sets_the_supported_apart() -> None:
-    condition = {"item": "youtaikyo_case", "state": "ever", "label": "", "label_en": ""}
+    condition = {"item": "youtaikyo_case", "state": "ever", "label": "名", "label_en": "x"}
     of = setup("similarity", similar_to=condition)
     with_history = [[4.0, 0.0, 50.0, 0.0, 1.0]] * 6
     others = [[0.0, 4.0, 50.0, 0.0, 0.0]] * 10 + [[4.0, 0.0, 5.0, 0.0, 0.0]]
@@ -187,11 +187,11 @@ def test_a_city_in_arrays_keeps_to_its_budget_and_its_conditions(
             list={
                 "scope": "board" if board else "school",
                 "picks": [
-                    {"id": "t", "by": "top_share", "share": 0.3, "label": "", "label_en": ""},
-                    {"id": "s", "by": "siblings", "label": "", "label_en": ""},
+                    {"id": "t", "by": "top_share", "share": 0.3, "label": "名", "label_en": "x"},
+                    {"id": "s", "by": "siblings", "label": "名", "label_en": "x"},
                 ],
-                "leave_out": [{"item": "youtaikyo_case", "label": "", "label_en": ""}],
-                "later": [{"supported": True, "label": "", "label_en": ""}],
+                "leave_out": [{"item": "youtaikyo_case", "label": "名", "label_en": "x"}],
+                "later": [{"supported": True, "label": "名", "label_en": "x"}],
             },
         )
     )  # fmt: skip

@@ -25,6 +25,7 @@ from warning_service.events.types import ListPublished, NewEvent, derived_id
 from warning_service.judging.hand_over import Decision, decide
 from warning_service.judging.picking import places
 from warning_service.judging.picking.lists import order, probability
+from warning_service.judging.picking.near import Near, near
 from warning_service.judging.picking.places import Part, Place, Places, Said
 from warning_service.judging.rules import F64
 from warning_service.judging.scope import Group
@@ -143,6 +144,12 @@ class _Writer:
         """The model in charge."""
         return self.learner.folded()
 
+    @cached_property
+    def near(self) -> Near:
+        """Those among whom a listed child's change is decided, of all schools together."""
+        setup, given = self.setup, self.given
+        return near(given.whole, given.where, setup.rule, given.budget, new_first=setup.new_first)
+
     def published(self, number: int, part: Part, previous: int) -> Published:
         """One school's list: that of the part of this number."""
         held = self.given.of[number]
@@ -202,7 +209,7 @@ class _Writer:
 
     def _off_list(self, kept: formula.Formula, part: Part, number: int) -> OffList:
         decision, day, trees = self.decision, self.occasion.day, self.learner.challenger.forest
-        return OffList(self.setup, kept, self.given, part, number, decision, day, trees)
+        return OffList(self.setup, kept, self.near, part, number, decision, day, trees)
 
     def _entry(
         self,

@@ -12,7 +12,7 @@ Everything is numpy over whole columns; only the chosen are ever gone through on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,8 @@ class Scope:
     `nothing`: the score is one of nothing. `by_type`: shape (types, rows), `type_of_nothing`: 0 in
     it is nothing. `households`: a number, below 0 for none; `schools`: a number for each child's
     school or nursery. `screened`: passes the second screening. What is None holds for nobody
-    (`screened`: for everybody; `schools`: all are at one).
+    (`screened`: for everybody; `schools`: all are at one). `bases`: (pick, grade) -> of how many
+    its share is, where these rows are a part of those it is of (near.py); None: of these.
     """
 
     scores: Scores
@@ -55,6 +56,7 @@ class Scope:
     left_out: Mask | None = None
     later: Mask | None = None
     screened: Mask | None = None
+    bases: Mapping[tuple[str, int | None], int] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -63,6 +65,10 @@ class Scope:
     def ranked(self) -> Mask:
         """Who is not left out."""
         return ~self.mask(self.left_out)
+
+    def base(self, pick: Pick, grade: int | None, mine: Mask) -> int:
+        """Of how many the share of a pick is, in one grade or all; `mine`: these rows of them."""
+        return int(mine.sum()) if self.bases is None else self.bases[pick.id, grade]
 
     def mask(self, held: Mask | None) -> Mask:
         """A mask that may have been left away."""
@@ -87,13 +93,28 @@ def select(scope: Scope, rule: ListRule, budget: int | None) -> Chosen:
 
     Raises ValueError without picks and without a budget.
     """
-    later = scope.mask(scope.later)
     if not rule.picks:
-        if budget is None:
-            raise ValueError("a list needs picks or a budget")
-        rows = by_score(scope, budget, new_first=rule.new_first)
+        rows = listed(scope, rule, budget)
         return Chosen(rows, [()] * len(rows), [()] * len(rows))
     taken, by_types = _taken(scope, rule)
+    rows, followed = _placed(scope, rule, budget, taken)
+    return Chosen(rows, *_reasons(rule, rows, taken, by_types, followed))
+
+
+def listed(scope: Scope, rule: ListRule, budget: int | None) -> I64:
+    """The rows of `select` without the reasons, which cost more than the choice."""
+    if rule.picks:
+        return _placed(scope, rule, budget, _taken(scope, rule)[0])[0]
+    if budget is None:
+        raise ValueError("a list needs picks or a budget")
+    return by_score(scope, budget, new_first=rule.new_first)
+
+
+def _placed(
+    scope: Scope, rule: ListRule, budget: int | None, taken: Mapping[str, Mask]
+) -> tuple[I64, dict[str, set[int]]]:
+    """The rows in the order of their places, and whom each pick of siblings brought."""
+    later = scope.mask(scope.later)
     candidates = np.zeros(len(scope), dtype=bool)
     for mask in taken.values():
         candidates |= mask
@@ -117,8 +138,7 @@ def select(scope: Scope, rule: ListRule, budget: int | None) -> Chosen:
             placed.append(found)
             left -= len(found)
             followed.setdefault(pick.id, set()).update(found.tolist())
-    rows = np.concatenate(placed)
-    return Chosen(rows, *_reasons(rule, rows, taken, by_types, followed))
+    return np.concatenate(placed), followed
 
 
 def by_score(scope: Scope, budget: int, *, new_first: bool) -> I64:
@@ -182,6 +202,36 @@ def _taken(scope: Scope, rule: ListRule) -> tuple[dict[str, Mask], dict[str, dic
     return taken, by_types
 
 
+def next_in_line(scope: Scope, rule: ListRule, more: int) -> Mask:
+    """Everybody a pick takes, and so many behind them in each order that a pick takes from."""
+    found = np.zeros(len(scope), dtype=bool)
+    plain, _ = _taken(scope, rule)
+    for pick in rule.picks:
+        if pick.by == "siblings":
+            continue
+        base = scope.ranked & _of_grades(scope, pick)
+        free = base.copy()
+        for earlier in pick.unless:
+            free &= ~plain[earlier]
+        if pick.by == "type" or pick.each == "type":
+            found |= _any_of(len(scope), _by_type(scope, pick, base, free, more).values())
+        else:
+            found |= _take(scope, pick, base, free, more)
+    return found
+
+
+def bases(scope: Scope, rule: ListRule) -> dict[tuple[str, int | None], int]:
+    """Of how many each pick's share is, in all (None) and in each grade."""
+    found: dict[tuple[str, int | None], int] = {}
+    for pick in rule.picks:
+        base = scope.ranked & _of_grades(scope, pick)
+        found[pick.id, None] = int(base.sum())
+        if scope.grades is not None:
+            grades, many = np.unique(scope.grades[base], return_counts=True)
+            found |= {(pick.id, g): n for g, n in zip(grades.tolist(), many.tolist(), strict=True)}
+    return found
+
+
 def _any_of(size: int, masks: Iterable[Mask]) -> Mask:
     whole = np.zeros(size, dtype=bool)
     for mask in masks:
@@ -198,7 +248,7 @@ def _of_grades(scope: Scope, pick: Pick) -> Mask:
     return np.asarray((scope.grades >= low) & (scope.grades <= high), dtype=bool)
 
 
-def _by_type(scope: Scope, pick: Pick, base: Mask, free: Mask) -> dict[str, Mask]:
+def _by_type(scope: Scope, pick: Pick, base: Mask, free: Mask, more: int = 0) -> dict[str, Mask]:
     found: dict[str, Mask] = {}
     for at, kind in enumerate(scope.types):
         if scope.by_type is None:
@@ -212,28 +262,29 @@ def _by_type(scope: Scope, pick: Pick, base: Mask, free: Mask) -> dict[str, Mask
             found[kind.id] = free & (own >= pick.at)
         else:
             some = free & (own > 0) if scope.type_of_nothing else free
-            found[kind.id] = _best(own, some, _so_many(pick, int(base.sum())))
+            found[kind.id] = _best(own, some, _so_many(pick, scope.base(pick, None, base)) + more)
     return found
 
 
-def _take(scope: Scope, pick: Pick, base: Mask, free: Mask) -> Mask:
-    """Whom a pick takes of `free`; shares are of `base`."""
+def _take(scope: Scope, pick: Pick, base: Mask, free: Mask, more: int = 0) -> Mask:
+    """Whom a pick takes of `free`; shares are of `base`. `more`: so many next in line, too."""
     if pick.at is not None:
         marks = scope.scores if scope.marks is None else scope.marks
         return np.asarray(free & (marks >= pick.at), dtype=bool)
     if pick.by in ("items", "top_items"):
-        return _by_items(scope, pick, free)
+        return _by_items(scope, pick, free, more)
     some = free if scope.nothing is None else free & ~scope.nothing
     if pick.each != "grade" or scope.grades is None:
-        return _best(scope.scores, some, _so_many(pick, int(base.sum())))
+        return _best(scope.scores, some, _so_many(pick, scope.base(pick, None, base)) + more)
     found = np.zeros(len(scope), dtype=bool)
     for grade in np.unique(scope.grades[base]).tolist():
         here = scope.grades == grade
-        found |= _best(scope.scores, some & here, _so_many(pick, int((base & here).sum())))
+        many = _so_many(pick, scope.base(pick, grade, base & here))
+        found |= _best(scope.scores, some & here, many + more)
     return found
 
 
-def _by_items(scope: Scope, pick: Pick, free: Mask) -> Mask:
+def _by_items(scope: Scope, pick: Pick, free: Mask, more: int) -> Mask:
     zeros = np.zeros(len(scope), dtype=np.int64)
     basic = zeros if scope.basic is None else scope.basic
     other = zeros if scope.other is None else scope.other
@@ -244,7 +295,7 @@ def _by_items(scope: Scope, pick: Pick, free: Mask) -> Mask:
     rows = np.flatnonzero(free & (count > 0))
     # By count, then score; both sorts are stable, so that what is left goes by key.
     rows = rows[lists.order(scope.scores[rows])]
-    rows = rows[np.argsort(-count[rows], kind="stable")][: pick.n]
+    rows = rows[np.argsort(-count[rows], kind="stable")][: pick.n + more]
     found = np.zeros(len(scope), dtype=bool)
     found[rows] = True
     return found

@@ -21,8 +21,9 @@ from typing import Any
 from models.challenger import Forest
 from models.student_state import StudentState
 from warning_service.judging.hand_over import Decision
-from warning_service.judging.picking import conditions, places, selection
-from warning_service.judging.picking.places import Part, Places
+from warning_service.judging.picking import conditions, places
+from warning_service.judging.picking.near import Near
+from warning_service.judging.picking.places import Part
 from warning_service.judging.picking.selection import Scope
 from warning_service.judging.scope import Group
 from warning_service.judging.setup import Setup
@@ -44,7 +45,7 @@ class OffList:
 
     setup: Setup
     formula: Formula
-    given: Places
+    near: Near
     part: Part
     number: int
     decision: Decision
@@ -114,12 +115,12 @@ class OffList:
         scores = self.formula.scores(found, judged, self.trees)
         group = Group("", dict(zip(found.students, states, strict=True)), found, judged)
         as_if = places.part(setup, group, {self.decision.judge: scores}, self.decision, self.day)
-        at = self.given.where.index((self.number, row))
+        at = self.near.spot(self.number, row)
         return [not self._listed(at, as_if, one) for one in range(len(states))]
 
     def _listed(self, at: int, as_if: Part, one: int) -> bool:
         """Has the child in that row of the scope a place, with the facts of `one`?"""
-        setup, whole = self.setup, self.given.whole
+        setup, whole = self.setup, self.near.scope
         assert whole.marks is not None
         assert whole.by_type is not None
         judged = as_if.group.judged
@@ -139,11 +140,7 @@ class OffList:
             other=None if whole.other is None else _put(whole.other, at, judged.other[one]),
             screened=screened,
         )
-        if setup.rule is None:
-            rows = selection.by_score(scope, self.given.budget, new_first=setup.new_first)
-        else:
-            rows = selection.select(scope, setup.rule, self.given.budget).rows
-        return bool((rows == at).any())
+        return bool((self.near.listed(scope) == at).any())
 
 
 def _from(off: Sequence[bool]) -> int:
