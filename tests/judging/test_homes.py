@@ -12,6 +12,7 @@ import pytest
 from models.household import COLUMNS, OWNER
 from models.learner import TrainingBlock
 from tests.judging.test_picks import Source
+from tests.judging.test_removal import everything, other
 from tests.judging.town import (
     BOARD,
     FIRST,
@@ -28,10 +29,13 @@ from warning_service.events.types import HouseholdKnown, NewEvent, OptOutRecorde
 from warning_service.judging import queries
 from warning_service.judging.consumer import JudgingConsumer
 from warning_service.judging.deriving.rebuild import rebuild
+from warning_service.judging.deriving.removal import Removal
 from warning_service.judging.setup import from_playbook
 from warning_service.judging.telling.what_if import WhatIf, prepare
 from warning_service.playbooks.judging import Sibling
 from warning_service.playbooks.model import Playbook
+
+__all__ = ["other"]  # a fixture
 
 CHILDREN, DAYS = 44, 90
 
@@ -100,6 +104,19 @@ def test_lists_and_rows_that_know_siblings_come_out_again(log: Log) -> None:
     assert report.equal, report.differences
     assert rebuild(log, Source(of_homes()), BOARD, replace=True).forgotten == [key(4)]
     assert rebuild(log, Source(of_homes()), BOARD).equal
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_who_is_taken_out_is_in_no_siblings_columns(log: Log, other: Log) -> None:
+    gone, step = key(4), 55
+    refused = town()[:60]
+    no = _new(FIRST + timedelta(days=step), gone, OptOutRecorded(), "no")
+    refused[step].insert(0, no)
+    played(log, refused)
+    Removal(log, Source(of_homes()), BOARD).run()
+    played(other, [[e for e in events if e.student != gone] for events in town()[:60]])
+    now, wanted = everything(log), everything(other)
+    assert now == wanted and wanted["training_blocks"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
