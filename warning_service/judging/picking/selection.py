@@ -183,8 +183,13 @@ def _in_turns(scope: Scope, rule: ListRule, rows: I64) -> I64:
 # -- picks ----
 
 
-def _taken(scope: Scope, rule: ListRule) -> tuple[dict[str, Mask], dict[str, dict[str, Mask]]]:
-    """Whom each pick takes, and by which types of difficulty; siblings come later."""
+def _taken(
+    scope: Scope, rule: ListRule, more: int = 0, *, before: Mapping[str, Mask] | None = None
+) -> tuple[dict[str, Mask], dict[str, dict[str, Mask]]]:
+    """Whom each pick takes, and by which types of difficulty; siblings come later.
+
+    `more`: so many next in line, too; then `before` says whom earlier picks really take.
+    """
     taken: dict[str, Mask] = {}
     by_types: dict[str, dict[str, Mask]] = {}
     for pick in rule.picks:
@@ -193,31 +198,19 @@ def _taken(scope: Scope, rule: ListRule) -> tuple[dict[str, Mask], dict[str, dic
         base = scope.ranked & _of_grades(scope, pick)
         free = base.copy()
         for earlier in pick.unless:
-            free &= ~taken[earlier]
+            free &= ~(taken if before is None else before)[earlier]
         if pick.by == "type" or pick.each == "type":
-            found = by_types[pick.id] = _by_type(scope, pick, base, free)
+            found = by_types[pick.id] = _by_type(scope, pick, base, free, more)
             taken[pick.id] = _any_of(len(scope), found.values())
         else:
-            taken[pick.id] = _take(scope, pick, base, free)
+            taken[pick.id] = _take(scope, pick, base, free, more)
     return taken, by_types
 
 
 def next_in_line(scope: Scope, rule: ListRule, more: int) -> Mask:
     """Everybody a pick takes, and so many behind them in each order that a pick takes from."""
-    found = np.zeros(len(scope), dtype=bool)
-    plain, _ = _taken(scope, rule)
-    for pick in rule.picks:
-        if pick.by == "siblings":
-            continue
-        base = scope.ranked & _of_grades(scope, pick)
-        free = base.copy()
-        for earlier in pick.unless:
-            free &= ~plain[earlier]
-        if pick.by == "type" or pick.each == "type":
-            found |= _any_of(len(scope), _by_type(scope, pick, base, free, more).values())
-        else:
-            found |= _take(scope, pick, base, free, more)
-    return found
+    wider, _ = _taken(scope, rule, more, before=_taken(scope, rule)[0])
+    return _any_of(len(scope), wider.values())
 
 
 def bases(scope: Scope, rule: ListRule) -> dict[tuple[str, int | None], int]:
