@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from types import SimpleNamespace
 
 import pytest
 from jinja2 import nodes
@@ -116,3 +117,15 @@ def test_a_line_breaks_where_nothing_was_answered() -> None:
     assert flipped.runs[0].split()[0].split(",")[1] == str(second[1])
     assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in line.lone)
     assert spark([], 0, 3).runs == [] and spark([("a", 9)], 0, 3).lone[0][1] == 3.0
+
+
+def test_a_child_without_a_number_has_a_class_only() -> None:
+    parts = (
+        environment()
+        .get_template("parts_ui.html")
+        .make_module({"t": lambda key, **said: f"{key} {said['class_name']} {said['seat']}"})
+    )
+    of = SimpleNamespace(class_name="きりん組", seat=None)
+    assert parts.class_and_seat(of) == "きりん組"  # type: ignore[attr-defined]
+    of.seat = 7
+    assert "きりん組 7" in parts.class_and_seat(of)  # type: ignore[attr-defined]
