@@ -17,6 +17,7 @@ from fastapi.responses import Response
 
 from design.render import language
 from teacher_portal.frame import show, worded
+from teacher_portal.risks import risks_of, took
 from warning_service.access.gateway import Child, NotYours
 from warning_service.access.principals import Principal
 from warning_service.access.roles import Ability
@@ -357,15 +358,21 @@ def one_list(
     sort: str = "place",
     dir: str = "",
     only: str = "all",
+    risk: str = "",
 ) -> Response:
-    """One list in the order and selection asked for."""
+    """One list in the order and selection asked for. `risk`: only those listed by that type of
+    difficulty, for who sees what the types say.
+    """
     rooms = rooms_of(request)
     row = list_of(rooms, who, list_id)
     every = entries_of(request, who, row, why="list")
     sort = sort if sort in ORDERS else "place"
     only = only if only in SHOWN else "all"
+    risks = risks_of([entry.evidence for entry in every])
+    risk = risk if risk in risks else ""
     descending = dir == "desc"
-    chosen = sorted((e for e in every if _wanted(e, only)), key=lambda e: e.row.place)
+    of_risk = [e for e in every if not risk or risk in took(e.evidence)]
+    chosen = sorted((e for e in of_risk if _wanted(e, only)), key=lambda e: e.row.place)
     chosen.sort(key=ORDERS[sort], reverse=descending)
     return show(
         request,
@@ -374,7 +381,10 @@ def one_list(
         row=row,
         judge_why=_judge_why(row),
         entries=chosen,
-        counts={name: sum(_wanted(e, name) for e in every) for name in SHOWN},
+        counts={name: sum(_wanted(e, name) for e in of_risk) for name in SHOWN},
+        risks=list(risks.values()),
+        risk=risk,
+        everybody=len(every),
         sort=sort,
         direction="desc" if descending else "asc",
         only=only,

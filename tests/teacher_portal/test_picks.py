@@ -84,6 +84,29 @@ def test_why_a_child_is_on_the_list(school: School, browsers: Browsers) -> None:
     assert "リストに載ったわけ" in browsers("committee").get(entry)
 
 
+def test_a_list_is_narrowed_to_one_type_of_difficulty(school: School, browsers: Browsers) -> None:
+    children = school.children["sakura-1"][:2]
+    list_id = school.warning_list(children)
+    poverty, bullying = WHY["types"]
+    types = [[poverty, bullying], [{**poverty, "took": False}, {**bullying, "took": True}]]
+    with school.rooms.database.writing() as conn:
+        for child, mine in zip(children, types, strict=True):
+            of = (list_entries.c.list_id == list_id) & (list_entries.c.student == child)
+            held = json.loads(conn.execute(select(list_entries.c.evidence).where(of)).scalar_one())
+            text = json.dumps({**held, **WHY, "types": mine})
+            conn.execute(update(list_entries).where(of).values(evidence=text))
+    page = browsers("nurse").get(f"/portal/lists/{list_id}")
+    assert "どの類型も 2" in page and "貧困 1</a>" in page and "いじめ 1</a>" in page
+    one = browsers("nurse").get(f"/portal/lists/{list_id}?risk=b&sort=class")
+    assert f"opinion-{children[1]}" in one and f"opinion-{children[0]}" not in one
+    assert "すべて 1" in one and "only=new&amp;risk=b" in one
+    none = browsers("nurse").get(f"/portal/lists/{list_id}?risk=b&only=supported")
+    assert "しぼりこみ" in none and "opinion-" not in none
+    # To a homeroom teacher a type would tell what other departments hold.
+    own = browsers("homeroom").get(f"/portal/lists/{list_id}?risk=b")
+    assert "どの類型も" not in own and f"opinion-{children[0]}" in own
+
+
 def test_where_every_item_is_hidden_the_page_does_not_say_there_is_nothing(
     school: School, browsers: Browsers
 ) -> None:
