@@ -139,7 +139,7 @@ def extract(
 def _general(states: Sequence[StudentState], day: int, total: F64) -> list[F64]:
     before, since = [], []
     for state in states:
-        known = [o.on for o in state.outcomes if o.known_on <= day and o.on <= day]
+        known = [one.on for one in state.known_by(day)]
         before.append(min(3.0, float(len(known))))
         since.append(math.sqrt(min(LONGEST, day - known[-1])) if known else 0.0)
     return [

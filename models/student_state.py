@@ -95,9 +95,9 @@ class StudentState(msgspec.Struct, array_like=True):
     judged_on: int = 0
     marks: list[tuple[float, bool]] = []
 
-    def affected_by(self, day: int) -> bool:
-        """Has an outcome of the child begun, and been known, by `day`?"""
-        return any(one.on <= day and one.known_on <= day for one in self.outcomes)
+    def known_by(self, day: int) -> list[Outcome]:
+        """The outcomes of the child that have begun, and been known, by `day`."""
+        return [one for one in self.outcomes if one.on <= day and one.known_on <= day]
 
     # -- the household ----
 

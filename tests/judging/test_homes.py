@@ -134,7 +134,7 @@ def test_the_rows_it_learns_from_hold_what_the_others_show(log: Log) -> None:
                 state for other, state in judge.students.items()
                 if other != student and home(other) and home(other) == home(student)
             ]  # fmt: skip
-            expected = sum(state.affected_by(block.day) for state in others)
+            expected = sum(bool(state.known_by(block.day)) for state in others)
             assert rows[at, -3] == expected, (student, block.day)
             seen += expected > 0
     assert seen

@@ -52,7 +52,8 @@ def agree(whole: Scope, asked: ListRule | None, budget: int, dice: np.random.Gen
     """Ask both about changes of every listed child; how many rows were enough."""
     places = [(0, row) for row in range(CHILDREN)]
     few = near(whole, places, asked, budget, new_first=False)
-    listed = few.rows[few.listed(few.scope)].tolist()
+    rows = np.array([row for _, row in few.where], dtype=np.int64)
+    listed = rows[few.listed(few.scope)].tolist()
 
     def of(given: Scope) -> list[int]:
         if asked is None:
@@ -64,8 +65,8 @@ def agree(whole: Scope, asked: ListRule | None, budget: int, dice: np.random.Gen
         at, seed = few.spot(0, row), int(dice.integers(1 << 30))
         one = changed(few.scope, at, np.random.default_rng(seed))
         same = changed(whole, row, np.random.default_rng(seed))
-        assert few.rows[few.listed(one)].tolist() == of(same)
-    return len(few.rows)
+        assert rows[few.listed(one)].tolist() == of(same)
+    return len(few.where)
 
 
 @settings(max_examples=120, deadline=None)

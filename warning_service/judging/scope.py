@@ -104,7 +104,7 @@ def _with_siblings(
             zip(
                 numbers.tolist(),
                 (score for group in all_of_them for score in group.judged.score.tolist()),
-                (s.affected_by(day) for group in all_of_them for s in group.states.values()),
+                (bool(s.known_by(day)) for group in all_of_them for s in group.states.values()),
                 strict=True,
             ),
         )

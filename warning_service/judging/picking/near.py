@@ -26,13 +26,11 @@ MOST_PICKS = 6
 
 @dataclass(frozen=True)
 class Near:
-    """`scope`: the kept rows; `rows`: which of the whole scope they are, ascending.
-
-    `where`: (part, row of its group) of each kept row.
+    """`scope`: the kept rows, in the order of the whole's; `where`: (part, row of its group) of
+    each of them.
     """
 
     scope: Scope
-    rows: I64
     where: Sequence[tuple[int, int]]
     rule: ListRule | None
     budget: int
@@ -70,8 +68,7 @@ def near(
         kept = _by_picks(whole, rule)
     rows = np.flatnonzero(kept)
     return Near(
-        _of_rows(whole, rows, rule), rows, [where[row] for row in rows.tolist()], rule, budget,
-        new_first,
+        _of_rows(whole, rows, rule), [where[row] for row in rows.tolist()], rule, budget, new_first
     )  # fmt: skip
 
 
